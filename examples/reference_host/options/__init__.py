@@ -1,0 +1,1 @@
+"""Command line options; models and data sets add their own."""

@@ -1,0 +1,1 @@
+"""Helpers for images, processes, image pools, logs and web pages."""
