@@ -1,0 +1,1 @@
+"""Measures of translated images and of attention maps."""
