@@ -1,0 +1,118 @@
+"""All options of the guidance in one frozen, validated object, and as ``--guide_*`` on a host's command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from guidegan_plugin.errors import ConfigError
+
+PREFIX = "guide_"
+
+
+def _about(text: str, *choices: str) -> dict[str, Any]:
+    """Metadata of a field that is also a command-line option: its help and, where closed, its set of values."""
+    return {"help": text, "choices": choices}
+
+
+@dataclass(frozen=True)
+class GuideConfig:
+    """How one training is guided.
+
+    Types and ranges are checked here; names of plugins (attention, signal, concat, transfer) are checked where they
+    are resolved, since a plugin may bring its own.
+
+    Raises:
+        ConfigError: If a value is outside what its field allows, or two fields cannot work together.
+    """
+
+    attention: str = field(default="pha", metadata=_about("attention mechanism: none, pha, or a plugin's"))
+    signal: str = field(default="activation", metadata=_about("what post-hoc attention reads off the layer"))
+    layer: int | str = field(default=4, metadata=_about("D's layer: number of a convolution, or a dotted module path"))
+    tap: str = field(default="conv", metadata=_about("read that convolution or what follows it", "conv", "activation"))
+    border: int | str = field(default="auto", metadata=_about("rings of a map to replace; auto: 0 for conv, else 1"))
+    concat: str = field(default="rhp", metadata=_about("how the map enters G's input: rhp, alpha, or a plugin's"))
+    transfer: str = field(default="bilinear", metadata=_about("transfer block between D's map and G's input"))
+    init: str = field(default="ones", metadata=_about("map of an image's first visit", "ones", "random"))
+    cycle: str = field(
+        default="ones", metadata=_about("map of reconstruction and identity passes", "ones", "source", "off")
+    )
+    align: str = field(default="canonical", metadata=_about("follow an image's crop and flip", "canonical", "off"))
+    store_device: str = field(default="auto", metadata=_about("where maps are kept; auto: beside D", "auto", "cpu"))
+    store_dtype: str = field(default="uint8", metadata=_about("maps are kept as", "uint8", "float16", "float32"))
+    seed: int = field(default=0, metadata=_about("seed of init=random"))
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            _check_type(option.name, getattr(self, option.name), option.default)
+            choices = option.metadata["choices"]
+            if choices and getattr(self, option.name) not in choices:
+                raise _refusal(option.name, "one of " + ", ".join(choices), getattr(self, option.name))
+        if isinstance(self.layer, int) and self.layer < 1:
+            raise _refusal("layer", "a convolution's number, counted from 1, or a dotted module path", self.layer)
+        if self.border != "auto" and (isinstance(self.border, str) or self.border < 0):
+            raise _refusal("border", "auto or a number of rings from 0", self.border)
+        if self.attention == "none" and self.cycle == "source":
+            raise ConfigError(
+                "cycle=source reuses the source's attention map and attention=none makes none; "
+                "change cycle (--guide_cycle) or attention (--guide_attention)"
+            )
+
+    @property
+    def border_rings(self) -> int:
+        """Outer rings of a map to replace: ``border``, with ``auto`` resolved (only activations see zero padding)."""
+        if isinstance(self.border, int):
+            return self.border
+        return 0 if self.tap == "conv" else 1
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Every field by its name."""
+        return asdict(self)
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        """Add one ``--guide_<field>`` option per field to a host's parser."""
+        group = parser.add_argument_group("attention guidance (guidegan_plugin)")
+        for option in fields(GuideConfig):
+            group.add_argument(
+                f"--{PREFIX}{option.name}",
+                type=_number_or_word if option.name in ("layer", "border") else type(option.default),
+                default=option.default,
+                choices=option.metadata["choices"] or None,
+                help=option.metadata["help"],
+            )
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> GuideConfig:
+        """Build the config from parsed options.
+
+        Args:
+            options: Parsed options by name, such as ``vars(namespace)``; those without ``guide_`` are not ours.
+
+        Raises:
+            ConfigError: As the class.
+        """
+        values: dict[str, Any] = {
+            option.name: options[PREFIX + option.name] for option in fields(cls) if PREFIX + option.name in options
+        }
+        return cls(**values)
+
+
+def _number_or_word(text: str) -> int | str:
+    """``"4"`` is a number; ``"model.8"`` and ``"auto"`` are words."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _check_type(name: str, value: object, default: object) -> None:
+    allowed = (int, str) if name in ("layer", "border") else (type(default),)
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise _refusal(name, " or ".join(kind.__name__ for kind in allowed), value)
+
+
+def _refusal(name: str, expected: str, found: object) -> ConfigError:
+    return ConfigError(f"{name}: expected {expected}, found {found!r}; change {name} (--{PREFIX}{name})")

@@ -1,0 +1,284 @@
+"""Guide: one pair of a generator and the discriminator that judges it, put together from objects."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.attention import Attention
+from guidegan_plugin.guidance.concatenation import Concatenation
+from guidegan_plugin.guidance.discriminator import DiscriminatorTap
+from guidegan_plugin.guidance.generator import GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.hooks import remove
+from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.reports import EpochReport, StepReport
+from guidegan_plugin.guidance.source import SourceBinding, Visit
+from guidegan_plugin.guidance.store import AttentionStore
+from guidegan_plugin.guidance.store_file import load_stores, networks_digest, save_stores
+from guidegan_plugin.guidance.transfer import Transfer
+from guidegan_plugin.guidance.view import View
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How a pair reads its memory; see :class:`~guidegan_plugin.guidance.generator.GeneratorAdapter`."""
+
+    cycle: str = "ones"
+    random_first: bool = False
+    align: bool = True
+    seed: int = 0
+    testing: bool = False
+
+
+class Guide:
+    """One guided pair. Attached from its construction to :meth:`detach`; also a context manager.
+
+    Args:
+        generator: G, called by the host as before; if wrapped (``DataParallel``), the wrapper it calls.
+        discriminator: The D that judges G's output, or None where there is none (test time).
+        attention: Reads maps off D; None attaches nothing at all, neither to D nor to G.
+        concatenation: Blends maps into G's input.
+        transfer: T, one for all pairs.
+        store: Remembers maps.
+        name: Name of the pair.
+        behaviour: How the memory is read.
+        binding: Shared by the pairs of one training.
+        on_step: Called with a report when a visit is over, at the next :meth:`bind`.
+        on_epoch: Called with a report by :meth:`end_epoch`.
+
+    Raises:
+        ConfigError: If a network is guided already or lacks the layer; nothing stays attached then.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module | None,
+        attention: Attention | None,
+        concatenation: Concatenation,
+        transfer: Transfer,
+        store: AttentionStore,
+        *,
+        name: str = "A",
+        behaviour: Behaviour | None = None,
+        binding: SourceBinding | None = None,
+        on_step: Callable[[StepReport], None] | None = None,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+    ) -> None:
+        self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
+        self.attention, self.concatenation = attention, concatenation
+        self._generator = weakref.ref(generator)
+        self._discriminator: weakref.ReferenceType[nn.Module] | None = None
+        self._on_step, self._on_epoch = on_step, on_epoch
+        self._steps = self._epochs = 0
+        self._reported_images: Tensor | None = None  # a host lets go of its batch before the next bind reports it
+        how = behaviour or Behaviour()
+        adapter = GeneratorAdapter(
+            name,
+            self.binding,
+            store,
+            PlaceholderBlend(concatenation, transfer),
+            how.cycle,
+            how.random_first,
+            how.align,
+            how.seed,
+            how.testing,
+        )
+        self._tap: DiscriminatorTap | None = None
+        self._handles = adapter.attach(generator) if attention is not None else []
+        if discriminator is not None:
+            try:
+                self.watch(discriminator)
+            except ConfigError:
+                self.detach()
+                raise
+
+    def __enter__(self) -> Guide:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.detach()
+
+    @property
+    def pair(self) -> dict[str, str]:
+        """What is attached where, in words: generator, discriminator, attention, concatenation."""
+        discriminator = self._discriminator() if self._discriminator is not None else None
+        return {
+            "generator": type(unwrap(self._network())).__name__,
+            "discriminator": "none" if discriminator is None else type(unwrap(discriminator)).__name__,
+            "attention": "none" if self.attention is None else self.attention.place,
+            "concatenation": self.concatenation.place,
+        }
+
+    def adapt_generator(self, optimizers: Iterable[Optimizer] = ()) -> None:
+        """Make G take the blended input: alpha widens its first convolution.
+
+        Separate from the construction because some hosts initialise their networks later, and before a DDP wrap.
+        """
+        if self.attention is not None:
+            self.concatenation.adapt(self._network(), optimizers)
+
+    def watch(self, discriminator: nn.Module) -> None:
+        """Tap a discriminator; done by the construction where there is one already.
+
+        Raises:
+            ConfigError: If it is guided already or lacks the layer; it is untouched then.
+        """
+        if self.attention is not None:
+            tap = DiscriminatorTap(self.name, self.binding, self.store, self.attention)
+            self._handles += tap.attach(discriminator)
+            self._tap, self._discriminator = tap, weakref.ref(discriminator)
+
+    def bind(self, images: Tensor, keys: Sequence[str], view: View | None = None) -> None:
+        """Say which source images a tensor holds: the one line a training loop adds.
+
+        Args:
+            images: ``(N, C, H, W)``, the very tensor G will be called with.
+            keys: N keys, by convention paths relative to the data root.
+            view: Crop and flip each image is seen under, or None.
+
+        Raises:
+            ConfigError: If the counts differ.
+        """
+        self._report(self.binding.current(self.name))
+        self.binding.bind(self.name, images, keys, view)
+        self._reported_images = images if self._on_step is not None else None
+
+    def look(self, images: Tensor) -> tuple[Any, Tensor]:
+        """Where D looks, without gradient and without remembering it.
+
+        Args:
+            images: ``(N, C, H, W)``, what D judges.
+
+        Returns:
+            D's prediction, and maps ``(N, 1, h, w)``, float32 in [0, 1].
+
+        Raises:
+            ConfigError: If this guide has no discriminator.
+        """
+        discriminator = self._discriminator() if self._discriminator is not None else None
+        if self._tap is None or discriminator is None:
+            raise ConfigError(
+                f"pair {self.name} has no discriminator to look with; change discriminator= (--guide_show)"
+            )
+        prediction, maps = self._tap.look(discriminator, images)
+        if maps is None:
+            raise ConfigError(f"pair {self.name}: the call did not pass the tapped layer; change layer (--guide_layer)")
+        return prediction, maps
+
+    def maps(self, keys: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The maps remembered, as seen at their last visit.
+
+        Returns:
+            Maps ``(N, 1, h, w)``, float32 in [0, 1], and visited ``(N,)``, bool, False where the map is still the
+            placeholder of ones.
+        """
+        return self.store.read(keys)
+
+    def views(self, keys: Sequence[str]) -> View | None:
+        """Under which crop and flip each image was last seen; None where no view is known."""
+        return self.store.views(keys)
+
+    @property
+    def latest(self) -> Tensor | None:
+        """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
+        return None if self._tap is None else self._tap.latest
+
+    def networks(self) -> dict[str, nn.Module]:
+        """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
+        trained = {"T": self.transfer} if any(True for _ in self.transfer.parameters()) else {}
+        return {**trained, **(self.attention.networks() if self.attention is not None else {})}
+
+    def digest(self) -> str:
+        """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
+        discriminator = self._discriminator() if self._discriminator is not None else None
+        networks = {"G": self._network(), **({"D": discriminator} if discriminator is not None else {})}
+        return networks_digest(networks)
+
+    def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the memory of this pair into a file, whole or not at all.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        save_stores(
+            Path(path), {self.name: self.store.state()}, {**(metadata or {}), f"{self.name}.digest": self.digest()}
+        )
+
+    def load(self, path: str | Path) -> None:
+        """Read the memory of this pair from a file.
+
+        Raises:
+            StoreError: If the file is missing, torn, foreign, or belongs to networks with other weights.
+        """
+        states, facts = load_stores(Path(path))
+        self.load_state(states, facts, str(path))
+
+    def load_state(self, states: Mapping[str, dict[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
+        """Take this pair's memory out of what ``load_stores`` read.
+
+        Raises:
+            StoreError: If the pair is missing or belongs to networks with other weights; ``source`` is named.
+        """
+        if self.name not in states:
+            raise StoreError(
+                f"{source} holds pairs {', '.join(states) or 'none'}, not {self.name}; delete it to start from ones"
+            )
+        if facts.get(f"{self.name}.digest") != self.digest():
+            raise StoreError(
+                f"{source} belongs to networks with other weights than those loaded for pair {self.name}; "
+                "load the checkpoint it was saved with (--epoch), or delete it to start from ones"
+            )
+        parameter = next(self._network().parameters(), None)
+        self.store.load_state(states[self.name], parameter.device if parameter is not None else torch.device("cpu"))
+
+    def end_epoch(self) -> None:
+        """Close an epoch: monitors hear its statistics."""
+        self._epochs += 1
+        if self._on_epoch is not None:
+            self._on_epoch(EpochReport(self.name, self._epochs, self.statistics()))
+
+    def statistics(self) -> dict[str, float]:
+        """Facts about the memory: images remembered, visits, bytes."""
+        records = [record for record in map(self.store.record, self.store) if record is not None]
+        return {
+            "images": len(records),
+            "visits": sum(record.visits for record in records),
+            "bytes": self.store.nbytes,
+        }
+
+    def detach(self) -> None:
+        """Restore both networks to what they were; twice is fine."""
+        remove(self._handles)
+        self._handles = []
+        self.concatenation.restore()
+        self.binding.forget(self.name)
+
+    def _network(self) -> nn.Module:
+        generator = self._generator()
+        if generator is None:
+            raise ConfigError(f"the generator of pair {self.name} no longer exists; keep it alive as long as its guide")
+        return generator
+
+    def _report(self, visit: Visit | None) -> None:
+        """Tell monitors of a visit that is over."""
+        if visit is None or not visit.judged:
+            return
+        self._steps += 1
+        images, fakes, maps = self._reported_images, visit.living_fakes(), self.latest
+        if self._on_step is None or images is None or maps is None or visit.maps is None or not fakes:
+            return
+        self._on_step(
+            StepReport(self.name, self._steps, visit.keys, images, maps, visit.maps.detach(), fakes[-1].detach())
+        )

@@ -1,0 +1,56 @@
+"""Hooks that do no harm when the module they sit on is copied or pickled.
+
+``copy.deepcopy`` of a network (EMA) copies a bound-method hook *and the object behind it*: a store, a guide. Ours are
+replaced by their stand-in instead, so a copy neither reads nor writes the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+
+def ignore(*_: object) -> None:
+    """The stand-in of a hook that only listens."""
+
+
+def _itself(stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    return stand_in
+
+
+class Hook:
+    """A hook that acts only on the module it was registered on.
+
+    Args:
+        act: Called as the hook.
+        stand_in: Takes its place in copies and pickles of the module; must be picklable.
+    """
+
+    def __init__(self, act: Callable[..., Any], stand_in: Callable[..., Any] = ignore) -> None:
+        self._act = act
+        self._stand_in = stand_in
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._act(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Callable[..., Any]:
+        return self._stand_in
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Callable[..., Any]]]:
+        return _itself, (self._stand_in,)
+
+
+def is_guided(network: nn.Module) -> bool:
+    """Whether a network carries a hook of ours."""
+    return any(
+        isinstance(hook, Hook) for hook in [*network._forward_pre_hooks.values(), *network._forward_hooks.values()]
+    )
+
+
+def remove(handles: Sequence[RemovableHandle]) -> None:
+    """Remove hooks; removing them twice is fine."""
+    for handle in handles:
+        handle.remove()

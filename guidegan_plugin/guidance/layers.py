@@ -1,0 +1,83 @@
+"""Finding layers in networks somebody else wrote."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from guidegan_plugin.errors import ConfigError
+
+_ACTIVATIONS = (
+    nn.LeakyReLU,
+    nn.ReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Softplus,
+    nn.Sigmoid,
+    nn.Tanh,
+)
+
+
+def unwrap(network: nn.Module) -> nn.Module:
+    """The network inside ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile`` wrappers."""
+    while True:
+        if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            network = network.module
+        elif isinstance(inner := getattr(network, "_orig_mod", None), nn.Module):
+            network = inner
+        else:
+            return network
+
+
+def convolutions(network: nn.Module) -> list[tuple[str, nn.Conv2d]]:
+    """Names and convolutions of a network, in the order they were registered."""
+    return [(name, module) for name, module in unwrap(network).named_modules() if isinstance(module, nn.Conv2d)]
+
+
+def find_layer(network: nn.Module, layer: int | str, tap: str = "conv") -> tuple[str, nn.Module]:
+    """The module whose output a mechanism reads.
+
+    Args:
+        network: A discriminator, wrapped or not.
+        layer: Number of a convolution counted from 1 (t of equation 2), or a dotted module path.
+        tap: ``"conv"`` for that module itself, ``"activation"`` for the first activation behind it.
+
+    Returns:
+        Its dotted path and the module.
+
+    Raises:
+        ConfigError: If there is no such layer; the message lists those there are.
+    """
+    modules: list[tuple[str, nn.Module]] = list(unwrap(network).named_modules())
+    names = [name for name, _ in modules]
+    found = convolutions(network)
+    if isinstance(layer, int):
+        if not 1 <= layer <= len(found):
+            raise ConfigError(f"layer {layer} does not exist: {_listing(network)}; change layer (--guide_layer)")
+        name = found[layer - 1][0]
+    elif layer in names:
+        name = layer
+    else:
+        raise ConfigError(f"layer {layer!r} does not exist: {_listing(network)}; change layer (--guide_layer)")
+    if tap == "conv" or isinstance(modules[names.index(name)][1], _ACTIVATIONS):
+        return modules[names.index(name)]
+    for candidate, module in modules[names.index(name) + 1 :]:
+        if isinstance(module, _ACTIVATIONS):
+            return candidate, module
+        if isinstance(module, nn.Conv2d):
+            break
+    raise ConfigError(
+        f"no activation follows layer {layer} ({name}); change layer (--guide_layer) or tap (--guide_tap)"
+    )
+
+
+def _listing(network: nn.Module) -> str:
+    found = convolutions(network)
+    shown = ", ".join(
+        f"{number} {name} ({conv.in_channels} to {conv.out_channels} channels)"
+        for number, (name, conv) in enumerate(found, start=1)
+    )
+    return f"{type(unwrap(network)).__name__} has {len(found)} convolutions" + (f": {shown}" if shown else "")

@@ -1,0 +1,91 @@
+"""Which tensor is which image: source batches are bound when they arrive and looked up by identity."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.view import View
+
+
+@dataclass(eq=False)
+class Visit:
+    """One batch of source images of one pair, from its binding to the next.
+
+    Attributes:
+        pair: Name of the pair whose generator reads these images as its source.
+        images: Weak reference to the bound tensor ``(N, C, H, W)``.
+        keys: One key per image.
+        view: Crop and flip of each image, or None where nobody knows.
+        maps: ``(N, 1, h, w)`` as blended into the generator's input, once it was read.
+        fakes: Weak references to what the generator made of the images.
+        judged: Whether the discriminator's maps of this visit were stored.
+    """
+
+    pair: str
+    images: weakref.ReferenceType[Tensor]
+    keys: tuple[str, ...]
+    view: View | None
+    maps: Tensor | None = None
+    fakes: list[weakref.ReferenceType[Tensor]] = field(default_factory=list)
+    judged: bool = False
+
+    def living_fakes(self) -> list[Tensor]:
+        """Tensors the generator made of this visit that somebody still holds."""
+        return [fake for fake in (reference() for reference in self.fakes) if fake is not None]
+
+
+class SourceBinding:
+    """The current visit of every pair.
+
+    Pairs of one training share a binding, so that a generator can tell another pair's source from a stranger.
+    """
+
+    def __init__(self) -> None:
+        self._visits: dict[str, Visit] = {}
+
+    def bind(self, pair: str, images: Tensor, keys: Sequence[str], view: View | None = None) -> Visit:
+        """Say which images a tensor holds; the pair's previous visit ends.
+
+        Args:
+            pair: Name of the pair.
+            images: ``(N, C, H, W)``, the very tensor the generator will be called with.
+            keys: N keys.
+            view: N views, or None.
+
+        Raises:
+            ConfigError: If the counts differ.
+        """
+        if isinstance(keys, str):
+            keys = [keys]
+        if len(keys) != len(images) or (view is not None and len(view) != len(images)):
+            found = f"{len(images)} images, {len(keys)} keys" + (f", {len(view)} views" if view is not None else "")
+            raise ConfigError(f"bind: expected one key and one view an image, found {found}; change keys= or view=")
+        visit = Visit(pair, weakref.ref(images), tuple(map(str, keys)), view)
+        self._visits[pair] = visit
+        return visit
+
+    def current(self, pair: str) -> Visit | None:
+        """The pair's visit under way, None before the first."""
+        return self._visits.get(pair)
+
+    def visit_of(self, images: Tensor, pair: str) -> Visit | None:
+        """The visit whose bound tensor this is; the given pair's own comes first, None for a stranger."""
+        own = self._visits.get(pair)
+        visits = [own, *self._visits.values()] if own is not None else list(self._visits.values())
+        return next((visit for visit in visits if visit.images() is images), None)
+
+    def visit_behind(self, images: Tensor) -> Visit | None:
+        """The visit of any pair whose source or fake this tensor is, None for a stranger."""
+        for visit in self._visits.values():
+            if visit.images() is images or any(fake is images for fake in visit.living_fakes()):
+                return visit
+        return None
+
+    def forget(self, pair: str) -> None:
+        """End the pair's visit."""
+        self._visits.pop(pair, None)
