@@ -1,0 +1,93 @@
+"""pytorch-CycleGAN-and-pix2pix (junyanz), its forks, and codebases in its contract, both generations."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.hosts.base import Host
+from guidegan_plugin.hosts.junyanz.modules import VirtualModules
+
+_FILES = ("models/__init__.py", "models/base_model.py", "models/networks.py", "data/__init__.py", "options")
+
+
+class JunyanzHost(Host):
+    """A codebase in the family's contract.
+
+    Attributes:
+        root: The folder with ``models``, ``data`` and ``options``.
+        generation: ``"classic"`` where ``define_G`` initialises and wraps the networks (it takes ``gpu_ids``);
+            ``"ddp"`` where ``setup()`` does.
+    """
+
+    name: ClassVar[str] = "junyanz"
+    looks_for: ClassVar[str] = ", ".join(_FILES)
+
+    def __init__(self, root: Path, generation: str) -> None:
+        self.root, self.generation = root, generation
+
+    @classmethod
+    def recognise(cls, root: Path) -> JunyanzHost | None:
+        """An adapter if the folder holds the family's packages and a ``define_G``."""
+        if not all((root / name).exists() for name in _FILES):
+            return None
+        tree = ast.parse((root / "models/networks.py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "define_G":
+                return cls(root, "classic" if "gpu_ids" in [argument.arg for argument in node.args.args] else "ddp")
+        return None
+
+    @classmethod
+    def running(cls) -> JunyanzHost:
+        """The host whose packages this process has imported.
+
+        Raises:
+            HostError: If there is none.
+        """
+        module = sys.modules.get("models")
+        root = Path(str(module.__file__)).resolve().parent.parent if module is not None else Path.cwd()
+        host = cls.recognise(root)
+        if host is None:
+            raise HostError(f"{root} is not of the {cls.name} family: it lacks one of {cls.looks_for}")
+        return host
+
+    @property
+    def description(self) -> str:
+        """The family, its generation and the folder."""
+        return f"{self.name} family, {self.generation} generation, in {self.root}"
+
+    def model_names(self) -> list[str]:
+        """Names for ``--model``, without ``guide_``."""
+        files = (self.root / "models").glob("*_model.py")
+        names = sorted(file.name.removesuffix("_model.py") for file in files)
+        return [name for name in names if name not in ("base", "template") and not name.startswith("guide_")]
+
+    @contextmanager
+    def guided(self) -> Iterator[None]:
+        """While it lasts, ``models.guide_<x>_model`` and ``data.guide_<x>_dataset`` can be imported."""
+        finder = VirtualModules()
+        # Last, so that files an installer put there win.
+        sys.meta_path.append(finder)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(finder)
+
+    def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
+        """Ask the guided model to describe itself; checkpoints go to scratch and none are loaded."""
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        parser.add_argument("--model", default="cycle_gan")
+        model: str = parser.parse_known_args(list(arguments))[0].model
+        if not model.startswith("guide_"):
+            raise HostError(
+                f"--model {model} is not guided; change it to --model guide_{re.sub('^guide_?', '', model)}"
+            )
+        kept = [argument for argument in arguments if argument != "--continue_train"]
+        return [*kept, "--guide_dry_run", "--checkpoints_dir", str(scratch)]

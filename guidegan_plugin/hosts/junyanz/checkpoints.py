@@ -1,0 +1,65 @@
+"""A checkpoint is a set of files: the last good set survives a kill at any moment.
+
+The host writes into a folder of its own beside the checkpoints. When the set is complete, the folder is renamed; from
+then on it counts as saved, and whoever opens the checkpoints next moves its files into place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from guidegan_plugin.errors import StoreError
+
+_WRITING = ".guide_writing"
+_COMPLETE = ".guide_complete"
+
+
+@contextmanager
+def complete_set(folder: Path) -> Iterator[Path]:
+    """Write a set of files that appears in a folder all together or not at all.
+
+    Args:
+        folder: Where the files are to be.
+
+    Yields:
+        A folder to write them into.
+
+    Raises:
+        StoreError: If they cannot be written; the former set is untouched then.
+    """
+    finish(folder)
+    writing = folder / _WRITING
+    try:
+        writing.mkdir()
+        yield writing
+        for path in writing.iterdir():
+            _flush(path)
+        writing.rename(folder / _COMPLETE)
+        finish(folder)
+    except (OSError, RuntimeError) as error:
+        # torch.save reports a full disk as a RuntimeError of its own writer.
+        shutil.rmtree(writing, ignore_errors=True)
+        reason = " ".join(str(error).split())
+        raise StoreError(
+            f"checkpoint in {folder} could not be written ({reason}); the former one is untouched; "
+            "free space or change --checkpoints_dir"
+        ) from error
+
+
+def finish(folder: Path) -> None:
+    """Move a complete set into place, if a killed run left one, and drop an incomplete one."""
+    complete = folder / _COMPLETE
+    if complete.is_dir():
+        for path in sorted(complete.iterdir()):
+            path.replace(folder / path.name)
+        complete.rmdir()
+    shutil.rmtree(folder / _WRITING, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,43 @@
+"""What the family's models have, for the type checker; at run time the host's own class stands in its place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class HostModel:
+    """The family's ``BaseModel``."""
+
+    opt: argparse.Namespace
+    isTrain: bool
+    device: torch.device
+    save_dir: str | Path
+    model_names: list[str]
+    visual_names: list[str]
+    optimizers: list[torch.optim.Optimizer]
+
+    @staticmethod
+    def modify_commandline_options(parser: argparse.ArgumentParser, is_train: bool) -> argparse.ArgumentParser:
+        """Add the model's options."""
+        return parser
+
+    def __init__(self, opt: argparse.Namespace) -> None: ...
+
+    def setup(self, opt: argparse.Namespace) -> None:
+        """Load networks, build schedulers."""
+
+    def set_input(self, input: dict[str, Any]) -> None:
+        """Take a batch."""
+
+    def compute_visuals(self) -> None:
+        """Prepare images for the pages."""
+
+    def update_learning_rate(self) -> None:
+        """Step the schedulers, once an epoch."""
+
+    def save_networks(self, epoch: int | str) -> None:
+        """Write all networks."""

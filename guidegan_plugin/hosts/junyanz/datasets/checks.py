@@ -1,0 +1,105 @@
+"""Looks at a folder of images before a training starts, not hours into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from guidegan_plugin.errors import DataError
+
+MIXED_MODES = "guide_mixed_modes"
+
+
+class Options(Protocol):
+    """The host's options that decide whether an image can be used."""
+
+    dataroot: str
+    preprocess: str
+    load_size: int
+    crop_size: int
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that is not there.
+
+    Args:
+        folder: Where images are expected.
+
+    Raises:
+        DataError: If it is missing.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no images at {folder}: there is no such folder; change --dataroot (or --phase)")
+
+
+def check_sizes(options: Options) -> None:
+    """Refuse sizes that no image could meet.
+
+    Raises:
+        DataError: If images are resized to less than the crop.
+    """
+    resized = "resize" in options.preprocess or "scale_width" in options.preprocess
+    if "crop" in options.preprocess and resized and options.load_size < options.crop_size:
+        raise DataError(
+            f"images resized to {options.load_size} are smaller than the crop of {options.crop_size}; "
+            f"change --load_size to at least --crop_size"
+        )
+
+
+def check_images(
+    folder: Path, paths: Sequence[str], options: Options, allow_mixed_modes: bool, halves: int = 1
+) -> None:
+    """Read the headers of a folder's images and refuse what cannot be trained on.
+
+    Args:
+        folder: Where they are, for messages.
+        paths: The images.
+        options: The host's options.
+        allow_mixed_modes: Let the host convert images of several modes.
+        halves: 2 for side-by-side pairs, whose width counts half.
+
+    Raises:
+        DataError: If there are none, one is not an image or smaller than the crop, or their modes are mixed.
+    """
+    if not paths:
+        raise DataError(f"no images in {folder}; change --dataroot (or --phase)")
+    examples: dict[str, str] = {}
+    for path in paths:
+        mode, (width, height) = _header(path)
+        examples.setdefault(mode, path)
+        if options.preprocess == "crop" and min(width // halves, height) < options.crop_size:
+            raise DataError(
+                f"{path} is {width // halves} x {height}, smaller than the crop of {options.crop_size}; "
+                f"change --crop_size, or use --preprocess resize_and_crop"
+            )
+    if len(examples) > 1 and not allow_mixed_modes:
+        found = ", ".join(f"{mode} ({Path(path).name})" for mode, path in sorted(examples.items()))
+        raise DataError(
+            f"{folder} mixes image modes: {found}; save them in one mode, or let the host convert them with "
+            f"--{MIXED_MODES} convert"
+        )
+
+
+def corrupt(paths: Sequence[str]) -> list[str]:
+    """The images among these that cannot be decoded to the end; reads them all."""
+    return [path for path in paths if not _readable(path)]
+
+
+def _header(path: str) -> tuple[str, tuple[int, int]]:
+    try:
+        with Image.open(path) as image:
+            return image.mode, image.size
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path} is no image that can be read ({error}); repair or remove it") from error
+
+
+def _readable(path: str) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError):
+        return False
+    return True

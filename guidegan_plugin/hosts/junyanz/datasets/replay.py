@@ -1,0 +1,111 @@
+"""The view of a visit, recovered by replaying the host's own transform on an image of coordinates."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+Transform = Callable[[Image.Image], Tensor]
+
+# An affine map explains a replayed ramp to about half a gray level; colour jitter or a warp would not.
+_TOLERANCE = 0.02
+
+
+def random_state() -> tuple[Any, ...]:
+    """The state of every generator a transform may draw from: Python's, NumPy's and torch's (CPU)."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def set_random_state(state: tuple[Any, ...]) -> None:
+    """Go back to a :func:`random_state`."""
+    random.setstate(state[0])
+    np.random.set_state(state[1])
+    torch.set_rng_state(state[2])
+
+
+@contextmanager
+def rewound(state: tuple[Any, ...]) -> Iterator[None]:
+    """Draw again from a former state; afterwards everything is as if nothing had been drawn."""
+    now = random_state()
+    set_random_state(state)
+    try:
+        yield
+    finally:
+        set_random_state(now)
+
+
+class ObservedTransform:
+    """A transform that also tells the crop and flip of its last call; it draws exactly what it would alone.
+
+    Args:
+        transform: The host's: PIL image to ``(C, H, W)`` in [-1, 1].
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
+        self.theta = torch.full((2, 3), float("nan"))
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        state = random_state()
+        output = self._transform(image)
+        self.theta = observe(self._transform, image.size, state)
+        return output
+
+
+def observe(transform: Transform, size: tuple[int, int], state: tuple[Any, ...]) -> Tensor:
+    """Where a transform takes its pixels from.
+
+    Args:
+        transform: PIL image to ``(C, H, W)`` in [-1, 1].
+        size: Width and height of the image it was called with.
+        state: Random state it was called in; the present state is kept.
+
+    Returns:
+        ``(2, 3)``, float32: ``affine_grid``'s matrix from the output's frame to the image's, accurate to a few
+        hundredths of a pixel; NaN where the transform is not affine.
+    """
+    x, y = ramps(size)
+    with rewound(state):
+        output = transform(Image.merge("RGB", (x, y, y)))
+    if len(output) == 1:  # a grayscale transform mixes the channels, so each coordinate needs an image of its own
+        with rewound(state):
+            output = transform(Image.merge("RGB", (x, x, x)))
+        with rewound(state):
+            output = torch.cat([output, transform(Image.merge("RGB", (y, y, y)))])
+    return fit_affine(output[:2])
+
+
+def ramps(size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
+    """Images (mode L) whose gray level is a pixel's x and y coordinate."""
+    width, height = size
+    x = np.tile(255 * (np.arange(width) + 0.5) / width, (height, 1))
+    y = np.tile(255 * (np.arange(height)[:, None] + 0.5) / height, (1, width))
+    return Image.fromarray(x.round().astype(np.uint8)), Image.fromarray(y.round().astype(np.uint8))
+
+
+def fit_affine(coordinates: Tensor) -> Tensor:
+    """The affine map that explains an image of coordinates best (least squares).
+
+    Args:
+        coordinates: ``(2, H, W)``, x and y in [-1, 1] that each pixel came from.
+
+    Returns:
+        ``(2, 3)``, float32; NaN where no affine map explains it.
+    """
+    _, height, width = coordinates.shape
+    u = (2 * torch.arange(width) + 1) / width - 1
+    v = ((2 * torch.arange(height) + 1) / height - 1)[:, None]
+    offset = coordinates.mean((1, 2))
+    # Pixel centres are symmetric about zero, so the three unknowns separate; one pixel alone has no slope.
+    slope_u = (coordinates * u).mean((1, 2)) / (u * u).mean().clamp(min=1e-12)
+    slope_v = (coordinates * v).mean((1, 2)) / (v * v).mean().clamp(min=1e-12)
+    explained = slope_u[:, None, None] * u + slope_v[:, None, None] * v + offset[:, None, None]
+    theta = torch.stack([slope_u, slope_v, offset], dim=1)
+    return theta if (coordinates - explained).abs().mean() < _TOLERANCE else torch.full((2, 3), float("nan"))

@@ -1,0 +1,27 @@
+"""``--dataset_mode guide_single``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data.single_dataset import SingleDataset
+
+from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
+from guidegan_plugin.hosts.junyanz.datasets.replay import ObservedTransform
+
+
+class GuideSingleDataset(CheckedDataset, SingleDataset):
+    """The host's single data set; items also hold ``A_guide_view``, ``(2, 3)`` float32."""
+
+    def __init__(self, opt: Any) -> None:
+        super().__init__(opt)
+        self.transform: ObservedTransform = ObservedTransform(self.transform)
+
+    def image_lists(self) -> list[list[str]]:
+        """The images of the one folder."""
+        return [self.A_paths]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The host's item and its view."""
+        item = super().__getitem__(index)
+        return {**item, "A_guide_view": self.transform.theta}

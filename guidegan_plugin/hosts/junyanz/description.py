@@ -1,0 +1,89 @@
+"""A dry run: what would be attached where, and what would be stored."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.hosts.junyanz.guides import HostGuides
+from guidegan_plugin.plugins.pairs import Pair
+
+
+def describe(guides: HostGuides) -> str:
+    """The guidance of a host's model in words, a line a fact; the process is expected to end afterwards.
+
+    Args:
+        guides: Attached, its networks not yet trained.
+    """
+    options = guides.model.opt
+    lines = [("model", f"guide_{guides.host_model} ({type(guides.model).__mro__[2].__name__} of the host)")]
+    if not guides.active:
+        return _table([*lines, ("attention", "none: the host runs as if we were not there")])
+    guides.adapt()
+    dataset = importlib.import_module("data").find_dataset_using_name(options.dataset_mode)(options)
+    total = 0
+    for pair in guides.pairs:
+        guide = guides.guides[pair.name]
+        facts = guide.pair
+        lines += [
+            (
+                f"pair {pair.name}",
+                f"{pair.generator} ({facts['generator']}) reads {pair.source}, keys from {pair.keys}",
+            ),
+            ("", f"{pair.discriminator} ({facts['discriminator']}) judges it"),
+        ]
+        if guides.model.isTrain:
+            height, width = _map_shape(guides, pair)
+            images = _count(dataset, pair, options)
+            size = (
+                images
+                * height
+                * width
+                * torch.empty((), dtype=getattr(torch, guides.config.store_dtype)).element_size()
+            )
+            total += size
+            lines += [
+                (
+                    "attention",
+                    f"{guide.attention.name if guide.attention else 'none'}, read off {facts['attention']}, "
+                    f"maps {height} x {width}",
+                ),
+                ("stored", f"{images} maps of {height} x {width} {guides.config.store_dtype}, {size / 2**20:.1f} MiB"),
+            ]
+        else:
+            lines.append(("attention", "all ones: test time shows the generator the placeholder"))
+        lines.append(("blended", facts["concatenation"]))
+    if guides.model.isTrain:
+        lines.append(("memory", f"{total / 2**20:.1f} MiB in all, on {_place(guides)}"))
+    return _table(lines)
+
+
+def _map_shape(guides: HostGuides, pair: Pair) -> tuple[int, int]:
+    discriminator = getattr(guides.model, pair.discriminator)
+    parameter = next(discriminator.parameters())
+    channels = convolutions(discriminator)[0][1].in_channels
+    side = guides.model.opt.crop_size
+    maps = guides.guides[pair.name].look(torch.zeros(1, channels, side, side, device=parameter.device))[1]
+    return maps.shape[-2], maps.shape[-1]
+
+
+def _count(dataset: Any, pair: Pair, options: Any) -> int:
+    """Images of the pair's source domain, from the attributes the family's data sets have."""
+    domain = pair.keys[0]
+    if options.direction == "BtoA":
+        domain = {"A": "B", "B": "A"}.get(domain, domain)
+    for attribute in (f"{domain}_paths", "AB_paths"):
+        if hasattr(dataset, attribute):
+            return len(getattr(dataset, attribute))
+    return len(dataset)
+
+
+def _place(guides: HostGuides) -> str:
+    return "the CPU" if guides.config.store_device == "cpu" else str(guides.model.device)
+
+
+def _table(lines: list[tuple[str, str]]) -> str:
+    return "\n".join(f"{label:<14} {text}".rstrip() for label, text in lines)

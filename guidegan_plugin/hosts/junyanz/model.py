@@ -1,0 +1,149 @@
+"""``--model guide_<x>``: the host's own model class with guidance mixed in; its training loop is not rewritten."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.hosts.base import DryRunFinished
+from guidegan_plugin.hosts.junyanz import JunyanzHost
+from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish
+from guidegan_plugin.hosts.junyanz.description import describe
+from guidegan_plugin.hosts.junyanz.guides import HostGuides
+from guidegan_plugin.hosts.junyanz.modules import DATASETS
+
+if TYPE_CHECKING:
+    from guidegan_plugin.hosts.junyanz.contract import HostModel
+else:
+    HostModel = object
+
+_log = logging.getLogger(__name__)
+
+
+def guided_model(name: str) -> type:
+    """The guided form of a host's model.
+
+    Args:
+        name: As for ``--model``, without ``guide_``.
+
+    Returns:
+        A subclass of the host's class whose name the host's discovery expects.
+
+    Raises:
+        HostError: If the host has no such model.
+    """
+    if importlib.util.find_spec(f"models.{name}_model") is None:
+        known = ", ".join(f"guide_{model}" for model in JunyanzHost.running().model_names())
+        raise HostError(f"the host has no model {name!r}, it can guide: {known}; change --model")
+    base = importlib.import_module("models").find_model_using_name(name)
+    return type(f"Guide{base.__name__}", (GuidedModel, base), {"host_model": name, "__module__": __name__})
+
+
+class GuidedModel(HostModel):
+    """Mixed into a host's model class, before it."""
+
+    host_model: ClassVar[str]
+
+    @classmethod
+    def modify_commandline_options(
+        cls, parser: argparse.ArgumentParser, is_train: bool = True
+    ) -> argparse.ArgumentParser:
+        """The model's own options, ours, and our data set in place of the host's where there is one."""
+        parser = super().modify_commandline_options(parser, is_train)
+        GuideConfig.add_options(parser)
+        parser.add_argument("--guide_pairs", default="", help="netG:netD:real_A:A_paths,... of a model we do not know")
+        parser.add_argument("--guide_dry_run", action="store_true", help="describe the guidance and stop")
+        parser.add_argument("--guide_no_visuals", action="store_true", help="no attention maps on the host's pages")
+        if not is_train:
+            parser.add_argument("--guide_show", action="store_true", help="load D to draw where it looks")
+        if (mode := parser.get_default("dataset_mode")) in DATASETS:
+            parser.set_defaults(dataset_mode=f"guide_{mode}")
+        return parser
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        config = GuideConfig.from_options(vars(opt))
+        super().__init__(opt)
+        self.guides = HostGuides(self, self.host_model, config)
+
+    def setup(self, opt: argparse.Namespace) -> None:
+        """The host's setup; generators are widened between their initialisation and any wrapping."""
+        if opt.guide_dry_run:
+            raise DryRunFinished(describe(self.guides))
+        finish(Path(self.save_dir))
+        if self.guides.host.generation == "classic":
+            self.guides.adapt()
+            super().setup(opt)
+        else:
+            with _after_initialisation(self.guides.adapt):
+                super().setup(opt)
+        self.guides.after_setup()
+
+    def set_input(self, input: dict[str, Any]) -> None:
+        """The host's, then each pair's source images are bound to their keys."""
+        super().set_input(input)
+        self.guides.bind(input)
+
+    def compute_visuals(self) -> None:
+        """The host's, and the attention maps."""
+        super().compute_visuals()
+        self.guides.draw()
+
+    def update_learning_rate(self) -> None:
+        """The host's; it marks the epochs."""
+        super().update_learning_rate()
+        self.guides.end_epoch()
+
+    def save_networks(self, epoch: int | str) -> None:
+        """The host's files and the store, all together or not at all."""
+        if not self.guides.active:
+            super().save_networks(epoch)
+            return
+        if not _is_writer():
+            return
+        folder = self.save_dir
+        with complete_set(Path(folder)) as writing:
+            self.save_dir = type(folder)(writing)
+            try:
+                super().save_networks(epoch)
+            finally:
+                self.save_dir = folder
+            self.guides.save(writing / f"{epoch}_guide.safetensors")
+
+
+def _is_writer() -> bool:
+    """Whether this process writes checkpoints: the host lets rank 0 do it."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
+@contextmanager
+def _after_initialisation(act: Any) -> Iterator[None]:
+    """While it lasts, ``networks.init_net`` calls ``act(network)`` after it initialised a network.
+
+    The DDP generation initialises, loads and wraps in one loop of ``setup()``: widened earlier, the new channel would
+    be initialised with noise; widened later, the wrapper's buckets would have the old size.
+    """
+    networks = sys.modules["models.networks"]
+    original = networks.init_net
+
+    def init_net(network: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
+        initialised: torch.nn.Module = original(network, *args, **kwargs)
+        act(initialised)
+        return initialised
+
+    setattr(networks, "init_net", init_net)  # noqa: B010 - a module's attribute, unknown to the type checker
+    try:
+        yield
+    finally:
+        setattr(networks, "init_net", original)  # noqa: B010

@@ -1,0 +1,89 @@
+"""The launcher: runs a host's own script with guided models and data sets within its reach."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import runpy
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pluggy
+
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.hosts.base import DryRunFinished, Host
+from guidegan_plugin.plugins.manager import collect, create_manager
+
+
+def recognise(root: Path, manager: pluggy.PluginManager | None = None) -> Host:
+    """The host adapter for a codebase.
+
+    Args:
+        root: The codebase's folder.
+        manager: Whose hosts to ask, by default all that are installed.
+
+    Raises:
+        HostError: If no host knows the codebase; the message says what each looked for.
+    """
+    kinds: dict[str, type[Host]] = collect(manager or create_manager(), "host")
+    for kind in kinds.values():
+        host = kind.recognise(root)
+        if host is not None:
+            return host
+    looked = "; ".join(f"{name} looks for {kind.looks_for}" for name, kind in kinds.items())
+    raise HostError(f"{root} is no codebase we know: {looked}; name a script in such a folder (SCRIPT)")
+
+
+def run(script: Path, arguments: Sequence[str] = (), dry_run: bool = False) -> None:
+    """Run a script as ``python SCRIPT ARGS...`` would, in this process.
+
+    Args:
+        script: A host's ``train.py`` or ``test.py``.
+        arguments: Its arguments.
+        dry_run: Describe the guidance and stop instead.
+
+    Raises:
+        HostError: If the script does not exist or lies in no codebase we know.
+        SystemExit: Whatever the script exits with.
+    """
+    script = script.resolve()
+    if not script.is_file():
+        raise HostError(f"script {script} does not exist; change SCRIPT")
+    host = recognise(script.parent)
+    with host.guided():
+        if dry_run:
+            print(f"host           {host.description}")
+            print(_describe(host, script, arguments))
+        else:
+            _execute(script, arguments)
+
+
+def _describe(host: Host, script: Path, arguments: Sequence[str]) -> str:
+    """Run a script up to the point where its model is set up, keeping what it prints and writes to ourselves."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            _execute(script, host.dry_run_arguments(arguments, Path(scratch)))
+        except DryRunFinished as finished:
+            return finished.description
+    raise HostError(
+        f"{script} ended without setting up a guided model; change SCRIPT to the host's train.py or test.py"
+    )
+
+
+def _execute(script: Path, arguments: Sequence[str]) -> None:
+    with _as_main(script, arguments):
+        runpy.run_path(str(script), run_name="__main__")
+
+
+@contextlib.contextmanager
+def _as_main(script: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """``sys.argv`` and ``sys.path[0]`` as the interpreter sets them for a script."""
+    argv, path = sys.argv, list(sys.path)
+    sys.argv = [str(script), *arguments]
+    sys.path.insert(0, str(script.parent))
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = argv, path

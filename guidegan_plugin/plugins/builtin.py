@@ -1,0 +1,39 @@
+"""Our own features, registered through the same door as everybody's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guidegan_plugin.guidance.attention import Attention, PostHocAttention
+from guidegan_plugin.guidance.concatenation import AlphaChannel, Concatenation, ResidualHadamard
+from guidegan_plugin.guidance.transfer import BilinearTransfer, Transfer
+from guidegan_plugin.plugins.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from guidegan_plugin.hosts.base import Host
+
+
+@hookimpl
+def guidegan_register_attention() -> list[type[Attention]]:
+    """Post-hoc attention."""
+    return [PostHocAttention]
+
+
+@hookimpl
+def guidegan_register_concatenation() -> list[type[Concatenation]]:
+    """Residual Hadamard product and alpha channel."""
+    return [ResidualHadamard, AlphaChannel]
+
+
+@hookimpl
+def guidegan_register_transfer() -> list[type[Transfer]]:
+    """Bilinear up-sampling."""
+    return [BilinearTransfer]
+
+
+@hookimpl
+def guidegan_register_host() -> list[type[Host]]:
+    """The family of pytorch-CycleGAN-and-pix2pix."""
+    from guidegan_plugin.hosts.junyanz import JunyanzHost  # lazily, because hosts stand above plugins
+
+    return [JunyanzHost]

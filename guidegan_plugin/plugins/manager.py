@@ -1,0 +1,130 @@
+"""The plugin manager: built by a function, loaded one entry point at a time, strict about what it loads."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pluggy
+
+from guidegan_plugin.errors import PluginError
+from guidegan_plugin.plugins import builtin, hookspecs
+
+_log = logging.getLogger(__name__)
+
+ENTRY_POINTS = "guidegan"
+DISABLE = "GUIDEGAN_DISABLE_PLUGINS"
+TRACE = "GUIDEGAN_TRACE_PLUGINS"
+
+
+def create_manager(plugins: Iterable[object] = ()) -> pluggy.PluginManager:
+    """A manager with our own plugins, those installed under the entry-point group ``guidegan``, and those given.
+
+    ``GUIDEGAN_DISABLE_PLUGINS=name,name`` leaves entry points out; ``GUIDEGAN_TRACE_PLUGINS=1`` logs every call.
+
+    Args:
+        plugins: Further plugins, modules or objects with ``hookimpl`` methods.
+
+    Raises:
+        PluginError: If a plugin cannot be imported, fails to register, or implements a hook that does not exist.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(builtin, name="guidegan_plugin")
+    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+    for distribution in importlib.metadata.distributions():
+        for entry in distribution.entry_points:
+            if entry.group == ENTRY_POINTS and entry.name not in disabled and not manager.has_plugin(entry.name):
+                _load(manager, entry, distribution)
+    for plugin in plugins:
+        _register(manager, plugin, None, f"plugin {plugin!r}", "leave it out of plugins=")
+    if os.environ.get(TRACE):
+        manager.trace.root.setwriter(lambda line: _log.warning("%s", line.rstrip()))
+        manager.enable_tracing()
+    return manager
+
+
+def _load(
+    manager: pluggy.PluginManager, entry: importlib.metadata.EntryPoint, distribution: importlib.metadata.Distribution
+) -> None:
+    who = f"plugin {entry.name!r} of {distribution.metadata['Name']} {distribution.version} ({entry.value})"
+    cure = f"set {DISABLE}={entry.name} to go on without it"
+    try:
+        plugin = entry.load()
+    except Exception as error:
+        raise PluginError(f"{who} could not be loaded: {type(error).__name__}: {error}; {cure}") from error
+    _register(manager, plugin, entry.name, who, cure)
+
+
+def _register(manager: pluggy.PluginManager, plugin: object, name: str | None, who: str, cure: str) -> None:
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PluginError(f"{who} could not be registered: {reason}; {cure}") from error
+
+
+def collect(manager: pluggy.PluginManager, kind: str) -> dict[str, type[Any]]:
+    """Everything registered of one kind.
+
+    Args:
+        manager: As :func:`create_manager` builds it.
+        kind: ``"attention"``, ``"concatenation"``, ``"transfer"``, ``"host"`` or ``"monitor"``.
+
+    Returns:
+        Classes by their ``name``, ours first.
+
+    Raises:
+        PluginError: If a class has no name, or two have the same one.
+    """
+    hook: pluggy.HookCaller = getattr(manager.hook, f"guidegan_register_{kind}")
+    found: dict[str, type[Any]] = {}
+    owners: dict[str, str] = {}
+    for implementation in hook.get_hookimpls():
+        # One by one, because an exception inside pluggy's own loop would carry no plugin's name.
+        for item in _call(implementation.function, implementation.plugin_name):
+            name = getattr(item, "name", None)
+            if not isinstance(name, str) or not name:
+                raise PluginError(
+                    f"{kind} {item!r} of plugin {implementation.plugin_name!r} has no name; give the class one"
+                )
+            if name in found:
+                raise PluginError(
+                    f"{kind} {name!r} is registered by {owners[name]} ({found[name].__module__}) and by "
+                    f"{implementation.plugin_name} ({item.__module__}); set {DISABLE} to one of them"
+                )
+            found[name], owners[name] = item, implementation.plugin_name
+    return found
+
+
+def _call(function: Callable[..., Any], owner: str) -> list[type[Any]]:
+    try:
+        return list(function())
+    except Exception as error:
+        raise PluginError(
+            f"plugin {owner!r} failed in {function.__name__}: {type(error).__name__}: {error}; "
+            f"set {DISABLE}={owner} to go on without it"
+        ) from error
+
+
+def resolve(manager: pluggy.PluginManager, kind: str, name: str, field: str) -> type[Any]:
+    """The class registered under a name.
+
+    Args:
+        manager: As :func:`create_manager` builds it.
+        kind: As for :func:`collect`.
+        name: What the user asked for.
+        field: The config field it came from, for the message.
+
+    Raises:
+        PluginError: If nothing of that name is registered; the message lists what is.
+    """
+    found = collect(manager, kind)
+    if name not in found:
+        known = ", ".join(sorted([*found, "none"] if kind == "attention" else found))
+        raise PluginError(f"{field} {name!r} is unknown, known are: {known}; change {field} (--guide_{field})")
+    return found[name]
