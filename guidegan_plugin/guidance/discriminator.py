@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention import Attention
 from guidegan_plugin.guidance.hooks import Hook, is_guided
-from guidegan_plugin.guidance.provenance import is_made_of
+from guidegan_plugin.guidance.provenance import origin
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.store import AttentionStore
 
@@ -73,13 +73,11 @@ class DiscriminatorTap:
         self._attention.listening = self._looking
         if self._looking:
             return
-        visit = self._binding.current(self._pair)
-        if visit is not None and visit.fakes:
-            fakes = visit.living_fakes()
-            judged = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-            if any(is_made_of(images, fakes) for images in judged):
-                self._visit = visit
-                self._attention.listening = True
+        current = self._binding.current(self._pair)
+        judged = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        if current is not None and any(origin(images) is current for images in judged):
+            self._visit = current
+            self._attention.listening = True
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:
         visit, self._visit = self._visit, None

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.hooks import Hook, is_guided
+from guidegan_plugin.guidance.provenance import mark
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.transfer import Transfer
@@ -112,6 +113,8 @@ class GeneratorAdapter:
             returned = output if isinstance(output, (tuple, list)) else [output]
             made = [item for item in returned if isinstance(item, Tensor) and item.dim() == 4]
             visit.fakes = [*map(weakref.ref, visit.living_fakes()), *map(weakref.ref, made)]
+            for fake in made:
+                mark(fake, visit)
 
     def _other_pass(self, images: Tensor) -> Tensor:
         """Reconstruction, identity, test: equation (10) and section 4."""

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor
+from torch.autograd.graph import Node
 
-# Autograd's names of operations that only move values: cat, slicing, select, views, copies, device moves, flips,
-# split/chunk/unbind, and the scatter and gather of torch.nn.DataParallel.
+from guidegan_plugin.guidance.source import Visit
+
+# Autograd's names of operations that only move values: joins, cuts, views, copies and casts, flips, the scatter and
+# gather of torch.nn.DataParallel, and the pass-through of DistributedDataParallel.
 _MOVES = """
     Alias AsStrided Cat Clone Copy Expand Flip Gather Narrow Permute ReshapeAlias Scatter Select Slice Split
-    SplitWithSizes Squeeze Stack ToCopy Transpose Unbind UnsafeView Unsqueeze View
+    SplitWithSizes Squeeze Stack ToCopy Transpose Unbind UnsafeView Unsqueeze View _DDPSink
 """
 _STRUCTURAL = frozenset(f"{move}Backward{version}" for move in _MOVES.split() for version in ("", "0", "1"))
+_MARK = "guidegan_visit"
 
 
-def is_made_of(images: Tensor, fakes: Sequence[Tensor]) -> bool:
-    """Whether a tensor holds one of the fakes and still carries its gradient.
+def _notes(node: Node) -> dict[str, Visit]:
+    """The dictionary every node of the graph carries for its user; torch's stubs take it for a method."""
+    return cast(dict[str, Visit], node.metadata)
 
-    It is the fake itself, or its graph reaches the fake through structural operations only. Real images, pooled or
-    detached fakes, reconstructions and gradient-penalty mixes are not.
+
+def mark(fake: Tensor, visit: Visit) -> None:
+    """Note on a fake's graph which visit it was made in; the note lives and dies with the graph.
+
+    Args:
+        fake: What a generator returned; without a graph nothing is noted.
+        visit: The visit.
+    """
+    if fake.grad_fn is not None:
+        _notes(fake.grad_fn)[_MARK] = visit
+
+
+def origin(images: Tensor) -> Visit | None:
+    """The visit whose fresh fake a tensor holds, with its gradient.
+
+    The tensor is a marked fake, or its graph reaches one through structural operations only. Real images, pooled or
+    detached fakes, reconstructions and gradient-penalty mixes have no origin.
 
     Args:
         images: What a discriminator is called with.
-        fakes: What the generator returned; all of them are left as they are.
 
     Returns:
-        True for the judgement of the fresh fake in the generator's update.
+        The visit, None for anything but the judgement of a fresh fake in the generator's update.
     """
-    if not images.requires_grad or images.grad_fn is None:
-        return False
-    origins = [fake.grad_fn for fake in fakes if fake.grad_fn is not None]
-    frontier = [images.grad_fn]
+    frontier = [images.grad_fn] if images.requires_grad else []
     while frontier:
         node = frontier.pop()
-        if any(node is origin for origin in origins):
-            return True
+        if node is None:
+            continue
+        visit = _notes(node).get(_MARK)
+        if visit is not None:
+            return visit
         if node.name() in _STRUCTURAL:
-            frontier.extend(parent for parent, _ in node.next_functions if parent is not None)
-    return False
+            frontier.extend(parent for parent, _ in node.next_functions)
+    return None

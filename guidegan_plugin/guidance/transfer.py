@@ -36,4 +36,6 @@ class BilinearTransfer(Transfer):
         """Bring maps ``(N, 1, h, w)`` to ``(N, 1, H, W)``; see :class:`Transfer`."""
         if maps.shape[-2:] == size:
             return maps
+        if maps.shape[-2:] == (1, 1):  # the placeholder: interpolated, ones would be off by rounding
+            return maps.expand(-1, -1, *size)
         return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,251 @@
+"""What guidance costs a training step: time, memory, forward passes, synchronisations with a GPU.
+
+Three models of one host train in one process on the same batches: bare, bare again (the null: how far two equal
+models differ on this machine) and guided; every order of the three comes equally often. Timed are `set_input` and
+`optimize_parameters`, as CPU time of the process (waiting threads count as working, hence `--threads 1`) or by CUDA
+events. Peak memory is what a step allocates above what was there before; on a CPU, the tensors operators return.
+
+Examples:
+    python examples/benchmarks/step_overhead.py -- --ngf 64 --netG resnet_9blocks --guide_concat alpha
+    python examples/benchmarks/step_overhead.py --host path/to/pytorch-CycleGAN-and-pix2pix --json figures.json
+    python examples/benchmarks/step_overhead.py --model pix2pix -- --netG unet_128
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import itertools
+import json
+import random
+import sys
+import tempfile
+import time
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from guidegan_plugin.datasets import shapes, street
+from guidegan_plugin.hosts.launcher import recognise
+
+NAMES = ("bare", "null", "guided")
+
+
+class TensorBytes(TorchDispatchMode):
+    """Counts the bytes of tensors made while it is active: `alive` now, and their `peak`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._watched: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        # Views and in-place operators return memory they were given.
+        returned, given = _storages(result), _storages((args, kwargs))
+        for key in returned.keys() - given.keys() - self._watched:
+            size = returned[key].nbytes()
+            self._change(key, size)
+            weakref.finalize(returned[key], self._change, key, -size).atexit = False
+        return result
+
+    def _change(self, key: int, size: int) -> None:
+        self._watched ^= {key}
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+
+
+def _storages(values: object) -> dict[int, torch.UntypedStorage]:
+    storages = [value.untyped_storage() for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
+    return {storage._cdata: storage for storage in storages}
+
+
+def step(model: Any, batch: dict[str, Any]) -> None:
+    """One training step as in the host's loop."""
+    model.set_input(batch)
+    model.optimize_parameters()
+
+
+def timed_step(model: Any, batch: dict[str, Any], device: torch.device) -> float:
+    """Seconds of one training step."""
+    if device.type == "cuda":
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        step(model, batch)
+        end.record()
+        torch.cuda.synchronize()
+        return float(start.elapsed_time(end)) / 1000
+    before = time.process_time()
+    step(model, batch)
+    return time.process_time() - before
+
+
+def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Forward passes, peak memory and synchronisations of one training step; it is not timed."""
+    passes: Counter[str] = Counter()
+    hooks = []
+    for name in model.model_names:
+        network = getattr(model, f"net{name}")
+        hooks.append(network.register_forward_pre_hook(lambda *_, name=name: passes.update([name])))
+    for optimizer in model.optimizers:  # or the step would free gradients that it has not made
+        optimizer.zero_grad()
+    if device.type == "cuda":
+        peak, waits = _cuda_step(model, batch)
+    else:
+        with TensorBytes() as counter:
+            step(model, batch)
+        peak, waits = counter.peak, "not measured"
+    for hook in hooks:
+        hook.remove()
+    return {"forward_passes": dict(passes), "peak_bytes": peak, "synchronisations": waits}
+
+
+def _cuda_step(model: Any, batch: dict[str, Any]) -> tuple[int, int]:
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        step(model, batch)
+        torch.cuda.set_sync_debug_mode("default")
+    waits = sum("synchronizing CUDA operation" in str(warning.message) for warning in caught)
+    return torch.cuda.max_memory_allocated() - before, waits
+
+
+def orders(seed: int) -> Iterator[tuple[str, ...]]:
+    """Orders of the three models without end: all six shuffled, all six shuffled again, so no place is favoured."""
+    rng, permutations = random.Random(seed), list(itertools.permutations(NAMES))
+    while True:
+        rng.shuffle(permutations)
+        yield from permutations
+
+
+def without_guidance(options: Sequence[str]) -> list[str]:
+    """The options a bare model knows: all but `--guide_*` and their values."""
+    kept, ours = [], False
+    for option in options:
+        ours = option.startswith("--guide_") if option.startswith("--") else ours
+        kept += [] if ours else [option]
+    return kept
+
+
+def host_options(name: str, scratch: Path, args: argparse.Namespace, device: torch.device) -> Any:
+    """What the host's own parser makes of a command line, ready for a model."""
+    train_options = importlib.import_module("options.train_options").TrainOptions
+    command = ["--dataroot", scratch / "data", "--checkpoints_dir", scratch, "--name", name, "--num_threads", 0]
+    command += ["--model", "guide_" * (name == "guided") + args.model, "--batch_size", args.batch_size]
+    command += ["--load_size", round(args.size * 286 / 256), "--crop_size", args.size]
+    known, _ = train_options().initialize(argparse.ArgumentParser()).parse_known_args(["--dataroot", "."])
+    command += ["--gpu_ids", 0 if device.type == "cuda" else -1] if "gpu_ids" in known else []
+    command += ["--display_id", -1] if "display_id" in known else []  # no visdom server
+    command += args.options if name == "guided" else without_guidance(args.options)
+    sys.argv = ["train.py", *map(str, command)]
+    options = train_options().parse()
+    options.device = device  # the DDP generation leaves this to its script; the classic one does not read it
+    return options
+
+
+def prepare(args: argparse.Namespace, scratch: Path, device: torch.device) -> tuple[dict[str, Any], list[Any], int]:
+    """Build three models; load a batch a warm-up or timed round and one more; count images first seen while timing."""
+    options = {name: host_options(name, scratch, args, device) for name in NAMES}
+    paired = options["guided"].dataset_mode in ("aligned", "guide_aligned")
+    write = street.write_paired if paired else shapes.write_unpaired
+    # So few that nearly all timed visits are repeated ones, as in a real training of hundreds of epochs.
+    write(scratch / "data", args.size, 4 * args.batch_size, 1, args.seed, workers=1)
+    models = {}
+    for name in NAMES:
+        torch.manual_seed(args.seed)
+        models[name] = importlib.import_module("models").create_model(options[name])
+        models[name].setup(options[name])
+    loader = importlib.import_module("data").create_dataset(options["guided"])
+    epochs = itertools.chain.from_iterable(itertools.repeat(loader))
+    batches = list(itertools.islice(epochs, args.warmup + args.rounds + 1))
+    seen = [{*batch["A_paths"], *batch["A_paths" if paired else "B_paths"]} for batch in batches]
+    return models, batches, len(set().union(*seen[args.warmup : -1]) - set().union(*seen[: args.warmup]))
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run the benchmark; figures for :func:`report` and for JSON."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(args.threads)
+    random.seed(args.seed)
+    host = recognise(args.host.resolve())
+    sys.path.insert(0, str(host.root))
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    with tempfile.TemporaryDirectory() as scratch, host.guided(), contextlib.redirect_stdout(io.StringIO()):
+        models, batches, first_visits = prepare(args, Path(scratch), device)
+        for batch, order in zip(batches[:-1], orders(args.seed), strict=False):
+            for name in order:
+                seconds[name].append(timed_step(models[name], batch, device))
+        inspected = {name: inspected_step(models[name], batches[-1], device) for name in ("bare", "guided")}
+    bare, null, guided = np.array([seconds[name][args.warmup :] for name in NAMES])
+    settings = {name: value for name, value in vars(args).items() if name != "json"}
+    settings |= {"host": host.description, "options": " ".join(args.options), "first_visits": first_visits}
+    settings["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    return {
+        "settings": settings,
+        "bare_seconds": _spread(bare),
+        "null_over_bare": _spread(null / bare),
+        "guided_over_bare": _spread(guided / bare),
+        "guided_above_null": float(np.median(guided / bare) / np.median(null / bare)),
+        "peak_guided_over_bare": inspected["guided"]["peak_bytes"] / inspected["bare"]["peak_bytes"],
+        **inspected,
+    }
+
+
+def _spread(values: Any) -> dict[str, float]:
+    return dict(zip(("low", "median", "high"), np.percentile(values, (25, 50, 75)).tolist(), strict=True))
+
+
+def report(figures: dict[str, Any]) -> str:
+    """The figures in words."""
+    about = (
+        "{host}\nguide_{model} {options}\n{size} px, batch size {batch_size}, {device}, {threads} thread(s)\n{rounds}"
+    )
+    about += " rounds after {warmup} of warm-up, {first_visits} first visits among them"
+    lines = [about.format(**figures["settings"])]
+    for name in ("bare_seconds", "null_over_bare", "guided_over_bare"):
+        spread = "{median:8.4f}  (quartiles {low:.4f} to {high:.4f})".format(**figures[name])
+        lines.append(f"{name.replace('_', ' '):24}{spread}")
+    for name in ("guided_above_null", "peak_guided_over_bare"):
+        lines.append(f"{name.replace('_', ' '):24}{figures[name]:8.4f}")
+    for name in ("bare", "guided"):
+        passes = ", ".join(f"{network} {count}" for network, count in figures[name]["forward_passes"].items())
+        peak, waits = figures[name]["peak_bytes"] / 2**20, figures[name]["synchronisations"]
+        lines.append(f"{name}: forward passes {passes}; peak memory {peak:.2f} MiB; synchronisations {waits}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    own = list(itertools.takewhile(lambda argument: argument != "--", sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--host", type=Path, default=Path(__file__).parents[1] / "reference_host", help="folder of its train.py")
+    add("--model", default="cycle_gan", help="the host's model, without guide_")
+    add("--json", type=Path, help="write the figures there as well")
+    add("--size", type=int, default=128, help="height and width of images")
+    add("--batch-size", type=int, default=1, help="images a step")
+    add("--rounds", type=int, default=20, help="timed steps of each model")
+    add("--warmup", type=int, default=3, help="steps of each model before those")
+    add("--seed", type=int, default=0, help="seed of weights, data and orders")
+    add("--threads", type=int, default=1, help="threads of an operator on a CPU")
+    args = parser.parse_args(own)
+    args.options = sys.argv[len(own) + 2 :]
+    print(report(figures := measure(args)))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,441 @@
+"""One pair in a training loop: the right call, the right image, and an untouched host."""
+
+from __future__ import annotations
+
+import copy
+import io
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from guidegan_plugin import GuideConfig, View, attach
+from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.guide import Guide
+
+Make = Callable[..., nn.Module]
+
+
+@pytest.fixture
+def pair(make_generator: Make, make_discriminator: Make) -> tuple[nn.Module, nn.Module]:
+    return make_generator(), make_discriminator()
+
+
+@pytest.fixture
+def batch() -> tuple[Tensor, Tensor]:
+    return torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(2, 3, 64, 64) * 2 - 1
+
+
+def input_of(generator: nn.Module) -> list[Tensor]:
+    """What the generator's first layer is given, call by call."""
+    seen: list[Tensor] = []
+    generator[0].register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    return seen
+
+
+def numpy_map(discriminator: nn.Module, images: Tensor) -> np.ndarray:
+    """Equation (2) at the fourth convolution, from weights and pixels alone."""
+    x = images.detach().double().numpy()
+    layers = list(discriminator)
+    for index in range(9):
+        layer = layers[index]
+        if isinstance(layer, nn.Conv2d):
+            x = numpy_convolution(x, layer)
+        elif isinstance(layer, nn.InstanceNorm2d):
+            x = (x - x.mean((2, 3), keepdims=True)) / np.sqrt(x.var((2, 3), keepdims=True) + layer.eps)
+        else:
+            x = np.where(x > 0, x, 0.2 * x)
+    mean = np.abs(x).mean(1, keepdims=True)
+    low, high = mean.min((1, 2, 3), keepdims=True), mean.max((1, 2, 3), keepdims=True)
+    return (mean - low) / (high - low)
+
+
+def numpy_convolution(x: np.ndarray, layer: nn.Conv2d) -> np.ndarray:
+    stride, pad, kernel = layer.stride[0], layer.padding[0], layer.kernel_size[0]
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))[:, :, ::stride, ::stride]
+    weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
+    return np.einsum("nchwij,ocij->nohw", windows, weight) + bias[:, None, None]
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [("uint8", 0.5 / 255), ("float16", 5e-4), ("float32", 0)])
+def test_the_stored_map_is_equation_2_of_the_same_discriminator_on_the_same_fake(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], dtype: str, precision: float
+) -> None:
+    generator, discriminator = pair
+    guide = attach(generator, discriminator, GuideConfig(store_dtype=dtype))
+    guide.bind(batch[0], ["a", "b"])
+    fake = generator(batch[0])
+    discriminator(fake)
+    stored, visited = guide.maps(["a", "b"])
+    assert visited.all()
+    assert np.abs(stored.numpy() - numpy_map(discriminator, fake)).max() <= precision + 1e-5
+
+
+def test_the_next_visit_blends_the_stored_map(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], toy_training: Any
+) -> None:
+    generator, discriminator = pair
+    guide = attach(generator, discriminator)
+    seen, training, source = input_of(generator), toy_training(generator, discriminator), batch[0]
+    guide.bind(source, ["a", "b"])
+    training.step(source, batch[1])
+    assert torch.equal(seen[-1], 2 * source), "the first visit sees ones"
+    maps, _ = guide.maps(["a", "b"])
+    again = source.clone()
+    guide.bind(again, ["b", "a"])
+    training.step(again, batch[1])
+    full = nn.functional.interpolate(maps.flip(0), (64, 64), mode="bilinear", align_corners=False)
+    assert torch.allclose(seen[-1], (1 + full) * source, atol=1e-6)
+
+
+def numpy_moved(old_map: np.ndarray, old: dict[str, Any], new: dict[str, Any], image: int, frame: int) -> np.ndarray:
+    """A map moved from one crop and flip to another, cell by cell, in pixels of the image."""
+    cells = len(old_map)
+
+    def pixel(cell: np.ndarray, view: dict[str, Any], axis: int) -> np.ndarray:
+        inside = (cell + 0.5) * frame / cells
+        return view["at"][axis] + (frame - inside if axis == 0 and view["flip"] else inside)
+
+    def cell(position: np.ndarray, view: dict[str, Any], axis: int) -> np.ndarray:
+        inside = position - view["at"][axis]
+        inside = frame - inside if axis == 0 and view["flip"] else inside
+        return np.clip(inside * cells / frame - 0.5, 0, cells - 1)
+
+    x, y = (cell(pixel(np.arange(cells), new, axis), old, axis) for axis in (0, 1))
+    columns = np.stack([np.interp(x, np.arange(cells), row) for row in old_map])
+    return np.stack([np.interp(y, np.arange(cells), column) for column in columns.T]).T
+
+
+@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True), (True, True)])
+def test_under_another_crop_and_flip_the_map_follows_the_image(
+    pair: tuple[nn.Module, nn.Module], flips: tuple[bool, bool]
+) -> None:
+    generator, discriminator = pair
+    guide = attach(generator, discriminator, GuideConfig(store_dtype="float32"))
+    seen, image, frame = input_of(generator), 80, 64
+    old, new = {"at": (3, 16), "flip": flips[0]}, {"at": (11, 2), "flip": flips[1]}
+    for view in (old, new):
+        images = torch.full((1, 3, frame, frame), 0.5)
+        guide.bind(images, ["a"], View.crop(view["at"], (frame, frame), (image, image), view["flip"]))
+        if view is new:
+            stored = guide.maps(["a"])[0]
+        discriminator(generator(images))
+    expected = torch.from_numpy(numpy_moved(stored[0, 0].numpy(), old, new, image, frame))
+    full = nn.functional.interpolate(expected[None, None].float(), (frame, frame), mode="bilinear", align_corners=False)
+    assert torch.allclose(seen[-1] / 0.5 - 1, full.expand(1, 3, -1, -1), atol=1e-4)
+    assert not torch.allclose(expected.float(), stored[0, 0], atol=1e-2), "it did move"
+
+
+def test_align_off_is_the_literal_paper(pair: tuple[nn.Module, nn.Module]) -> None:
+    guide = attach(*pair, GuideConfig(align="off", store_dtype="float32"))
+    seen = input_of(pair[0])
+    for flip in (False, True):
+        images = torch.full((1, 3, 64, 64), 0.5)
+        guide.bind(images, ["a"], View.crop((0, 0), (64, 64), (64, 64), flip))
+        stored = guide.maps(["a"])[0]
+        pair[1](pair[0](images))
+    full = nn.functional.interpolate(stored, (64, 64), mode="bilinear", align_corners=False)
+    assert torch.allclose(seen[-1] / 0.5 - 1, full.expand(1, 3, -1, -1), atol=1e-5)
+
+
+def test_only_the_judgement_of_the_fresh_fake_writes(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    generator, discriminator = pair
+    guide = attach(generator, discriminator)
+    source, real = batch
+    guide.bind(source, ["a", "b"])
+    fake = generator(source)
+    pooled = fake.detach().clone()
+    mix = (0.5 * real + 0.5 * pooled).requires_grad_()
+    for judged in (real, pooled, fake.detach(), mix, generator(fake), 0.5 * real + 0.5 * fake):
+        discriminator(judged)
+        assert not guide.maps(["a"])[1].any()
+    discriminator(fake)
+    assert guide.maps(["a", "b"])[1].all() and guide.statistics()["visits"] == 2
+
+
+def test_only_the_translation_of_the_bound_source_reads(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    generator, discriminator = pair
+    guide = attach(generator, discriminator)
+    seen = input_of(generator)
+    guide.bind(batch[0], ["a", "b"])
+    discriminator(generator(batch[0]))
+    guide.bind(batch[0], ["a", "b"])
+    fake = generator(batch[0])
+    assert not torch.equal(seen[-1], 2 * batch[0])
+    for other in (fake, batch[1], batch[0].clone()):
+        generator(other)
+        assert torch.equal(seen[-1], 2 * other.detach())
+
+
+def test_a_conditional_discriminator_and_keyword_arguments_are_recognised(make_generator: Make) -> None:
+    class Conditional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(6, 4, 4, 2, 1)
+
+        def forward(self, label: Tensor, image: Tensor) -> Tensor:
+            return self.convolution(torch.cat([label, image], 1))
+
+    generator, discriminator, source = make_generator(), Conditional(), torch.rand(1, 3, 16, 16)
+    guide = attach(generator, discriminator, GuideConfig(layer=1))
+    guide.bind(source, ["a"])
+    discriminator(label=source, image=generator(input=source))
+    assert guide.maps(["a"])[1].all()
+
+
+@pytest.mark.parametrize(("cycle", "factor"), [("ones", 2), ("off", 1)])
+def test_other_passes_get_what_cycle_says(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], cycle: str, factor: int
+) -> None:
+    attach(*pair, GuideConfig(cycle=cycle))
+    seen = input_of(pair[0])
+    pair[0](batch[1])
+    assert torch.equal(seen[-1], factor * batch[1])
+
+
+def test_cycle_source_reuses_the_sources_map_on_its_way_back(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    guide = attach(*pair, GuideConfig(cycle="source", store_dtype="float32"))
+    guide.bind(batch[0], ["a", "b"])
+    pair[1](pair[0](batch[0]))
+    guide.bind(batch[0], ["a", "b"])
+    maps = guide.maps(["a", "b"])[0]
+    seen = input_of(pair[0])
+    fake = pair[0](batch[0])
+    pair[0](fake)
+    full = nn.functional.interpolate(maps, (64, 64), mode="bilinear", align_corners=False)
+    assert torch.allclose(seen[-1], (1 + full) * fake.detach(), atol=1e-6)
+
+
+def test_in_eval_mode_the_source_gets_the_placeholder(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    guide = attach(*pair)
+    guide.bind(batch[0], ["a", "b"])
+    pair[1](pair[0](batch[0]))
+    seen = input_of(pair[0])
+    guide.bind(batch[0], ["a", "b"])
+    pair[0].eval()(batch[0])
+    assert torch.equal(seen[-1], 2 * batch[0])
+
+
+def test_random_first_visits_depend_on_image_and_seed_alone(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    seen = input_of(pair[0])
+    for seed in (0, 1):
+        with attach(*pair, GuideConfig(init="random", seed=seed)) as guide:
+            for keys in (["a", "b"], ["b", "a"]):
+                guide.bind(batch[0], keys)
+                pair[0](batch[0])
+    noise = [blended / batch[0] - 1 for blended in seen]
+    assert torch.allclose(noise[0], noise[1].flip(0), atol=1e-3)
+    assert not torch.allclose(noise[0], noise[2], atol=1e-1)
+    assert 0.45 < noise[0].mean() < 0.55
+
+
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+def test_detached_again_three_steps_are_bit_equal_to_the_bare_host(
+    pair: tuple[nn.Module, nn.Module],
+    batch: tuple[Tensor, Tensor],
+    toy_training: Any,
+    same_state: Callable[[nn.Module, nn.Module], bool],
+    concat: str,
+) -> None:
+    generator, discriminator = pair
+    bare = toy_training(copy.deepcopy(generator), copy.deepcopy(discriminator))
+    discriminator[0].weight.requires_grad_(False)
+    generator[4].eval()
+    flags = [p.requires_grad for p in discriminator.parameters()], [m.training for m in generator.modules()]
+    hooks = [
+        len(m._forward_hooks) + len(m._forward_pre_hooks) for m in (*generator.modules(), *discriminator.modules())
+    ]
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    for parameter in generator.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    guide = attach(generator, discriminator, GuideConfig(concat=concat))
+    guide.bind(batch[0], ["a", "b"])
+    discriminator(generator(batch[0]))
+    guide.look(batch[1])
+    guide.detach()
+    guide.detach()
+    assert all((parameter.grad == 1).all() for parameter in generator.parameters())
+    assert flags == ([p.requires_grad for p in discriminator.parameters()], [m.training for m in generator.modules()])
+    assert torch.equal(states[0], torch.get_rng_state()) and states[1] == random.getstate()
+    assert states[2] == np.random.get_state()[1].tolist()
+    assert hooks == [
+        len(m._forward_hooks) + len(m._forward_pre_hooks) for m in (*generator.modules(), *discriminator.modules())
+    ]
+    discriminator[0].weight.requires_grad_(True)
+    generator.train()
+    guided = toy_training(generator, discriminator)
+    for _ in range(3):
+        guided.step(*batch)
+        bare.step(*batch)
+    assert same_state(generator, bare.generator) and same_state(discriminator, bare.discriminator)
+
+
+def test_attention_none_attaches_nothing(pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]) -> None:
+    guide = attach(*pair, GuideConfig(attention="none", concat="alpha"))
+    guide.bind(batch[0], ["a", "b"])
+    assert not any(m._forward_hooks or m._forward_pre_hooks for net in pair for m in net.modules())
+    assert pair[0][1].in_channels == 3 and guide.pair["attention"] == "none"
+
+
+def test_pha_costs_no_extra_pass(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], toy_training: Any
+) -> None:
+    counts = {"G": 0, "D": 0}
+    pair[0].register_forward_pre_hook(lambda *_: counts.update(G=counts["G"] + 1))
+    pair[1].register_forward_pre_hook(lambda *_: counts.update(D=counts["D"] + 1))
+    guide, training = attach(*pair), toy_training(*pair)
+    for _ in range(2):
+        guide.bind(batch[0], ["a", "b"])
+        training.step(*batch)
+    assert counts == {"G": 2, "D": 6}
+
+
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+def test_copies_and_pickles_blend_the_placeholder_and_leave_the_store_alone(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], concat: str
+) -> None:
+    guide = attach(*pair, GuideConfig(concat=concat))
+    guide.bind(batch[0], ["a", "b"])
+    pair[1](pair[0](batch[0]))
+    stored, _ = guide.maps(["a", "b"])
+    guide.bind(batch[0], ["a", "b"])
+    with torch.no_grad():
+        expected = pair[0].eval()(batch[0])
+        pair[0].train()
+    file = io.BytesIO()
+    torch.save(pair[0], file)
+    file.seek(0)
+    generator, discriminator = copy.deepcopy(pair[0]), copy.deepcopy(pair[1])
+    for duplicate in (generator, torch.load(file, weights_only=False)):
+        fake = duplicate(batch[0])
+        assert torch.equal(fake, expected)
+        discriminator(fake)
+        pair[1](fake)
+    assert torch.equal(guide.maps(["a", "b"])[0], stored) and guide.statistics()["visits"] == 2
+
+
+def test_a_map_is_a_map_whatever_else_is_in_the_batch(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    guide = attach(*pair)
+    together = guide.look(torch.cat(batch))[1]
+    assert together.shape == (4, 1, 7, 7) and together.dtype is torch.float32 and not together.requires_grad
+    alone = torch.cat([guide.look(image[None])[1] for image in torch.cat(batch)])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert together.isfinite().all() and together.min() >= 0 and together.max() <= 1
+
+
+def test_look_neither_writes_nor_needs_gradients(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    guide = attach(*pair)
+    guide.bind(batch[0], ["a", "b"])
+    fake = pair[0](batch[0])
+    prediction, maps = guide.look(fake)
+    assert not prediction.requires_grad and maps.shape == (2, 1, 7, 7) and not guide.maps(["a"])[1].any()
+    pair[1](fake)
+    assert torch.allclose(guide.maps(["a", "b"])[0], maps, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_call_that_raises_leaves_nothing_behind(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    guide = attach(*pair)
+    guide.bind(batch[0], ["a", "b"])
+    fake = pair[0](batch[0])
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    handle = pair[1][11].register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError):
+        pair[1](fake)
+    with pytest.raises(RuntimeError):
+        guide.look(fake)
+    handle.remove()
+    pair[1](batch[1])
+    assert not guide.maps(["a"])[1].any(), "a real image judged next is not taken for the fake"
+
+
+def test_attaching_twice_or_to_a_missing_layer_is_refused_and_leaves_no_hook(
+    pair: tuple[nn.Module, nn.Module], make_generator: Make
+) -> None:
+    other = make_generator()
+    with attach(*pair):
+        with pytest.raises(ConfigError, match="guided already"):
+            attach(*pair)
+        with pytest.raises(ConfigError, match="discriminator is guided already"):
+            attach(other, pair[1])
+    with pytest.raises(ConfigError, match="layer 9"):
+        attach(other, pair[1], GuideConfig(layer=9))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for net in (other, *pair) for m in net.modules())
+
+
+def test_a_generator_without_an_image_is_refused(pair: tuple[nn.Module, nn.Module]) -> None:
+    with attach(*pair), pytest.raises(ConfigError, match=r"batch of images \(N, C, H, W\), found int"):
+        pair[0](3)
+
+
+def test_a_discriminator_that_judges_another_number_of_images_is_warned_of_once(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    guide = attach(*pair)
+    for _ in range(2):
+        guide.bind(batch[0], ["a", "b"])
+        pair[1](torch.cat([pair[0](batch[0]), batch[1]]))
+    assert caplog.text.count("4 maps for 2 images") == 1 and not guide.maps(["a"])[1].any()
+
+
+def test_saved_memory_is_loaded_bit_for_bit_and_only_beside_its_own_networks(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], tmp_path: Path, make_generator: Make
+) -> None:
+    guide = attach(*pair)
+    guide.bind(batch[0], ["a", "b"], View.identity(2))
+    pair[1](pair[0](batch[0]))
+    guide.save(tmp_path / "guide.safetensors")
+    maps = guide.maps(["a", "b"])[0]
+    guide.detach()
+    again = attach(*pair)
+    again.load(tmp_path / "guide.safetensors")
+    assert torch.equal(again.maps(["a", "b"])[0], maps) and again.statistics() == {
+        "images": 2,
+        "visits": 2,
+        "bytes": 98,
+    }
+    assert torch.equal(again.views(["a", "b"]).theta, View.identity(2).theta)  # type: ignore[union-attr]
+    with torch.no_grad():
+        pair[0][1].weight += 1
+    with pytest.raises(StoreError, match="other weights"):
+        again.load(tmp_path / "guide.safetensors")
+    with pytest.raises(StoreError, match="holds pairs A, not B"):
+        attach(make_generator(), copy.deepcopy(pair[1]), name="B").load(tmp_path / "guide.safetensors")
+
+
+def test_a_guide_outlives_neither_network_silently(make_generator: Make, make_discriminator: Make) -> None:
+    discriminator = make_discriminator()
+    guide = attach(make_generator(), discriminator)
+    with pytest.raises(ConfigError, match="no longer exists"):
+        guide.digest()
+    assert isinstance(guide, Guide) and guide.networks() == {}
+
+
+def test_without_a_discriminator_there_is_nothing_to_look_with(pair: tuple[nn.Module, nn.Module]) -> None:
+    guide = attach(*pair, GuideConfig(attention="none"))
+    with pytest.raises(ConfigError, match="--guide_show"):
+        guide.look(torch.rand(1, 3, 64, 64))
