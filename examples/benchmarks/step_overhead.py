@@ -92,8 +92,7 @@ def timed_step(model: Any, batch: dict[str, Any], device: torch.device) -> float
 
 def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Forward passes, peak memory and synchronisations of one training step; it is not timed."""
-    passes: Counter[str] = Counter()
-    hooks = []
+    passes, hooks = Counter[str](), []
     for name in model.model_names:
         network = getattr(model, f"net{name}")
         hooks.append(network.register_forward_pre_hook(lambda *_, name=name: passes.update([name])))

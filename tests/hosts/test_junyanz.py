@@ -1,0 +1,312 @@
+"""Guided training in the reference host, from the command line to its pages and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from guidegan_plugin.errors import ConfigError, GuideError, HostError, PluginError, StoreError
+from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.hosts.launcher import run
+
+Run = Callable[..., None]
+Small = Callable[[str, Path], list[str]]
+Read = Callable[[Path], dict[str, dict[str, Tensor]]]
+CHECKPOINTS = Path("checkpoints") / "run"
+RESULTS = Path("results") / "run" / "test_latest"
+REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"
+
+
+def equal(one: dict[str, dict[str, Tensor]], other: dict[str, dict[str, Tensor]]) -> bool:
+    return list(one) == list(other) and all(
+        list(one[name]) == list(other[name]) and all(torch.equal(one[name][key], other[name][key]) for key in one[name])
+        for name in one
+    )
+
+
+@pytest.fixture
+def dataroot(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    return lambda model: request.getfixturevalue("paired" if "pix2pix" in model else "unpaired")
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+@pytest.mark.parametrize("mode", ["host", "ours"])
+def test_without_attention_three_steps_are_bit_equal_to_the_bare_host(
+    run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, read_weights: Read, model: str, mode: str
+) -> None:
+    run_host("train.py", *small(model, dataroot(model)), *one_epoch)
+    bare = read_weights(CHECKPOINTS)
+    shutil.rmtree("checkpoints")
+    own = ["--dataset_mode", "aligned" if model == "pix2pix" else "unaligned"] if mode == "host" else []
+    run_host("train.py", *small(f"guide_{model}", dataroot(model)), *one_epoch, "--guide_attention", "none", *own)
+    guided = read_weights(CHECKPOINTS)
+    assert len(bare) in (2, 4) and equal(bare, guided)
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+def test_a_guided_model_trains_resumes_and_tests(
+    run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, read_weights: Read, model: str, concat: str
+) -> None:
+    options = [*small(f"guide_{model}", dataroot(model)), "--guide_concat", concat]
+    run_host("train.py", *options, *one_epoch)
+    states, facts = load_stores(CHECKPOINTS / "latest_guide.safetensors")
+    assert set(states) == ({"A"} if model == "pix2pix" else {"A", "B"})
+    assert json.loads(facts["config"])["concat"] == concat
+    keys = bytes(states["A"]["keys"].tolist()).decode()
+    assert "trainA/0.png" in keys or "train/0.png" in keys, "keys are relative to the data root"
+    assert states["A"]["visits"].tolist() == [1, 1, 1] and states["A"]["views"].isfinite().all()
+    widths = {
+        name: next(iter(net.values())).shape[1] for name, net in read_weights(CHECKPOINTS).items() if "_G" in name
+    }
+    assert set(widths.values()) == {4 if concat == "alpha" else 3}
+    assert any("attention_A" in path.name for path in (CHECKPOINTS / "web" / "images").iterdir())
+
+    run_host("train.py", *options, *one_epoch, "--continue_train")
+    assert load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]["A"]["visits"].tolist() == [2, 2, 2]
+
+    run_host("test.py", *options)
+    images = {path.name for path in (RESULTS / "images").iterdir()}
+    assert "0_attention_A_placeholder.png" in images and "0_attention_A.png" not in images
+    run_host("test.py", *options, "--guide_show", "--results_dir", "shown")
+    shown = Path("shown") / "run" / "test_latest" / "images"
+    attention = np.asarray(Image.open(shown / "0_attention_A.png"))
+    assert attention.min() < 50 and attention.max() > 200
+    assert "attention_A" in (shown.parent / "index.html").read_text()
+    for name in images - {"0_attention_A_placeholder.png"}:
+        if "attention" not in name:
+            assert (shown / name).read_bytes() == (RESULTS / "images" / name).read_bytes(), "D draws, it never blends"
+
+
+def test_maps_follow_the_direction(run_host: Run, small: Small, one_epoch: list[str], unpaired: Path) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, "--direction", "BtoA")
+    states, _ = load_stores(CHECKPOINTS / "latest_guide.safetensors")
+    assert b"trainB/0.png" in bytes(states["A"]["keys"].tolist())
+    assert b"trainA/0.png" in bytes(states["B"]["keys"].tolist())
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_an_rhp_checkpoint_loads_into_the_bare_host_and_the_other_way_round(
+    run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, read_weights: Read, model: str
+) -> None:
+    bare, guided = small(model, dataroot(model)), small(f"guide_{model}", dataroot(model))
+    run_host("train.py", *guided, *one_epoch)
+    keys = {name: list(net) for name, net in read_weights(CHECKPOINTS).items()}
+    run_host("test.py", *bare)
+    run_host("train.py", *bare, *one_epoch, "--continue_train")
+    assert {name: list(net) for name, net in read_weights(CHECKPOINTS).items()} == keys
+    (CHECKPOINTS / "latest_guide.safetensors").unlink()
+    run_host("test.py", *guided)
+    run_host("train.py", *guided, *one_epoch, "--continue_train")
+    assert (CHECKPOINTS / "latest_guide.safetensors").exists()
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_a_host_checkpoint_in_an_alpha_generator_gives_the_hosts_images(
+    run_host: Run,
+    small: Small,
+    one_epoch: list[str],
+    dataroot: Any,
+    model: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_host("train.py", *small(model, dataroot(model)), *one_epoch)
+    run_host("test.py", *small(model, dataroot(model)))
+    alpha = [*small(f"guide_{model}", dataroot(model)), "--guide_concat", "alpha"]
+    run_host("test.py", *alpha, "--results_dir", "alpha")
+    assert "padded with a zero alpha channel" in caplog.text
+    for path in (RESULTS / "images").iterdir():
+        assert path.read_bytes() == (Path("alpha") / "run" / "test_latest" / "images" / path.name).read_bytes()
+
+
+def test_an_alpha_generator_refuses_a_checkpoint_of_another_width(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    run_host("train.py", *small("cycle_gan", unpaired), *one_epoch, "--input_nc", 1, "--output_nc", 1)
+    files = sorted(path.name for path in CHECKPOINTS.iterdir())
+    with pytest.raises(StoreError, match=r"takes 1 channels, expected 3 .* or 4 .*--input_nc"):
+        run_host(
+            "train.py", *small("guide_cycle_gan", unpaired), *one_epoch, "--guide_concat", "alpha", "--continue_train"
+        )
+    assert sorted(path.name for path in CHECKPOINTS.iterdir()) == files
+
+
+def test_one_direction_is_tested_with_guide_test(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch)
+    options = [*small("guide_test", unpaired / "testA"), "--model_suffix", "_A", "--no_dropout"]
+    run_host("test.py", *options, "--guide_show")
+    assert {path.name for path in (RESULTS / "images").glob("0_*")} == {"0_real.png", "0_fake.png", "0_attention_A.png"}
+
+
+def test_gray_images_become_rgb_and_alpha(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, read_weights: Read
+) -> None:
+    gray = ["--input_nc", 1, "--output_nc", 1, "--guide_concat", "alpha"]
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, *gray)
+    assert next(iter(read_weights(CHECKPOINTS)["latest_net_G_A.pth"].values())).shape[1] == 4
+
+
+@pytest.fixture
+def other_host(tmp_path: Path) -> Path:
+    """The reference host with a model that nobody knows."""
+    root = tmp_path / "host"
+    shutil.copytree(REFERENCE_HOST, root)
+    (root / "models" / "other_model.py").write_text(
+        "from .pix2pix_model import Pix2PixModel\n\n\nclass OtherModel(Pix2PixModel):\n    pass\n"
+    )
+    return root
+
+
+def test_any_other_model_is_guided_once_its_pairs_are_named(
+    in_host: Callable[[], None], other_host: Path, small: Small, one_epoch: list[str], paired: Path
+) -> None:
+    options = [*small("guide_pix2pix", paired), *one_epoch, "--model", "guide_other"]
+    with pytest.raises(
+        HostError, match=r"pairs of model 'other' are not known; .*netG:netD:real_A:A_paths.*--guide_pairs"
+    ):
+        run(other_host / "train.py", options)
+    in_host()
+    run(other_host / "train.py", [*options, "--guide_pairs", "netG:netD:real_A:A_paths"])
+    assert set(load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]) == {"A"}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        ("netX:netD:real_A:A_paths", r"no network netX \(it has netG"),
+        ("netG:netD:real_A:C_paths", r"no field C_paths \(it has A, B, A_paths"),
+        ("netG:netD", r"'netG:netD' cannot be read"),
+        ("netG:netD:real_A:A_paths,netG:netD:real_A:A_paths", r"2 pairs are named 'A'"),
+    ],
+)
+def test_wrong_pairs_are_refused_with_what_there_is(
+    run_host: Run, small: Small, one_epoch: list[str], paired: Path, pairs: str, found: str
+) -> None:
+    with pytest.raises(GuideError, match=found):
+        run_host("train.py", *small("guide_pix2pix", paired), *one_epoch, "--guide_pairs", pairs)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "kind", "message"),
+    [
+        ("attention", "pho", PluginError, r"attention 'pho' is unknown, known are: none, pha; .*--guide_attention"),
+        ("concat", "beta", PluginError, r"known are: alpha, rhp; .*--guide_concat"),
+        ("transfer", "conv9", PluginError, r"known are: bilinear; .*--guide_transfer"),
+        ("signal", "sound", ConfigError, r"known are: activation; .*--guide_signal"),
+        ("layer", "9", ConfigError, r"layer 9 does not exist: .* 5 convolutions: 1 model.0 .*--guide_layer"),
+        ("layer", "0", ConfigError, r"layer: expected .* found 0; .*--guide_layer"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_anything_is_saved(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, option: str, value: str, kind: type, message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, f"--guide_{option}", value)
+    assert [path.name for path in CHECKPOINTS.iterdir()] == ["train_opt.txt"]
+
+
+def test_a_model_the_host_does_not_have_is_refused_listing_those_it_has(
+    run_host: Run, small: Small, unpaired: Path
+) -> None:
+    with pytest.raises(HostError, match=r"no model 'dog', it can guide: guide_cycle_gan, guide_pix2pix, guide_test"):
+        run_host("train.py", *small("guide_dog", unpaired))
+
+
+def test_without_views_it_trains_and_warns_once(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, "--dataset_mode", "unaligned")
+    assert caplog.text.count("does not say where images are cropped") == 1
+    assert load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]["A"]["views"].isnan().all()
+
+
+def test_resuming_without_a_store_starts_from_ones_with_a_notice_and_a_foreign_one_is_refused(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = [*small("guide_cycle_gan", unpaired), *one_epoch]
+    run_host("train.py", *options)
+    with pytest.raises(StoreError, match=r"maps of another kind \(layer 4 to 3\)"):
+        run_host("train.py", *options, "--continue_train", "--guide_layer", 3)
+    store = CHECKPOINTS / "latest_guide.safetensors"
+    torn = store.read_bytes()[:-10]
+    store.write_bytes(torn)
+    with pytest.raises(StoreError, match=r"latest_guide.safetensors is torn"):
+        run_host("train.py", *options, "--continue_train")
+    store.unlink()
+    run_host("train.py", *options, "--continue_train")
+    assert "every image starts from ones" in caplog.text
+
+
+def test_showing_without_a_discriminators_checkpoint_says_which_is_missing(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch)
+    (CHECKPOINTS / "latest_net_D_B.pth").unlink()
+    with pytest.raises(HostError, match=r"no discriminator .*latest_net_D_B.pth.*--guide_show"):
+        run_host("test.py", *small("guide_cycle_gan", unpaired), "--guide_show")
+
+
+def test_pages_are_the_hosts_own_without_visuals(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, "--guide_no_visuals")
+    assert not [path for path in (CHECKPOINTS / "web" / "images").iterdir() if "attention" in path.name]
+
+
+def test_a_killed_saves_complete_set_is_finished_when_the_run_is_resumed(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    options = [*small("guide_cycle_gan", unpaired), *one_epoch]
+    run_host("train.py", *options)
+    complete = CHECKPOINTS / ".guide_complete"
+    complete.mkdir()
+    for path in list(CHECKPOINTS.glob("latest_*"))[:3]:
+        path.rename(complete / path.name)
+    run_host("train.py", *options, "--continue_train")
+    assert not complete.exists() and len(list(CHECKPOINTS.glob("latest_*"))) == 5
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_a_dry_run_says_what_would_be_attached_and_leaves_no_file(
+    run_host: Run, small: Small, dataroot: Any, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = dataroot(model)
+    run_host("train.py", *small(f"guide_{model}", root), "--guide_concat", "alpha", dry_run=True)
+    printed = capsys.readouterr().out
+    cells = "15 x 15" if model == "pix2pix" else "3 x 3"
+    for fact in (
+        "junyanz family, ddp generation",
+        f"model          guide_{model}",
+        "keys from A_paths",
+        f"read off model.8 (Conv2d), maps {cells}",
+        f"3 maps of {cells} uint8",
+        "as an alpha channel: x' = [x, T(A)]",
+        "widened from 3 to 4 channels",
+    ):
+        assert fact in printed, printed
+    assert not Path("checkpoints").exists()
+
+
+def test_a_dry_run_without_attention_or_of_a_test_says_so(
+    run_host: Run, small: Small, unpaired: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), "--guide_attention", "none", dry_run=True)
+    assert "the host runs as if we were not there" in capsys.readouterr().out
+    run_host("test.py", *small("guide_cycle_gan", unpaired), dry_run=True)
+    assert "test time shows the generator the placeholder" in capsys.readouterr().out
+
+
+def test_a_dry_run_of_an_unguided_model_is_refused(run_host: Run, small: Small, unpaired: Path) -> None:
+    with pytest.raises(HostError, match=r"--model cycle_gan is not guided; change it to --model guide_cycle_gan"):
+        run_host("train.py", *small("cycle_gan", unpaired), dry_run=True)
