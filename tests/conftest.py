@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -192,8 +191,3 @@ def read_weights() -> Callable[[Path], dict[str, dict[str, Tensor]]]:
         }
 
     return read
-
-
-def host_directories() -> list[Path]:
-    """Checkouts of real hosts, named by ``GUIDEGAN_HOST_DIRS``."""
-    return [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]

@@ -25,8 +25,9 @@ def mean_magnitude(activation: Tensor) -> Tensor:
     Returns:
         ``(N, 1, h, w)``, float32, detached.
     """
-    total: Tensor = torch.linalg.vector_norm(activation.detach(), ord=1, dim=1, keepdim=True, dtype=torch.float32)
-    return total / activation.shape[1]
+    wide = torch.promote_types(activation.dtype, torch.float32)  # half precision would round the sum
+    total: Tensor = torch.linalg.vector_norm(activation.detach(), ord=1, dim=1, keepdim=True, dtype=wide)
+    return total.float() / activation.shape[1]
 
 
 def replace_border(signal: Tensor, rings: int) -> Tensor:

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from guidegan_plugin import hookimpl
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.hosts.base import Host
+from guidegan_plugin.hosts.junyanz import JunyanzHost
+from guidegan_plugin.hosts.junyanz.modules import VirtualModules
+from guidegan_plugin.hosts.launcher import recognise, run
+from guidegan_plugin.plugins.manager import create_manager
+
+REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"
+
+
+def test_the_reference_host_is_recognised_with_its_generation() -> None:
+    host = recognise(REFERENCE_HOST)
+    assert isinstance(host, JunyanzHost) and host.generation == "ddp"
+    assert host.model_names() == ["cycle_gan", "pix2pix", "test"]
+
+
+def test_a_define_g_that_takes_gpu_ids_is_the_classic_generation(tmp_path: Path) -> None:
+    for name in ("models/__init__.py", "models/base_model.py", "data/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "options").mkdir()
+    (tmp_path / "models" / "networks.py").write_text("def define_G(input_nc, output_nc, gpu_ids=[]):\n    pass\n")
+    host = recognise(tmp_path)
+    assert isinstance(host, JunyanzHost) and host.generation == "classic" and "classic" in host.description
+
+
+def test_a_plugins_host_is_asked_too(tmp_path: Path) -> None:
+    class Script(Host):
+        name, looks_for = "script", "a file lonely.py"
+
+        @classmethod
+        def recognise(cls, root: Path) -> Script | None:
+            return cls() if (root / "lonely.py").exists() else None
+
+        description = "a script"
+
+        def guided(self) -> contextlib.AbstractContextManager[None]:
+            return contextlib.nullcontext()
+
+        def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
+            return list(arguments)
+
+    class Plugin:
+        @hookimpl
+        def guidegan_register_host(self) -> list[type[Host]]:
+            return [Script]
+
+    manager = create_manager([Plugin()])
+    with pytest.raises(HostError, match=r"junyanz looks for .*; script looks for a file lonely.py"):
+        recognise(tmp_path, manager)
+    (tmp_path / "lonely.py").write_text("")
+    assert isinstance(recognise(tmp_path, manager), Script)
+
+
+def test_outside_a_host_there_is_none_running(in_host: Callable[[], None]) -> None:
+    with pytest.raises(HostError, match="lacks one of models/__init__"):
+        JunyanzHost.running()
+
+
+def test_the_interpreters_state_is_as_before_also_after_an_error(in_host: Callable[[], None], tmp_path: Path) -> None:
+    before = list(sys.argv), list(sys.path), list(sys.meta_path)
+    with pytest.raises(SystemExit):
+        run(REFERENCE_HOST / "train.py", ["--nonsense"])
+    assert before == (sys.argv, sys.path, sys.meta_path)
+
+
+def test_only_our_module_names_are_served() -> None:
+    finder = VirtualModules()
+    assert finder.find_spec("models.guide_cycle_gan_model", None) is not None
+    assert finder.find_spec("data.guide_aligned_dataset", None) is not None
+    for name in ("models.cycle_gan_model", "data.guide_other_dataset", "guide_x_model", "models.guide_x"):
+        assert finder.find_spec(name, None) is None
+
+
+def test_no_word_of_guidance_is_in_the_reference_host() -> None:
+    for path in REFERENCE_HOST.rglob("*.py"):
+        text = path.read_text().lower()
+        assert "guid" not in text and "attention" not in text, path
+
+
+def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = "--model guide_cycle_gan --netG resnet_6blocks --ngf 4 --ndf 4 --load_size 36 --crop_size 32 --name two"
+    options += " --num_threads 0 --n_epochs 1 --n_epochs_decay 0 --guide_concat alpha"
+    launch = f"-m torch.distributed.run --nproc_per_node 2 --master_port {port} -m guidegan_plugin run"
+    subprocess.run(
+        [
+            sys.executable,
+            *launch.split(),
+            str(REFERENCE_HOST / "train.py"),
+            "--dataroot",
+            str(unpaired),
+            *options.split(),
+        ],
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+    )
+    states, _ = load_stores(tmp_path / "checkpoints" / "two" / "latest_guide.safetensors")
+    assert len(states["A"]["visits"]) >= 2

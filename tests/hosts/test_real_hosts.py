@@ -1,0 +1,125 @@
+"""Real checkouts of the family: ``GUIDEGAN_HOST_DIRS=/a/checkout:/another make test``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.hosts.launcher import recognise
+
+HOSTS = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]
+pytestmark = pytest.mark.skipif(not HOSTS, reason="GUIDEGAN_HOST_DIRS names no checkout of a host")
+
+SEEDED = """
+import random, sys, numpy, torch
+from pathlib import Path
+from guidegan_plugin.hosts.launcher import run
+random.seed(1); numpy.random.seed(1); torch.manual_seed(1)
+run(Path(sys.argv[1]), sys.argv[2:])
+"""
+Train = Callable[..., dict[str, dict[str, Tensor]]]
+
+
+@pytest.fixture(params=HOSTS or [None], ids=lambda path: path.name if path else "none")
+def host(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def checksum(host: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(host.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and ".git" not in path.parts:
+            digest.update(str(path.relative_to(host)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Run a script of the host: ``execute("train.py", "guide_cycle_gan", ...)``."""
+    classic = recognise(host).generation == "classic"  # type: ignore[attr-defined]
+
+    def call(script: str, model: str, *arguments: object) -> None:
+        paired = "pix2pix" in model
+        root = request.getfixturevalue("paired" if paired else "unpaired")
+        size = (
+            "--netG unet_128 --load_size 140 --crop_size 128"
+            if paired
+            else "--netG resnet_6blocks --load_size 36 --crop_size 32"
+        )
+        options = f"--dataroot {root} --model {model} --ngf 4 --ndf 4 --num_threads 0 {size}"
+        if classic:
+            options += " --gpu_ids -1" + (" --display_id -1" if script == "train.py" else "")
+        if script == "train.py":
+            options += " --n_epochs 1 --n_epochs_decay 1 --save_epoch_freq 1"
+            options += " --display_freq 2 --update_html_freq 2 --print_freq 2"
+        ended = subprocess.run(
+            [sys.executable, "-c", SEEDED, str(host / script), *options.split(), *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert ended.returncode == 0, ended.stderr[-2000:]
+
+    return call
+
+
+def weights(folder: Path) -> dict[str, dict[str, Tensor]]:
+    return {path.name: torch.load(path, weights_only=True) for path in sorted(folder.glob("latest_net_*.pth"))}
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+def test_it_trains_resumes_and_tests_without_a_file_changed(
+    host: Path, execute: Callable[..., None], tmp_path: Path, model: str, concat: str
+) -> None:
+    before = checksum(host)
+    guided = ["--name", "run", "--guide_concat", concat]
+    execute("train.py", f"guide_{model}", *guided)
+    run = tmp_path / "checkpoints" / "run"
+    states, _ = load_stores(run / "latest_guide.safetensors")
+    assert states["A"]["visits"].tolist() == [2, 2, 2] and states["A"]["views"].isfinite().all()
+    assert states["A"]["maps.15x15" if model == "pix2pix" else "maps.3x3"].float().std() > 0
+    execute("train.py", f"guide_{model}", *guided, "--continue_train")
+    assert load_stores(run / "latest_guide.safetensors")[0]["A"]["visits"].tolist() == [4, 4, 4]
+    execute("test.py", f"guide_{model}", *guided, "--guide_show")
+    page = tmp_path / "results" / "run" / "test_latest"
+    assert "attention_A" in (page / "index.html").read_text() and (page / "images" / "0_attention_A.png").exists()
+    assert checksum(host) == before
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_without_attention_it_is_bit_equal_to_the_bare_host(
+    execute: Callable[..., None], tmp_path: Path, model: str
+) -> None:
+    execute("train.py", model, "--name", "bare")
+    execute("train.py", f"guide_{model}", "--name", "guided", "--guide_attention", "none")
+    bare, guided = weights(tmp_path / "checkpoints" / "bare"), weights(tmp_path / "checkpoints" / "guided")
+    assert len(bare) >= 2 and list(bare) == list(guided)
+    for name in bare:
+        assert list(bare[name]) == list(guided[name])
+        assert all(torch.equal(bare[name][key], guided[name][key]) for key in bare[name]), name
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_an_rhp_checkpoint_is_the_hosts_and_the_hosts_is_ours(
+    execute: Callable[..., None], tmp_path: Path, model: str
+) -> None:
+    execute("train.py", f"guide_{model}", "--name", "run")
+    execute("test.py", model, "--name", "run")
+    execute("train.py", model, "--name", "bare")
+    execute("test.py", model, "--name", "bare")
+    execute(
+        "test.py", f"guide_{model}", "--name", "bare", "--guide_concat", "alpha", "--results_dir", tmp_path / "alpha"
+    )
+    for path in (tmp_path / "results" / "bare" / "test_latest" / "images").iterdir():
+        assert path.read_bytes() == (tmp_path / "alpha" / "bare" / "test_latest" / "images" / path.name).read_bytes()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from guidegan_plugin import GuideConfig, hookimpl
+from guidegan_plugin.errors import PluginError
+from guidegan_plugin.guidance.concatenation import ResidualHadamard
+from guidegan_plugin.plugins.build import Workshop
+from guidegan_plugin.plugins.manager import collect, create_manager, resolve
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Install a distribution with one entry point and the source behind it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(name: str, source: str) -> None:
+        (tmp_path / f"{name}_plugin_module.py").write_text(source)
+        info = tmp_path / f"{name}_dist-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-dist\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(f"[guidegan]\n{name} = {name}_plugin_module\n")
+        sys.modules.pop(f"{name}_plugin_module", None)
+        importlib.invalidate_caches()
+
+    return write
+
+
+CONCATENATION = """
+from guidegan_plugin import hookimpl
+from guidegan_plugin.guidance.concatenation import ResidualHadamard
+
+class Halved(ResidualHadamard):
+    name = "{name}"
+
+@hookimpl
+def guidegan_register_concatenation():
+    return [Halved]
+"""
+
+
+def test_our_own_features_come_through_the_hooks() -> None:
+    manager = create_manager()
+    assert list(collect(manager, "attention")) == ["pha"]
+    assert set(collect(manager, "concatenation")) == {"rhp", "alpha"}
+    assert list(collect(manager, "transfer")) == ["bilinear"]
+    assert list(collect(manager, "host")) == ["junyanz"]
+    assert collect(manager, "monitor") == {}
+
+
+def test_every_manager_is_its_own() -> None:
+    plugin = SimpleNamespace()
+    one = create_manager([plugin])
+    assert one.is_registered(plugin) and not create_manager().is_registered(plugin)
+
+
+def test_an_installed_plugin_is_found_and_can_be_disabled(install, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    install("halved", CONCATENATION.format(name="halved"))
+    assert "halved" in collect(create_manager(), "concatenation")
+    assert Workshop.open(GuideConfig(concat="halved")).concatenation.name == "halved"
+    monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "other, halved")
+    assert "halved" not in collect(create_manager(), "concatenation")
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("import does_not_exist", "No module named 'does_not_exist'"),
+        ("raise RuntimeError('broken')", "RuntimeError: broken"),
+        (
+            "from guidegan_plugin import hookimpl\n@hookimpl\ndef guidegan_register_atention():\n    return []",
+            "unknown hook 'guidegan_register_atention'",
+        ),
+        (
+            "from guidegan_plugin import hookimpl\n@hookimpl\ndef guidegan_step_end(rapport):\n    pass",
+            "rapport",
+        ),
+    ],
+)
+def test_a_broken_plugin_stops_with_distribution_entry_point_cause_and_cure(install, source: str, cause: str) -> None:  # type: ignore[no-untyped-def]
+    install("broken", source)
+    with pytest.raises(PluginError) as caught:
+        create_manager()
+    message = str(caught.value)
+    for part in ("broken-dist 1.2", "broken_plugin_module", cause, "GUIDEGAN_DISABLE_PLUGINS=broken"):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_two_of_one_name_are_refused_naming_both(install) -> None:  # type: ignore[no-untyped-def]
+    install("twin", CONCATENATION.format(name="rhp"))
+    with pytest.raises(PluginError, match=r"concatenation 'rhp' is registered by guidegan_plugin .* and by twin"):
+        collect(create_manager(), "concatenation")
+
+
+def test_a_class_without_a_name_and_a_hook_that_raises_are_refused_naming_the_plugin() -> None:
+    class Nameless:
+        @hookimpl
+        def guidegan_register_attention(self) -> list[type]:
+            return [int]
+
+    class Raising:
+        @hookimpl
+        def guidegan_register_attention(self) -> list[type]:
+            raise KeyError("x")
+
+    for plugin, message in ((Nameless(), r"of plugin '\d+' has no name"), (Raising(), "KeyError: 'x'")):
+        with pytest.raises(PluginError, match=message):
+            collect(create_manager([plugin]), "attention")
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    manager = create_manager()
+    assert resolve(manager, "concatenation", "rhp", "concat") is ResidualHadamard
+    with pytest.raises(
+        PluginError, match=r"concat 'rph' is unknown, known are: alpha, rhp; change concat \(--guide_concat\)"
+    ):
+        resolve(manager, "concatenation", "rph", "concat")
+
+
+def test_tracing_logs_every_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("GUIDEGAN_TRACE_PLUGINS", "1")
+    with caplog.at_level(logging.WARNING):
+        manager = create_manager()
+        manager.hook.guidegan_register_attention()
+    assert "guidegan_register_attention" in caplog.text

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from guidegan_plugin import cli
+
+REFERENCE_HOST = Path(__file__).resolve().parent.parent / "examples" / "reference_host"
+
+
+@pytest.fixture
+def guidegan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+    """Run the command in this process; its exit code, or the one line it ends with."""
+
+    def call(*arguments: object) -> int | str:
+        monkeypatch.setattr(sys, "argv", ["guidegan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0
+
+    return call
+
+
+def test_plugins_lists_version_distribution_and_hooks(
+    guidegan: Callable[..., int | str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert guidegan("plugins") == 0
+    printed = capsys.readouterr().out
+    for part in (
+        "guidegan_plugin",
+        importlib.metadata.version("guidegan_plugin"),
+        "register_attention",
+        "register_host",
+    ):
+        assert part in printed
+
+
+@pytest.mark.parametrize(
+    ("kind", "folders"), [("unpaired", {"trainA", "testB", "regions"}), ("paired", {"train", "labels"})]
+)
+def test_data_shapes_makes_a_data_set(
+    guidegan: Callable[..., int | str], tmp_path: Path, kind: str, folders: set[str]
+) -> None:
+    assert guidegan("data", "shapes", tmp_path / "new", "--kind", kind, "--size", 32, "--count", 2) == 0
+    assert folders <= {path.name for path in (tmp_path / "new").iterdir()}
+    message = str(guidegan("data", "shapes", tmp_path / "new", "--kind", kind))
+    assert message.startswith("guidegan: error: ") and "\n" not in message
+
+
+def test_an_unknown_kind_is_refused(guidegan: Callable[..., int | str], tmp_path: Path) -> None:
+    assert guidegan("data", "shapes", tmp_path / "new", "--kind", "odd") == (
+        "guidegan: error: kind: expected unpaired or paired, found 'odd'; change --kind"
+    )
+
+
+def test_a_script_outside_any_known_codebase_says_what_was_looked_for(
+    guidegan: Callable[..., int | str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text("raise RuntimeError")
+    message = str(guidegan("run", tmp_path / "train.py"))
+    assert "no codebase we know: junyanz looks for models/__init__.py" in message
+    assert "does not exist; change SCRIPT" in str(guidegan("run", tmp_path / "nothing.py"))
+
+
+def test_a_folder_without_define_g_is_not_of_the_family(guidegan: Callable[..., int | str], tmp_path: Path) -> None:
+    for name in ("models/__init__.py", "models/base_model.py", "models/networks.py", "data/__init__.py", "train.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "options").mkdir()
+    assert "no codebase we know" in str(guidegan("run", tmp_path / "train.py"))
+
+
+def test_a_workers_error_is_one_line_too(guidegan: Callable[..., int | str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from guidegan_plugin.errors import DataError
+
+    def fail(*_: object) -> None:
+        raise DataError(
+            "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+            '  File "x.py", line 1, in y\nguidegan_plugin.errors.DataError: corrupt images: a.png; repair them\n'
+        )
+
+    monkeypatch.setattr("guidegan_plugin.hosts.launcher.run", fail)
+    assert guidegan("run", "x.py") == "guidegan: error: corrupt images: a.png; repair them"
+
+
+def test_as_a_module_it_passes_a_scripts_options_on_and_fails_with_code_1(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "guidegan_plugin", "run", str(REFERENCE_HOST / "train.py")]
+    ended = subprocess.run(
+        [*command, "--model", "guide_cycle_gan", "--dataroot", "nowhere", "--gan_mode", "lsgan"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "guidegan: error: no images at nowhere/trainA: there is no such folder; change --dataroot (or --phase)"
+    )
