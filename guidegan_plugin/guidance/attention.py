@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -64,6 +65,20 @@ def min_max(signal: Tensor) -> Tensor:
     return torch.where(usable, stretched, 1).clamp_(0, 1)
 
 
+def in_batch_order(parts: Mapping[int | None, Tensor], devices: Sequence[int | None]) -> Tensor:
+    """Join what the replicas of ``torch.nn.DataParallel`` recorded, on the first device.
+
+    Args:
+        parts: ``(n, ...)`` by device index, at least one.
+        devices: Device indices in the order the batch was scattered over them.
+
+    Returns:
+        ``(N, ...)``; the one part itself where there is no other.
+    """
+    ordered = [parts[device] for device in devices if device in parts] or list(parts.values())
+    return torch.cat([part.to(ordered[0].device, non_blocking=True) for part in ordered]) if ordered[1:] else ordered[0]
+
+
 class Attention(ABC):
     """One way to read attention off a discriminator, which goes on answering as before.
 
@@ -123,7 +138,8 @@ class PostHocAttention(Attention):
 
     def __init__(self, layer: int | str = 4, tap: str = "conv", border: int = 0) -> None:
         self._layer, self._tap, self._border = layer, tap, border
-        self._signal: Tensor | None = None
+        self._signals: dict[int | None, Tensor] = {}  # by the index of the device: DataParallel's replicas share us
+        self._devices: Sequence[int | None] = ()
         self._place = f"layer {layer}"
 
     @classmethod
@@ -152,14 +168,17 @@ class PostHocAttention(Attention):
         """
         path, module = find_layer(discriminator, self._layer, self._tap)
         self._place = f"{path} ({type(module).__name__})"
+        self._devices = discriminator.device_ids if isinstance(discriminator, nn.DataParallel) else ()
         return [module.register_forward_hook(Hook(self._record))]
 
     def _record(self, module: nn.Module, args: tuple[object, ...], output: Tensor) -> None:
         # Reduced right here: an in-place activation may overwrite the layer's output a moment later.
         if self.listening:
-            self._signal = mean_magnitude(output)
+            self._signals[output.device.index] = mean_magnitude(output)
 
     def take_maps(self, prediction: object) -> Tensor | None:
         """The map of the call just made, ``(N, 1, h, w)``, float32 in [0, 1], detached."""
-        signal, self._signal = self._signal, None
-        return None if signal is None else min_max(replace_border(signal, self._border))
+        signals, self._signals = self._signals, {}
+        if not signals:
+            return None
+        return min_max(replace_border(in_batch_order(signals, self._devices), self._border))

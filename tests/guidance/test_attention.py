@@ -9,7 +9,7 @@ from torch import nn
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention import PostHocAttention, mean_magnitude, min_max, replace_border
+from guidegan_plugin.guidance.attention import PostHocAttention, in_batch_order, mean_magnitude, min_max, replace_border
 
 
 def reference(activation: np.ndarray) -> np.ndarray:
@@ -115,3 +115,19 @@ def test_maps_are_taken_once(make_discriminator: Callable[..., nn.Module]) -> No
 def test_an_unknown_signal_is_refused_listing_the_known() -> None:
     with pytest.raises(ConfigError, match=r"signal 'gradients'.*known are: activation.*--guide_signal"):
         PostHocAttention.from_config(GuideConfig(signal="gradients"))
+
+
+def test_replicas_are_joined_in_batch_order_whoever_finishes_first() -> None:
+    parts: dict[int | None, torch.Tensor] = {2: torch.full((1, 1), 2.0), 0: torch.full((3, 1), 0.0)}
+    assert in_batch_order(parts, [0, 2, 3]).flatten().tolist() == [0, 0, 0, 2]
+    assert in_batch_order(parts, [2, 0]).flatten().tolist() == [2, 0, 0, 0]
+    assert in_batch_order({None: parts[2]}, ()) is parts[2]
+
+
+def test_a_data_parallel_wrapper_on_the_cpu_is_the_network_itself(make_discriminator: Callable[..., nn.Module]) -> None:
+    discriminator, images = make_discriminator(), torch.rand(2, 3, 64, 64)
+    attention = PostHocAttention()
+    attention.attach(nn.DataParallel(discriminator))
+    attention.listening = True
+    maps = attention.take_maps(nn.DataParallel(discriminator)(images))
+    assert maps is not None and maps.shape == (2, 1, 7, 7)

@@ -1,0 +1,72 @@
+"""What the README tells a user to type works, and what the documents point to is there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shlex
+import subprocess
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from guidegan_plugin.plugins.manager import collect, create_manager
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REFERENCE_HOST = ROOT / "examples" / "reference_host"
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(first: str) -> list[list[str]]:
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    return [words for words in (shlex.split(line, comments=True) for line in lines) if words[:1] == [first]]
+
+
+def test_every_bash_line_is_of_a_kind_that_is_tested_here() -> None:
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
+    assert {line.split()[0] for line in lines} == {"make", "pip", "guidegan"}
+
+
+def test_the_script_trains_and_the_plugin_registers() -> None:
+    script, plugin = blocks("python")
+    names: dict[str, object] = {}
+    exec(script, names)
+    assert names["visited"].tolist() == [True]  # type: ignore[attr-defined]
+    module = types.ModuleType("readme_plugin")
+    exec(plugin, module.__dict__)
+    assert "half_rhp" in collect(create_manager([module]), "concatenation")
+
+
+def test_make_knows_its_targets() -> None:
+    for words in commands("make"):
+        subprocess.run([words[0], "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_pip_lines_name_extras_there_are() -> None:
+    extras = importlib.metadata.metadata("guidegan_plugin").get_all("Provides-Extra")
+    assert {"visdom", "eval", "dev", "all"} <= set(extras or [])
+    for extra in re.findall(r"pip install -e \"\.\[(\w+)\]\"", README):
+        assert extra in (extras or [])
+
+
+def test_guidegan_lines_run_in_a_host(run_host: Callable[..., None], unpaired: Path) -> None:
+    nets = ["--netG", "resnet_6blocks", "--ngf", "4", "--ndf", "4", "--num_threads", "0"]
+    once = ["--n_epochs", "1", "--n_epochs_decay", "0", "--load_size", "36", "--crop_size", "32"]
+    lines = [words for words in commands("guidegan") if words[1] == "run"]
+    assert [words[2] for words in lines] == ["train.py", "test.py"]
+    for _, _, script, *arguments in lines:
+        arguments[arguments.index("--dataroot") + 1] = str(unpaired)
+        run_host(script, *arguments, *nets, *(once if script == "train.py" else ["--crop_size", "32"]))
+    assert (Path("results") / "zebra" / "test_latest" / "index.html").exists()
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
