@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from guidegan_plugin.guidance.source import Visit
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +46,44 @@ class EpochReport:
     pair: str
     epoch: int
     statistics: Mapping[str, float]
+
+
+class Reporter:
+    """Counts a pair's steps and epochs, and reports them where somebody listens.
+
+    Args:
+        pair: Name of the pair.
+        on_step: Called with a report when a visit is over.
+        on_epoch: Called with a report when an epoch is over.
+    """
+
+    def __init__(
+        self,
+        pair: str,
+        on_step: Callable[[StepReport], None] | None = None,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+    ) -> None:
+        self._pair, self._on_step, self._on_epoch = pair, on_step, on_epoch
+        self._steps = self._epochs = 0
+        self._images: Tensor | None = None
+
+    def begin(self, images: Tensor) -> None:
+        """A visit begins; its images are held for the report, since a host lets go of its batch before that."""
+        self._images = images if self._on_step is not None else None
+
+    def step(self, visit: Visit | None, maps: Tensor | None) -> None:
+        """A visit is over; without a judgement there is nothing to tell."""
+        if visit is None or not visit.judged:
+            return
+        self._steps += 1
+        fakes = visit.living_fakes()
+        if self._on_step is None or self._images is None or maps is None or visit.maps is None or not fakes:
+            return
+        blended, output = visit.maps.detach(), fakes[-1].detach()
+        self._on_step(StepReport(self._pair, self._steps, visit.keys, self._images, maps, blended, output))
+
+    def epoch(self, statistics: Mapping[str, float]) -> None:
+        """An epoch is over."""
+        self._epochs += 1
+        if self._on_epoch is not None:
+            self._on_epoch(EpochReport(self._pair, self._epochs, statistics))

@@ -19,8 +19,9 @@ class Visit:
     Attributes:
         pair: Name of the pair whose generator reads these images as its source.
         images: Weak reference to the bound tensor ``(N, C, H, W)``.
-        keys: One key per image.
+        keys: One key per image; none where nothing is to be stored.
         view: Crop and flip of each image, or None where nobody knows.
+        remember: Which images' maps are to be stored, all where None.
         maps: ``(N, 1, h, w)`` as blended into the generator's input, once it was read.
         fakes: Weak references to what the generator made of the images.
         judged: Whether the discriminator's maps of this visit were stored.
@@ -30,6 +31,7 @@ class Visit:
     images: weakref.ReferenceType[Tensor]
     keys: tuple[str, ...]
     view: View | None
+    remember: tuple[bool, ...] | None = None
     maps: Tensor | None = None
     fakes: list[weakref.ReferenceType[Tensor]] = field(default_factory=list)
     judged: bool = False
@@ -48,24 +50,35 @@ class SourceBinding:
     def __init__(self) -> None:
         self._visits: dict[str, Visit] = {}
 
-    def bind(self, pair: str, images: Tensor, keys: Sequence[str], view: View | None = None) -> Visit:
+    def bind(
+        self,
+        pair: str,
+        images: Tensor,
+        keys: Sequence[str] | Tensor | None,
+        view: View | None = None,
+        remember: Sequence[bool] | None = None,
+    ) -> Visit:
         """Say which images a tensor holds; the pair's previous visit ends.
 
         Args:
             pair: Name of the pair.
             images: ``(N, C, H, W)``, the very tensor the generator will be called with.
-            keys: N keys.
+            keys: N keys, None where nothing is to be stored.
             view: N views, or None.
+            remember: Whether each image's map is to be stored; by default all are.
 
         Raises:
             ConfigError: If the counts differ.
         """
-        if isinstance(keys, str):
-            keys = [keys]
-        if len(keys) != len(images) or (view is not None and len(view) != len(images)):
-            found = f"{len(images)} images, {len(keys)} keys" + (f", {len(view)} views" if view is not None else "")
+        if isinstance(keys, Tensor):  # numbers that a loader has collated
+            keys = keys.tolist()
+        keys = [keys] if isinstance(keys, str) else keys
+        if len(images if keys is None else keys) != len(images) or (view is not None and len(view) != len(images)):
+            counts = f"{len(images)} images, {len(keys or ())} keys"
+            found = counts + (f", {len(view)} views" if view is not None else "")
             raise ConfigError(f"bind: expected one key and one view an image, found {found}; change keys= or view=")
-        visit = Visit(pair, weakref.ref(images), tuple(map(str, keys)), view)
+        kept = None if remember is None or all(remember) else tuple(remember)
+        visit = Visit(pair, weakref.ref(images), tuple(map(str, keys or ())), view, kept)
         self._visits[pair] = visit
         return visit
 

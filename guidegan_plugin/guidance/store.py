@@ -2,56 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from guidegan_plugin.guidance.packing import Entry, pack_keys, unpack
+from guidegan_plugin.guidance.slab import Shape, Slab
 from guidegan_plugin.guidance.view import View
 
 _DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
 
-Shape = tuple[int, int]
-
 
 @dataclass
 class Record:
-    """Where one image's map lies, how often the image was visited, and under which view last."""
+    """What is known of one image.
+
+    Attributes:
+        shape: Height and width of its map.
+        row: Where in that shape's slab the map lies.
+        visits: How often the image was visited.
+        view: Crop and flip of the last visit.
+        fresh: Visits that other processes have not heard of.
+        stamp: When the map was written, counted in writes.
+    """
 
     shape: Shape
     row: int
-    visits: int
-    view: View | None
-
-
-class _Slab:
-    """Maps of one shape in one growing tensor, so that a step neither allocates nor waits."""
-
-    def __init__(self, shape: Shape, dtype: torch.dtype, device: torch.device, pinned: bool) -> None:
-        self._make = partial(torch.empty, dtype=dtype, device=device, pin_memory=pinned)
-        self._shape = (1, *shape)
-        self._pinned = pinned
-        self.maps = self._make((64, *self._shape))
-        self._free = list(range(63, -1, -1))
-
-    def take(self) -> int:
-        """A free row."""
-        if not self._free:
-            if self._pinned:
-                torch.cuda.synchronize()  # rows may still arrive; growing is rare
-            old = self.maps
-            self.maps = self._make((2 * len(old), *self._shape))
-            self.maps[: len(old)] = old
-            self._free = list(range(len(self.maps) - 1, len(old) - 1, -1))
-        return self._free.pop()
-
-    def give(self, row: int) -> None:
-        """Free a row."""
-        self._free.append(row)
+    visits: int = 0
+    view: View | None = None
+    fresh: int = 0
+    stamp: int = 0
 
 
 class AttentionStore:
@@ -66,7 +50,8 @@ class AttentionStore:
         self._device = None if device == "auto" else torch.device(device)
         self._dtype = _DTYPES[dtype]
         self._records: dict[str, Record] = {}
-        self._slabs: dict[Shape, _Slab] = {}
+        self._slabs: dict[Shape, Slab] = {}
+        self._writes = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -99,16 +84,19 @@ class AttentionStore:
         stored = (maps * 255).round().to(torch.uint8) if self._dtype is torch.uint8 else maps.to(self._dtype)
         shape: Shape = (maps.shape[-2], maps.shape[-1])
         slab = self._slab(shape, maps.device)
+        self._writes += 1
         for index, key in enumerate(keys):
             record = self._records.get(key)
             if record is None or record.shape != shape:
                 if record is not None:
                     self._slabs[record.shape].give(record.row)
-                record = Record(shape, slab.take(), record.visits if record is not None else 0, None)
-                self._records[key] = record
+                visits, fresh = (record.visits, record.fresh) if record is not None else (0, 0)
+                record = self._records[key] = Record(shape, slab.take(), visits, fresh=fresh)
             slab.maps[record.row].copy_(stored[index], non_blocking=True)
             record.view = None if view is None else View(view.theta[index : index + 1])
             record.visits += first
+            record.fresh += first
+            record.stamp = self._writes
 
     def read(self, keys: Sequence[str], device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """The maps as they were last written; images never visited get the placeholder of all ones.
@@ -146,16 +134,19 @@ class AttentionStore:
             return row
         return F.interpolate(row[None], size=shape, mode="bilinear", align_corners=False)[0]
 
-    def _slab(self, shape: Shape, device: torch.device) -> _Slab:
+    def _slab(self, shape: Shape, device: torch.device) -> Slab:
         if shape not in self._slabs:
             keep_on = self._device or device
-            self._slabs[shape] = _Slab(
+            self._slabs[shape] = Slab(
                 shape, self._dtype, keep_on, pinned=keep_on.type == "cpu" and device.type == "cuda"
             )
         return self._slabs[shape]
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything remembered, as tensors on the CPU.
+    def state(self, keys: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """What is remembered, as tensors on the CPU.
+
+        Args:
+            keys: Of which images, by default of all.
 
         Returns:
             ``maps.<h>x<w>`` ``(n, 1, h, w)`` in the store's dtype, one a shape; and, images in the order of these
@@ -164,22 +155,18 @@ class AttentionStore:
         """
         if torch.cuda.is_available() and any(slab.maps.is_pinned() for slab in self._slabs.values()):
             torch.cuda.synchronize()
-        tensors: dict[str, Tensor] = {}
-        ordered: list[str] = []
-        for shape in sorted({record.shape for record in self._records.values()}):
-            keys = [key for key, record in self._records.items() if record.shape == shape]
-            rows = torch.tensor([self._records[key].row for key in keys])
+        # Sorting is stable: within a shape images keep the order in which they were first seen.
+        ordered = sorted(self._records if keys is None else keys, key=lambda key: self._records[key].shape)
+        records = [self._records[key] for key in ordered]
+        tensors = pack_keys(ordered)
+        for shape in sorted({record.shape for record in records}):
             maps = self._slabs[shape].maps
-            tensors[f"maps.{shape[0]}x{shape[1]}"] = maps[rows.to(maps.device)].cpu()
-            ordered += keys
+            rows = torch.tensor([record.row for record in records if record.shape == shape], device=maps.device)
+            tensors[f"maps.{shape[0]}x{shape[1]}"] = maps[rows].cpu()
         unknown = torch.full((1, 2, 3), float("nan"))
-        views = [record.view.theta if record.view else unknown for record in map(self._records.__getitem__, ordered)]
-        encoded = [key.encode() for key in ordered]
-        lengths = torch.tensor([0] + [len(key) for key in encoded], dtype=torch.int64)
+        views = [record.view.theta if record.view is not None else unknown for record in records]
         tensors["views"] = torch.cat(views) if views else torch.empty(0, 2, 3)
-        tensors["visits"] = torch.tensor([self._records[key].visits for key in ordered], dtype=torch.int64)
-        tensors["keys"] = torch.frombuffer(bytearray(b"".join(encoded)), dtype=torch.uint8) if encoded else _no_bytes()
-        tensors["offsets"] = lengths.cumsum(0)
+        tensors["visits"] = torch.tensor([record.visits for record in records], dtype=torch.int64)
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor], device: torch.device) -> None:
@@ -189,27 +176,39 @@ class AttentionStore:
             tensors: As :meth:`state` returns them; maps of any of the three dtypes.
             device: Where ``"auto"`` keeps them.
         """
-        offsets = tensors["offsets"].tolist()
-        text = bytes(tensors["keys"].tolist())
-        keys = [text[start:end].decode() for start, end in itertools.pairwise(offsets)]
         self._records.clear()
         self._slabs.clear()
-        start = 0
-        for shape in sorted(_shape_of(name) for name in tensors if name.startswith("maps.")):
-            maps = tensors[f"maps.{shape[0]}x{shape[1]}"]
-            values = maps.float() / 255 if maps.dtype is torch.uint8 else maps.float()
-            self.write(keys[start : start + len(maps)], values.to(device))
-            start += len(maps)
-        for key, theta, visits in zip(keys, tensors["views"], tensors["visits"].tolist(), strict=True):
-            record = self._records[key]
-            record.view = None if theta.isnan().any() else View(theta[None])
-            record.visits = visits
+        for entry in unpack(tensors):
+            self.write([entry.key], entry.map[None].to(device), entry.view, first=False)
+            self._records[entry.key].visits = entry.visits
 
+    def changes(self) -> dict[str, Tensor]:
+        """What other processes have not heard of: as :meth:`state`, but ``visits`` since then, and ``stamps``."""
+        tensors = self.state([key for key, record in self._records.items() if record.fresh])
+        records = [self._records[entry.key] for entry in unpack(tensors)]
+        tensors["visits"] = torch.tensor([record.fresh for record in records], dtype=torch.int64)
+        tensors["stamps"] = torch.tensor([record.stamp for record in records], dtype=torch.int64)
+        return tensors
 
-def _no_bytes() -> Tensor:
-    return torch.empty(0, dtype=torch.uint8)
+    def merge(self, changes: Sequence[dict[str, Tensor]], device: torch.device) -> None:
+        """Take in the :meth:`changes` of all processes, this one's among them.
 
+        The newest map of an image wins, the lower rank's where two are equally new; visits add up.
 
-def _shape_of(name: str) -> Shape:
-    height, width = name.removeprefix("maps.").split("x")
-    return int(height), int(width)
+        Args:
+            changes: In rank order, the same on every rank.
+            device: Where ``"auto"`` keeps maps.
+        """
+        newest: dict[str, tuple[int, Entry]] = {}
+        visits: Counter[str] = Counter()
+        for tensors in changes:
+            for entry, stamp in zip(unpack(tensors), tensors["stamps"].tolist(), strict=True):
+                visits[entry.key] += entry.visits
+                if entry.key not in newest or stamp > newest[entry.key][0]:
+                    newest[entry.key] = stamp, entry
+        for key, (_, entry) in newest.items():
+            known = self._records.get(key)
+            before = known.visits - known.fresh if known is not None else 0
+            self.write([key], entry.map[None].to(device), entry.view, first=False)
+            self._records[key].visits = before + visits[key]
+            self._records[key].fresh = 0

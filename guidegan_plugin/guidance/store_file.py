@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,29 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.files import write_whole
 from guidegan_plugin.guidance.layers import unwrap
 
 FORMAT = "guidegan-store-1"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it.
-
-    Raises:
-        StoreError: If the file cannot be written; nothing half-written stays behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"{path} could not be written: {error.strerror}; free space or change --checkpoints_dir"
-        ) from error
 
 
 def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str]) -> None:
@@ -53,7 +33,12 @@ def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata
     tensors = {f"{pair}.{name}": tensor for pair, state in stores.items() for name, tensor in state.items()}
     facts = {**metadata, "format": FORMAT, "pairs": json.dumps(sorted(stores))}
     facts["sha256"] = _checksum(tensors, facts)
-    write_atomically(path, safetensors.torch.save(tensors, metadata=facts))
+    try:
+        write_whole(path, safetensors.torch.save(tensors, metadata=facts))
+    except OSError as error:
+        raise StoreError(
+            f"{path} could not be written: {error.strerror}; free space or change --checkpoints_dir"
+        ) from error
 
 
 def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
