@@ -19,6 +19,7 @@ class HostModel:
     model_names: list[str]
     visual_names: list[str]
     optimizers: list[torch.optim.Optimizer]
+    schedulers: list[Any]
 
     @staticmethod
     def modify_commandline_options(parser: argparse.ArgumentParser, is_train: bool) -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import torch
 
 from guidegan_plugin.guidance.layers import convolutions
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
-from guidegan_plugin.plugins.pairs import Pair
+from guidegan_plugin.plugins.pairs import NamedPair
 
 
 def describe(guides: HostGuides) -> str:
@@ -61,7 +61,7 @@ def describe(guides: HostGuides) -> str:
     return _table(lines)
 
 
-def _map_shape(guides: HostGuides, pair: Pair) -> tuple[int, int]:
+def _map_shape(guides: HostGuides, pair: NamedPair) -> tuple[int, int]:
     discriminator = getattr(guides.model, pair.discriminator)
     parameter = next(discriminator.parameters())
     channels = convolutions(discriminator)[0][1].in_channels
@@ -70,7 +70,7 @@ def _map_shape(guides: HostGuides, pair: Pair) -> tuple[int, int]:
     return maps.shape[-2], maps.shape[-1]
 
 
-def _count(dataset: Any, pair: Pair, options: Any) -> int:
+def _count(dataset: Any, pair: NamedPair, options: Any) -> int:
     """Images of the pair's source domain, from the attributes the family's data sets have."""
     domain = pair.keys[0]
     if options.direction == "BtoA":

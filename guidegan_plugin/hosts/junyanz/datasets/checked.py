@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES, check_folder, check_images, check_sizes, corrupt
+from guidegan_plugin.hosts.junyanz.epochs import SAMPLES
 
 if TYPE_CHECKING:
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         opt: Any
 
         def __init__(self, opt: Any) -> None: ...
+        def __len__(self) -> int: ...
         def __getitem__(self, index: int) -> dict[str, Any]: ...
         @staticmethod
         def modify_commandline_options(parser: argparse.ArgumentParser, is_train: bool) -> argparse.ArgumentParser: ...
@@ -48,6 +50,7 @@ class CheckedDataset(HostDataset):
         super().__init__(opt)
         for folder, paths in zip(self.folders(opt), self.image_lists(), strict=True):
             check_images(folder, paths, opt, getattr(opt, MIXED_MODES, "refuse") == "convert", self.halves)
+        setattr(opt, SAMPLES, len(self))
 
     def folders(self, opt: Any) -> list[Path]:
         """The folders images come from."""

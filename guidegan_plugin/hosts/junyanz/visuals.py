@@ -1,0 +1,91 @@
+"""Attention maps on the host's own pages."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.guidance.transfer import BilinearTransfer
+from guidegan_plugin.hosts.junyanz.guides import HostGuides
+from guidegan_plugin.plugins.pairs import NamedPair
+
+
+class AttentionVisuals:
+    """Puts each pair's map beside its source image; at test time its name says when it is only the placeholder.
+
+    Args:
+        guides: The guides of a model; visuals are added to it.
+    """
+
+    def __init__(self, guides: HostGuides) -> None:
+        self._guides, self._model = guides, guides.model
+        options = self._model.opt
+        self._asks = guides.active and not self._model.isTrain and bool(options.guide_show)
+        self._names: dict[str, NamedPair] = {}
+        if guides.active and not options.guide_no_visuals:
+            ending = "" if self._model.isTrain or self._asks else "_placeholder"
+            self._names = {f"attention_{pair.name}{ending}": pair for pair in guides.pairs}
+        shown = self._model.visual_names
+        for name, pair in self._names.items():
+            shown.insert(shown.index(pair.source) + 1 if pair.source in shown else len(shown), name)
+
+    def draw(self) -> None:
+        """Put the newest maps where the host's pages look for them, ``(N, 1, H, W)`` in [-1, 1]."""
+        for name, pair in self._names.items():
+            images: Tensor = getattr(self._model, pair.source)
+            maps = self._ask(pair) if self._asks else self._guides.guides[pair.name].latest
+            if maps is None:
+                maps = images.new_ones(len(images), 1, 1, 1)
+            setattr(self._model, name, BilinearTransfer()(maps, (images.shape[-2], images.shape[-1])) * 2 - 1)
+
+    def _ask(self, pair: NamedPair) -> Tensor | None:
+        """Where D looks at what G has just made, at test time."""
+        guide = self._guides.guides[pair.name]
+        visit = guide.binding.current(pair.name)
+        fakes = visit.living_fakes() if visit is not None else []
+        return guide.look(self._judged(pair, fakes[-1]))[1] if fakes else None
+
+    def _judged(self, pair: NamedPair, fake: Tensor) -> Tensor:
+        """What D is called with: the fake, or source and fake where D is conditional."""
+        expected = convolutions(self._guides.network(pair.discriminator))[0][1].in_channels
+        source: Tensor = getattr(self._model, pair.source)
+        if expected == fake.shape[1]:
+            return fake
+        if expected == fake.shape[1] + source.shape[1]:
+            return torch.cat([source, fake], dim=1)
+        raise HostError(
+            f"{pair.discriminator} takes {expected} channels, neither the output's nor source's and output's together; "
+            "leave out --guide_show"
+        )
+
+    def load_discriminators(self) -> None:
+        """Build and load each pair's D, which the host leaves out at test time, where it is to be asked.
+
+        Raises:
+            HostError: If a checkpoint is missing; the message names it.
+        """
+        for pair in self._guides.pairs if self._asks else ():
+            name = f"{self._guides.suffix}_net_{pair.discriminator.removeprefix('net')}.pth"
+            path = Path(self._model.save_dir) / name
+            if not path.is_file():
+                raise HostError(
+                    f"no discriminator {path} to look with; change --name or --epoch, or leave out --guide_show"
+                )
+            weights = torch.load(path, map_location=self._model.device, weights_only=True)
+            discriminator = self._define_discriminator(weights)
+            discriminator.load_state_dict(weights)
+            setattr(self._model, pair.discriminator, discriminator.to(self._model.device))
+            self._guides.guides[pair.name].watch(discriminator)
+
+    def _define_discriminator(self, weights: dict[str, Tensor]) -> nn.Module:
+        options, networks = self._model.opt, sys.modules["models.networks"]
+        channels = next(weight.shape[1] for weight in weights.values() if weight.dim() == 4)
+        architecture = (options.ndf, options.netD, options.n_layers_D, options.norm)
+        with torch.random.fork_rng():  # a test draws the same dropout with and without it
+            network: nn.Module = networks.define_D(channels, *architecture, options.init_type, options.init_gain)
+        return network
