@@ -8,7 +8,7 @@ READY := .venv/.ready
 # Old pip takes the first for its build environments, new pip the second; see constraints.txt.
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -20,6 +20,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+patches: $(READY)
+	$(BIN)/python -m guidegan_plugin.hosts.patches > patches/guidegan.patch
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
