@@ -1,0 +1,199 @@
+"""``guidegan bake``: a plain checkpoint of the family out of a guided one, where that is exact.
+
+A checkpoint has weights and keys, no structure. How it was guided stands in the store beside it; how the generator
+begins, and what its first convolution sees beyond the border, follows from the keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.baking import bake_alpha, bake_rhp
+from guidegan_plugin.guidance.concatenation import AlphaChannel, Concatenation, ResidualHadamard
+from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.transfer import BilinearTransfer
+
+_BAKED = "guidegan_baked"
+_CONCATENATIONS: dict[str, type[Concatenation]] = {kind.name: kind for kind in (ResidualHadamard, AlphaChannel)}
+_INSTEAD = "test it with --model guide_<x> instead"
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """How one kind of the family's generators begins."""
+
+    kind: str
+    convolution: str
+    kernel: int
+    norm: str | None  # what reads the convolution's output, if that is a norm
+    zero_padding: bool
+    others: str  # keys that only this kind has
+
+
+_BEGINNINGS = (
+    _Beginning("ResNet", "model.1", 7, "model.2", False, r"model\.\d+\.conv_block\."),
+    _Beginning("U-Net", "model.model.0", 4, None, True, r"model\.model\.1\.model\."),
+)
+
+
+def bake(
+    checkpoint: Path, out: Path, concat: str | None = None, channels: int = 3, epoch: str = "latest"
+) -> list[Path]:
+    """Write a checkpoint with which the bare host computes what guided test time does, whole or not at all.
+
+    Args:
+        checkpoint: A generator's file, or a folder of checkpoints, whose generators of one epoch are baked.
+        out: A new file, or a new folder.
+        concat: ``"rhp"`` or ``"alpha"`` where no store says it; T was bilinear then.
+        channels: Of the images the generator reads.
+        epoch: Which checkpoint of a folder.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ConfigError: If baking would not be exact, or an argument cannot be.
+        StoreError: If the checkpoint is missing, foreign or baked already, or the result cannot be written.
+    """
+    if out.exists():
+        raise StoreError(f"{out} exists already and nothing is overwritten; change --out")
+    sources = [checkpoint]
+    if checkpoint.is_dir():
+        sources = sorted(checkpoint.glob(f"{epoch}_net_G*.pth"))
+        if not sources:
+            raise StoreError(f"{checkpoint} holds no {epoch}_net_G*.pth; change CKPT or --epoch")
+    baked = {}
+    for source in sources:
+        weights = _read(source)
+        baked[source.name] = bake_weights(weights, _concatenation(source, concat), channels, source.name)
+    _write(baked, out, checkpoint.is_dir())
+    return [out / name for name in baked] if checkpoint.is_dir() else [out]
+
+
+def bake_weights(weights: Mapping[str, Tensor], concat: str, channels: int, name: str) -> OrderedDict[str, Tensor]:
+    """Fold what test time blends in into a generator's weights.
+
+    Twice would be wrong and weights cannot show it, so the result is marked where keys are not touched: in
+    ``_metadata``, which the host drops when it loads a file. Weights trained on from there are not marked.
+
+    Args:
+        weights: State dict of a generator of the family.
+        concat: ``"rhp"`` or ``"alpha"``.
+        channels: Of the images the generator reads.
+        name: Of the checkpoint, for messages.
+
+    Returns:
+        The same keys; under alpha the first convolution is as wide as the host's.
+
+    Raises:
+        ConfigError: If it would not be exact.
+        StoreError: If these are no such weights.
+    """
+    metadata: dict[str, object] = getattr(weights, "_metadata", None) or {}
+    if _BAKED in metadata:
+        raise StoreError(f"{name} is baked already, twice would be wrong; give it to the bare host, or change CKPT")
+    begin = _beginning(weights, name)
+    baked, weight = OrderedDict(weights), weights[f"{begin.convolution}.weight"]
+    width = _CONCATENATIONS[concat]().blend(torch.zeros(1, channels, 1, 1), torch.ones(1, 1, 1, 1)).shape[1]
+    if weight.shape[1] != width:
+        raise ConfigError(
+            f"{name} takes {weight.shape[1]} channels, expected {width} (concat={concat}, images of {channels}); "
+            "change --channels (what the host calls --input_nc) or --concat"
+        )
+    if concat == "rhp":
+        baked[f"{begin.convolution}.weight"] = bake_rhp(weight)
+    else:
+        baked[f"{begin.convolution}.weight"], constant = bake_alpha(weight, channels)
+        key, sign = _place_of_constant(weights, begin, name)
+        baked[key] = (weights[key].double() + sign * constant).to(weights[key].dtype)
+    setattr(baked, "_metadata", {**metadata, _BAKED: {"concat": concat}})  # noqa: B010 - torch keeps it so, too
+    return baked
+
+
+def _beginning(weights: Mapping[str, Tensor], name: str) -> _Beginning:
+    for begin in _BEGINNINGS:
+        weight = weights.get(f"{begin.convolution}.weight")
+        square = (begin.kernel, begin.kernel)
+        if weight is not None and weight.shape[2:] == square and any(re.match(begin.others, key) for key in weights):
+            return begin
+    key = next((key for key, value in weights.items() if value.dim() == 4), next(iter(weights)))
+    judge = ", as a PatchGAN discriminator does" if key in ("model.0.weight", "net.0.weight") else ""
+    raise StoreError(
+        f"{name} is neither a ResNet nor a U-Net generator of the family: it begins with {key} "
+        f"{tuple(weights[key].shape)}{judge}; change CKPT, or {_INSTEAD}"
+    )
+
+
+def _place_of_constant(weights: Mapping[str, Tensor], begin: _Beginning, name: str) -> tuple[str, int]:
+    """Where a constant of each output channel can go, and its sign there."""
+    if begin.zero_padding:
+        raise ConfigError(
+            f"{name}: concat=alpha cannot be baked into a {begin.kind}, whose first convolution ({begin.convolution}) "
+            f"pads with zeros: the channel of ones ends at the border; {_INSTEAD}"
+        )
+    if f"{begin.convolution}.bias" in weights:
+        return f"{begin.convolution}.bias", 1
+    # Batch norm subtracts its mean: the running one in eval mode, the batch's own otherwise, which swallows a constant.
+    if f"{begin.norm}.running_mean" in weights:
+        return f"{begin.norm}.running_mean", -1
+    raise ConfigError(
+        f"{name}: concat=alpha cannot be baked, the first convolution ({begin.convolution}) has no bias and no batch "
+        f"norm follows, so there is no key for the constant; {_INSTEAD}"
+    )
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise StoreError(f"checkpoint {path} does not exist; change CKPT")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has half a dozen unrelated kinds for a file it cannot read
+        raise StoreError(f"{path} is torn or not a checkpoint ({type(error).__name__}); change CKPT") from error
+    if not isinstance(weights, Mapping) or not weights or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise StoreError(f"{path} is not the weights of one network (found {type(weights).__name__}); change CKPT")
+    return weights
+
+
+def _concatenation(checkpoint: Path, given: str | None) -> str:
+    """How a checkpoint was guided: what its store says, else what the user does."""
+    store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
+    said = json.loads(load_stores(store)[1].get("config", "{}")) if store.is_file() else {}
+    transfer, concat = said.get("transfer", BilinearTransfer.name), said.get("concat", given)
+    if concat is None:
+        raise StoreError(f"no store {store} says how {checkpoint.name} was guided; add --concat rhp or --concat alpha")
+    if given not in (None, concat):
+        raise ConfigError(f"{store} says concat={concat}, not {given}; leave out --concat")
+    if concat not in _CONCATENATIONS:
+        raise ConfigError(f"concat={concat} (--concat) cannot be baked, only rhp and alpha are known; {_INSTEAD}")
+    if transfer != BilinearTransfer.name:
+        raise ConfigError(
+            f"transfer={transfer} ({store.name}) cannot be baked: only {BilinearTransfer.name} is known to leave a map "
+            f"of ones as it is; {_INSTEAD}"
+        )
+    return str(concat)
+
+
+def _write(baked: Mapping[str, Mapping[str, Tensor]], out: Path, into_folder: bool) -> None:
+    """Weights by file name, into a new folder, or the only ones into a new file."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        for name, weights in baked.items():
+            torch.save(weights, temporary / name)
+        (temporary if into_folder else temporary / next(iter(baked))).rename(out)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
+        reason = " ".join(str(error).split())
+        raise StoreError(f"{out} could not be written ({reason}); free space or change --out") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
