@@ -32,6 +32,11 @@ def unwrap(network: nn.Module) -> nn.Module:
             return network
 
 
+def is_compiled(network: nn.Module) -> bool:
+    """Whether a network is a wrapper that ``torch.compile`` returned."""
+    return isinstance(getattr(network, "_orig_mod", None), nn.Module)
+
+
 def convolutions(network: nn.Module) -> list[tuple[str, nn.Conv2d]]:
     """Names and convolutions of a network, in the order they were registered."""
     return [(name, module) for name, module in unwrap(network).named_modules() if isinstance(module, nn.Conv2d)]
@@ -72,6 +77,42 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv") -> tuple
     raise ConfigError(
         f"no activation follows layer {layer} ({name}); change layer (--guide_layer) or tap (--guide_tap)"
     )
+
+
+def find_layers(network: nn.Module, layer: int | str, tap: str = "conv") -> list[tuple[str, nn.Module]]:
+    """The modules whose output a mechanism reads: one, or one for each of several layers.
+
+    Args:
+        network: A discriminator, wrapped or not.
+        layer: As in :func:`find_layer`, or several of them separated by commas, such as ``"4,9"`` or
+            ``"scale0.8,scale1.8"``: numbers go on counting through all parts of the network.
+        tap: As in :func:`find_layer`.
+
+    Returns:
+        Dotted paths and modules, as listed.
+
+    Raises:
+        ConfigError: If one of them does not exist.
+    """
+    if isinstance(layer, int) or "," not in layer:
+        return [find_layer(network, layer, tap)]
+    parts = [part.strip() for part in layer.split(",")]
+    return [find_layer(network, int(part) if part.isdecimal() else part, tap) for part in parts]
+
+
+def normalisation_behind(network: nn.Module, path: str) -> tuple[str, nn.Module] | None:
+    """The batch or instance normalisation registered right behind a module.
+
+    Args:
+        network: A discriminator, wrapped or not.
+        path: Dotted path of the module.
+
+    Returns:
+        Its dotted path and the module, None if something else follows.
+    """
+    modules = [item for item in unwrap(network).named_modules() if not item[0].startswith(f"{path}.")]
+    following = modules[[name for name, _ in modules].index(path) + 1 :]
+    return following[0] if following and isinstance(following[0][1], nn.modules.batchnorm._NormBase) else None
 
 
 def _listing(network: nn.Module) -> str:

@@ -9,7 +9,8 @@ from torch import nn
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention import PostHocAttention, in_batch_order, mean_magnitude, min_max, replace_border
+from guidegan_plugin.guidance.attention import PostHocAttention, average, in_batch_order, min_max, replace_border
+from guidegan_plugin.guidance.signals import mean_magnitude
 
 
 def reference(activation: np.ndarray) -> np.ndarray:
@@ -113,8 +114,19 @@ def test_maps_are_taken_once(make_discriminator: Callable[..., nn.Module]) -> No
 
 
 def test_an_unknown_signal_is_refused_listing_the_known() -> None:
-    with pytest.raises(ConfigError, match=r"signal 'gradients'.*known are: activation.*--guide_signal"):
+    with pytest.raises(
+        ConfigError, match=r"signal 'gradients'.*known are: activation, gradcam, gradient; .*--guide_signal"
+    ):
         PostHocAttention.from_config(GuideConfig(signal="gradients"))
+
+
+def test_maps_of_several_scales_have_an_equal_say_at_the_size_of_the_largest() -> None:
+    large, small = torch.rand(2, 1, 6, 6), torch.rand(2, 1, 3, 3)
+    small[1] = 1  # the placeholder says nothing
+    enlarged = torch.nn.functional.interpolate(small, (6, 6), mode="bilinear", align_corners=False)
+    assert torch.allclose(average([small, large]), min_max(large + enlarged), atol=1e-6)
+    assert torch.allclose(average([large, small])[1], min_max(large)[1], atol=1e-6)
+    assert average([large]) is large
 
 
 def test_replicas_are_joined_in_batch_order_whoever_finishes_first() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.layers import convolutions, find_layer, unwrap
+from guidegan_plugin.guidance.layers import convolutions, find_layer, find_layers, unwrap
 
 
 def test_convolutions_count_from_one_in_order(networks: ModuleType) -> None:
@@ -36,6 +36,14 @@ def test_a_layer_that_does_not_exist_lists_those_there_are(networks: ModuleType,
         find_layer(discriminator, layer)
     message = str(caught.value)
     assert "5 convolutions: 1 model.0 (3 to 8 channels), 2 model.2" in message and "--guide_layer" in message
+
+
+def test_several_layers_are_separated_by_commas(make_discriminator: Callable[..., nn.Module]) -> None:
+    discriminator = make_discriminator()
+    wrapped = nn.ModuleDict({"model": discriminator})
+    assert [path for path, _ in find_layers(wrapped, "model.0, 4")] == ["model.0", "model.8"]
+    with pytest.raises(ConfigError, match=r"layer 9 does not exist.*--guide_layer"):
+        find_layers(discriminator, "4,9")
 
 
 def test_a_layer_without_activation_says_so(make_discriminator: Callable[..., nn.Module]) -> None:
