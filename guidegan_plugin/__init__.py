@@ -10,15 +10,22 @@ In a script of your own::
     for batch in loader:
         guide.bind(batch["A"], keys=batch["path"])  # the one line added to the loop
         ...
+
+On a class of your own::
+
+    @guided(Pair(generator="netG", discriminator="netD", source="real_A", keys="paths"))
+    class MyTranslator: ...
 """
 
 from importlib.metadata import version
 
 from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.decorators import guided
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.view import View
 from guidegan_plugin.plugins.build import attach
 from guidegan_plugin.plugins.hookspecs import hookimpl
+from guidegan_plugin.plugins.pairs import Pair
 
 __version__ = version("guidegan_plugin")
-__all__ = ["Guide", "GuideConfig", "View", "__version__", "attach", "hookimpl"]
+__all__ = ["Guide", "GuideConfig", "Pair", "View", "__version__", "attach", "guided", "hookimpl"]

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.hosts.one_line import in_one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +35,44 @@ def run(
     from guidegan_plugin.hosts.launcher import run as launch
 
     launch(script, arguments or [], dry_run)
+
+
+@app.command()
+def install(host_dir: Annotated[Path, typer.Argument(help="The host's folder.")]) -> None:
+    """Add files to a host, so that its plain python train.py knows --model guide_<x>; no file that is there changes."""
+    from guidegan_plugin.hosts.installer import install as add
+
+    _list(add(host_dir))
+
+
+@app.command()
+def uninstall(host_dir: Annotated[Path, typer.Argument(help="The host's folder.")]) -> None:
+    """Remove from a host what install, or the patch, added to it."""
+    from guidegan_plugin.hosts.installer import uninstall as remove
+
+    _list(outcomes := remove(host_dir))
+    if not outcomes:
+        typer.echo(f"nothing of ours in {host_dir}")
+
+
+def _list(outcomes: list[tuple[str, str]]) -> None:
+    for outcome, path in outcomes:
+        typer.echo(f"{outcome:<14} {path}{' (not ours)' if outcome == 'left alone' else ''}")
+
+
+@app.command()
+def bake(
+    ckpt: Annotated[Path, typer.Argument(help="A guided generator's .pth, or its folder of checkpoints.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new file, or a new folder.")],
+    concat: Annotated[str | None, typer.Option(help="rhp or alpha, where no store beside CKPT says it.")] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Of the generator's images: the host's --input_nc.")] = 3,
+    epoch: Annotated[str, typer.Option(help="Which checkpoint of a folder.")] = "latest",
+) -> None:
+    """Make a plain checkpoint with which the bare host computes what guided test time does."""
+    from guidegan_plugin.hosts.junyanz.baking import bake as write_baked
+
+    for path in write_baked(ckpt, out, concat, channels, epoch):
+        typer.echo(f"baked {path}")
 
 
 @app.command()
@@ -78,6 +117,4 @@ def main() -> None:
     try:
         app()
     except GuideError as error:
-        # A data loader's worker hands an exception over with its whole traceback; its last line is the message.
-        message = str(error).strip().splitlines()[-1]
-        sys.exit(f"guidegan: error: {message.removeprefix(f'{type(error).__module__}.{type(error).__name__}: ')}")
+        sys.exit(in_one_line(error))

@@ -29,8 +29,8 @@ class GuideConfig:
     """
 
     attention: str = field(default="pha", metadata=_about("attention mechanism: none, pha, or a plugin's"))
-    signal: str = field(default="activation", metadata=_about("what post-hoc attention reads off the layer"))
-    layer: int | str = field(default=4, metadata=_about("D's layer: number of a convolution, or a dotted module path"))
+    signal: str = field(default="activation", metadata=_about("what pha reads: activation, gradient, or gradcam"))
+    layer: int | str = field(default=4, metadata=_about("D's layer: convolution number or dotted path; several: 4,9"))
     tap: str = field(default="conv", metadata=_about("read that convolution or what follows it", "conv", "activation"))
     border: int | str = field(default="auto", metadata=_about("rings of a map to replace; auto: 0 for conv, else 1"))
     concat: str = field(default="rhp", metadata=_about("how the map enters G's input: rhp, alpha, or a plugin's"))

@@ -35,14 +35,14 @@ def draw_background(rng: np.random.Generator, size: int) -> Pixels:
         image += (_draw_gradient(rng, size) - image) * ground
     for cells in (4, 10, 28):
         grid = int(cells * rng.uniform(0.5, 1.5)) + 1, int(cells * rng.uniform(0.5, 1.5)) + 1
-        tint = rng.uniform(0, 8) * (1 + 0.4 * rng.standard_normal(3))
+        tint = rng.uniform(0, 4) * (1 + 0.4 * rng.standard_normal(3))
         image += smooth_noise(rng, size, grid)[..., None] * tint.astype(np.float32)
     if rng.random() < 0.6:
         # Blurred enough to be no rival of the object: a sharp disc would be a plain object itself.
         image = _paste(image, _draw_pieces(rng, size, (0.06, 0.2), int(rng.integers(2, 7))), blur=0.08 * size)
-    if rng.random() < 0.6:
-        image = _paste(image, _draw_pieces(rng, size, (0.008, 0.03), int(rng.integers(4, 16))), blur=0.0)
-    image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(1, 5))
+    if rng.random() < 0.4:
+        image = _paste(image, _draw_pieces(rng, size, (0.008, 0.03), int(rng.integers(4, 12))), blur=0.0)
+    image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(0.5, 2))
     return to_pixels(image)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError
@@ -15,6 +16,8 @@ from guidegan_plugin.guidance.hooks import Hook, is_guided
 from guidegan_plugin.guidance.provenance import origin
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.store import AttentionStore
+from guidegan_plugin.guidance.unnoticed import unnoticed
+from guidegan_plugin.guidance.view import View
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class DiscriminatorTap:
         return handles
 
     def look(self, discriminator: nn.Module, images: Tensor) -> tuple[Any, Tensor | None]:
-        """Ask the discriminator where it looks, without gradient and without writing.
+        """Ask the discriminator where it looks, without writing; what is returned has no gradient.
 
         Args:
             discriminator: The tapped discriminator.
@@ -61,15 +64,27 @@ class DiscriminatorTap:
         """
         self._looking = True
         try:
+            with unnoticed(discriminator):
+                return self._ask(discriminator, images)
+        finally:
+            self._looking = False
+            self._attention.forget()
+
+    def _ask(self, discriminator: nn.Module, images: Tensor) -> tuple[Any, Tensor | None]:
+        if not self._attention.needs_gradient:
             with torch.no_grad():
                 prediction = discriminator(images)
             return prediction, self._attention.take_maps(prediction)
-        finally:
-            self._looking = self._attention.listening = False
+        # D's parameters may be frozen, and the caller may want no gradient: a copy of the images carries one.
+        with torch.inference_mode(False), torch.enable_grad():
+            prediction = discriminator(images.detach().clone().requires_grad_())
+            maps = self._attention.take_maps(prediction)
+        return tree_map_only(Tensor, Tensor.detach, prediction), maps
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # Set anew at each call, so that a call that raised leaves nothing behind.
         self._visit = None
+        self._attention.forget()
         self._attention.listening = self._looking
         if self._looking:
             return
@@ -85,12 +100,21 @@ class DiscriminatorTap:
             return
         self._attention.listening = False
         maps = self._attention.take_maps(output)
-        if maps is None or len(maps) != len(visit.keys):
+        if maps is None or len(maps) != (len(visit.keys) or len(maps)):
             self._warn(maps, visit)
             return
-        self._store.write(visit.keys, maps, visit.view, first=not visit.judged)
+        if visit.keys:
+            self._remember(visit, maps)
         visit.judged = True
         self.latest = maps
+
+    def _remember(self, visit: Visit, maps: Tensor) -> None:
+        keys, view = visit.keys, visit.view
+        if visit.remember is not None:
+            rows = [row for row, kept in enumerate(visit.remember) if kept]
+            keys, maps = tuple(keys[row] for row in rows), maps[rows]
+            view = None if view is None else View(view.theta[rows])
+        self._store.write(keys, maps, view, first=not visit.judged)
 
     def _warn(self, maps: Tensor | None, visit: Visit) -> None:
         if not self._warned:

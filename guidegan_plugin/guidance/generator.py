@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +22,36 @@ from guidegan_plugin.guidance.transfer import Transfer
 from guidegan_plugin.guidance.view import resample
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How a pair reads its memory.
+
+    Attributes:
+        cycle: What reconstruction and identity passes get: ``"ones"``, ``"source"`` or ``"off"``.
+        random_first: Whether an image's first visit gets random noise instead of ones.
+        align: Whether maps follow crop and flip.
+        seed: Seed of the noise.
+        testing: Whether the source gets the placeholder, too.
+        memory: ``"image"`` for the map of the same image's previous visit, ``"batch"`` for one made in the same step.
+        judged: What D is called with, from source and fake, for ``memory="batch"``; None for the fake.
+
+    Raises:
+        ConfigError: If the memory is neither.
+    """
+
+    cycle: str = "ones"
+    random_first: bool = False
+    align: bool = True
+    seed: int = 0
+    testing: bool = False
+    memory: str = "image"
+    judged: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory not in ("image", "batch"):
+            raise ConfigError(f"memory: expected image or batch, found {self.memory!r}; change memory=")
 
 
 class PlaceholderBlend:
@@ -57,11 +88,9 @@ class GeneratorAdapter:
         binding: Tells which tensor is which image.
         store: Remembered maps.
         blend: T and the concatenation.
-        cycle: What reconstruction and identity passes get: ``"ones"``, ``"source"`` or ``"off"``.
-        random_first: Whether an image's first visit gets random noise instead of ones.
-        align: Whether maps follow crop and flip.
-        seed: Seed of the noise.
-        testing: Whether the source gets the placeholder too.
+        behaviour: How the memory is read.
+        fresh: Makes maps within the step, from G, its arguments with the placeholder, and the source; by default they
+            are read from the store.
     """
 
     def __init__(
@@ -70,15 +99,11 @@ class GeneratorAdapter:
         binding: SourceBinding,
         store: AttentionStore,
         blend: PlaceholderBlend,
-        cycle: str = "ones",
-        random_first: bool = False,
-        align: bool = True,
-        seed: int = 0,
-        testing: bool = False,
+        behaviour: Behaviour,
+        fresh: Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor] | None = None,
     ) -> None:
         self._pair, self._binding, self._store, self._blend = pair, binding, store, blend
-        self._cycle, self._random_first, self._align, self._seed = cycle, random_first, align, seed
-        self._testing = testing
+        self._how, self._fresh = behaviour, fresh
         self._visit: Visit | None = None
 
     def attach(self, generator: nn.Module) -> list[RemovableHandle]:
@@ -97,11 +122,16 @@ class GeneratorAdapter:
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         place, images = find_images(args, kwargs)
         visit = self._binding.visit_of(images, self._pair)
-        # In eval mode the generator is tested, and test time is always the placeholder.
         self._visit = visit if visit is not None and visit.pair == self._pair else None
-        if self._visit is not None and module.training and not self._testing:
+        if self._how.testing or not module.training:
+            blended = self._blend.blend(images, placeholder(images))  # test time is always the placeholder
+        elif self._visit is not None:
             if self._visit.maps is None:
-                self._visit.maps = self._read(self._visit, images)
+                if self._fresh is None:
+                    self._visit.maps = self._read(self._visit, images)
+                else:
+                    first = self._blend.blend(images, placeholder(images))
+                    self._visit.maps = self._fresh(module, *replace_argument(args, kwargs, place, first), images)
             blended = self._blend.blend(images, self._visit.maps)
         else:
             blended = self._other_pass(images)
@@ -110,17 +140,16 @@ class GeneratorAdapter:
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:
         visit, self._visit = self._visit, None
         if visit is not None:
-            returned = output if isinstance(output, (tuple, list)) else [output]
-            made = [item for item in returned if isinstance(item, Tensor) and item.dim() == 4]
+            made = translations(output)
             visit.fakes = [*map(weakref.ref, visit.living_fakes()), *map(weakref.ref, made)]
             for fake in made:
                 mark(fake, visit)
 
     def _other_pass(self, images: Tensor) -> Tensor:
         """Reconstruction, identity, test: equation (10) and section 4."""
-        if self._cycle == "off":
+        if self._how.cycle == "off":
             return self._blend.concatenation.without_map(images)
-        behind = self._binding.visit_behind(images) if self._cycle == "source" else None
+        behind = self._binding.visit_behind(images) if self._how.cycle == "source" else None
         maps = behind.maps if behind is not None and behind.maps is not None else placeholder(images)
         return self._blend.blend(images, maps)
 
@@ -129,20 +158,20 @@ class GeneratorAdapter:
         maps, visited = self._store.read(visit.keys, images.device)
         seen = self._store.views(visit.keys)
         if (
-            self._align
+            self._how.align
             and visit.view is not None
             and seen is not None
             and not torch.equal(seen.theta, visit.view.theta)
         ):
             maps = resample(maps, seen.seen_from(visit.view))
-        if self._random_first and not visited.all():
+        if self._how.random_first and not visited.all():
             maps = self._with_noise(maps, visited, visit.keys, images)
         return maps
 
     def _with_noise(self, maps: Tensor, visited: Tensor, keys: tuple[str, ...], images: Tensor) -> Tensor:
         shape = maps.shape[-2:] if visited.any() else images.shape[-2:]
         rows = [
-            row if known else noise(key, self._seed, (shape[0], shape[1])).to(maps.device, non_blocking=True)
+            row if known else noise(key, self._how.seed, (shape[0], shape[1])).to(maps.device, non_blocking=True)
             for row, known, key in zip(maps, visited.tolist(), keys, strict=True)
         ]
         return torch.stack(rows)
@@ -151,6 +180,12 @@ class GeneratorAdapter:
 def placeholder(images: Tensor) -> Tensor:
     """All ones, "based on the assumption that whole image is important" (section 4): ``(N, 1, 1, 1)``, float32."""
     return torch.ones(len(images), 1, 1, 1, device=images.device)
+
+
+def translations(output: object) -> list[Tensor]:
+    """The images ``(N, C, H, W)`` among what a generator returned, alone or with others."""
+    returned = output if isinstance(output, (tuple, list)) else [output]
+    return [item for item in returned if isinstance(item, Tensor) and item.dim() == 4]
 
 
 def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,28 +14,19 @@ from torch.optim import Optimizer
 
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.attention import Attention
+from guidegan_plugin.guidance.batch_memory import BatchMemory
 from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.discriminator import DiscriminatorTap
-from guidegan_plugin.guidance.generator import GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.exchange import exchange
+from guidegan_plugin.guidance.generator import Behaviour, GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.hooks import remove
 from guidegan_plugin.guidance.layers import unwrap
-from guidegan_plugin.guidance.reports import EpochReport, StepReport
-from guidegan_plugin.guidance.source import SourceBinding, Visit
+from guidegan_plugin.guidance.reports import EpochReport, Reporter, StepReport
+from guidegan_plugin.guidance.source import SourceBinding
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.store_file import load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.transfer import Transfer
 from guidegan_plugin.guidance.view import View
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """How a pair reads its memory; see :class:`~guidegan_plugin.guidance.generator.GeneratorAdapter`."""
-
-    cycle: str = "ones"
-    random_first: bool = False
-    align: bool = True
-    seed: int = 0
-    testing: bool = False
 
 
 class Guide:
@@ -78,23 +68,13 @@ class Guide:
         self.attention, self.concatenation = attention, concatenation
         self._generator = weakref.ref(generator)
         self._discriminator: weakref.ReferenceType[nn.Module] | None = None
-        self._on_step, self._on_epoch = on_step, on_epoch
-        self._steps = self._epochs = 0
-        self._reported_images: Tensor | None = None  # a host lets go of its batch before the next bind reports it
+        self._reporter = Reporter(name, on_step, on_epoch)
         how = behaviour or Behaviour()
-        adapter = GeneratorAdapter(
-            name,
-            self.binding,
-            store,
-            PlaceholderBlend(concatenation, transfer),
-            how.cycle,
-            how.random_first,
-            how.align,
-            how.seed,
-            how.testing,
-        )
+        self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
+        blend = PlaceholderBlend(concatenation, transfer)
+        self._adapter = GeneratorAdapter(name, self.binding, store, blend, how, self._fresh)
         self._tap: DiscriminatorTap | None = None
-        self._handles = adapter.attach(generator) if attention is not None else []
+        self._handles = self._adapter.attach(generator) if attention is not None else []
         if discriminator is not None:
             try:
                 self.watch(discriminator)
@@ -140,20 +120,47 @@ class Guide:
             self._handles += tap.attach(discriminator)
             self._tap, self._discriminator = tap, weakref.ref(discriminator)
 
-    def bind(self, images: Tensor, keys: Sequence[str], view: View | None = None) -> None:
+    def follow(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Go over to compiled wrappers of the same networks, which the host calls from now on.
+
+        Hooks inside a compiled graph would break it; on the wrapper that ``torch.compile`` returns they stay outside.
+        """
+        remove(self._handles)
+        self._generator = weakref.ref(generator)
+        self._handles = self._adapter.attach(generator)
+        if self._tap is not None:
+            self._handles += self._tap.attach(discriminator)
+            self._discriminator = weakref.ref(discriminator)
+
+    def is_on(self, generator: nn.Module, discriminator: nn.Module) -> bool:
+        """Whether these are the very modules the hooks are on."""
+        tapped = self._discriminator() if self._discriminator is not None else None
+        return self._generator() is generator and tapped in (None, discriminator)
+
+    def bind(
+        self,
+        images: Tensor,
+        keys: Sequence[str] | Tensor | None = None,
+        view: View | None = None,
+        remember: Sequence[bool] | None = None,
+    ) -> None:
         """Say which source images a tensor holds: the one line a training loop adds.
 
         Args:
             images: ``(N, C, H, W)``, the very tensor G will be called with.
-            keys: N keys, by convention paths relative to the data root.
+            keys: N keys, by convention paths relative to the data root; None where ``memory="batch"`` needs none.
             view: Crop and flip each image is seen under, or None.
+            remember: Whether each image's map is to be stored, by default all; a distributed sampler's padding is not.
 
         Raises:
-            ConfigError: If the counts differ.
+            ConfigError: If the counts differ, or keys are missing.
         """
-        self._report(self.binding.current(self.name))
-        self.binding.bind(self.name, images, keys, view)
-        self._reported_images = images if self._on_step is not None else None
+        if keys is None and self._fresh is None:
+            raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
+        keys = keys if self._fresh is None else None
+        self._reporter.step(self.binding.current(self.name), self.latest)
+        self.binding.bind(self.name, images, keys, view, remember)
+        self._reporter.begin(images)
 
     def look(self, images: Tensor) -> tuple[Any, Tensor]:
         """Where D looks, without gradient and without remembering it.
@@ -240,14 +247,15 @@ class Guide:
                 f"{source} belongs to networks with other weights than those loaded for pair {self.name}; "
                 "load the checkpoint it was saved with (--epoch), or delete it to start from ones"
             )
-        parameter = next(self._network().parameters(), None)
-        self.store.load_state(states[self.name], parameter.device if parameter is not None else torch.device("cpu"))
+        self.store.load_state(states[self.name], self._device())
 
     def end_epoch(self) -> None:
-        """Close an epoch: monitors hear its statistics."""
-        self._epochs += 1
-        if self._on_epoch is not None:
-            self._on_epoch(EpochReport(self.name, self._epochs, self.statistics()))
+        """Close an epoch: processes exchange what they remember, and monitors hear the statistics.
+
+        Where training is distributed every rank must call it.
+        """
+        exchange(self.store, self._device())
+        self._reporter.epoch(self.statistics())
 
     def statistics(self) -> dict[str, float]:
         """Facts about the memory: images remembered, visits, bytes."""
@@ -265,20 +273,12 @@ class Guide:
         self.concatenation.restore()
         self.binding.forget(self.name)
 
+    def _device(self) -> torch.device:
+        parameter = next(self._network().parameters(), None)
+        return parameter.device if parameter is not None else torch.device("cpu")
+
     def _network(self) -> nn.Module:
         generator = self._generator()
         if generator is None:
             raise ConfigError(f"the generator of pair {self.name} no longer exists; keep it alive as long as its guide")
         return generator
-
-    def _report(self, visit: Visit | None) -> None:
-        """Tell monitors of a visit that is over."""
-        if visit is None or not visit.judged:
-            return
-        self._steps += 1
-        images, fakes, maps = self._reported_images, visit.living_fakes(), self.latest
-        if self._on_step is None or images is None or maps is None or visit.maps is None or not fakes:
-            return
-        self._on_step(
-            StepReport(self.name, self._steps, visit.keys, images, maps, visit.maps.detach(), fakes[-1].detach())
-        )

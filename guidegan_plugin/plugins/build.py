@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import pluggy
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention import Attention
 from guidegan_plugin.guidance.concatenation import Concatenation
-from guidegan_plugin.guidance.guide import Behaviour, Guide
+from guidegan_plugin.guidance.generator import Behaviour
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.optimizers import add_parameters
 from guidegan_plugin.guidance.source import SourceBinding
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.transfer import Transfer
 from guidegan_plugin.plugins.manager import create_manager, resolve
 from guidegan_plugin.plugins.monitors import Listeners
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,15 @@ class Workshop:
     listeners: Listeners
 
     @classmethod
-    def open(cls, config: GuideConfig, manager: pluggy.PluginManager | None = None) -> Workshop:
+    def open(
+        cls, config: GuideConfig, manager: pluggy.PluginManager | None = None, binding: SourceBinding | None = None
+    ) -> Workshop:
         """Resolve the config's names.
+
+        Args:
+            config: How the training is guided.
+            manager: Whose plugins are known, by default ours and the installed ones.
+            binding: Which tensor is which image, by default a new one.
 
         Raises:
             PluginError: If a name is unknown; the message lists the known ones.
@@ -55,11 +68,32 @@ class Workshop:
             None if config.attention == "none" else resolve(manager, "attention", config.attention, "attention"),
             resolve(manager, "concatenation", config.concat, "concat"),
             transfer,
-            SourceBinding(),
+            binding or SourceBinding(),
             Listeners(manager),
         )
 
-    def guide(self, generator: nn.Module, discriminator: nn.Module | None, name: str, testing: bool = False) -> Guide:
+    def beside(self, other: Guide) -> Workshop:
+        """The same, for a further pair of a training that has one already.
+
+        Raises:
+            ConfigError: If the pair there is has another transfer block.
+        """
+        if type(other.transfer) is not type(self.transfer):
+            raise ConfigError(
+                f"all pairs of a training share one transfer block, found {type(other.transfer).name!r} in pair "
+                f"{other.name} and {self.config.transfer!r} beside it; change transfer= (--guide_transfer)"
+            )
+        return replace(self, transfer=other.transfer, binding=other.binding)
+
+    def guide(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module | None,
+        name: str,
+        testing: bool = False,
+        memory: str = "image",
+        judged: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Guide:
         """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
 
         Args:
@@ -67,11 +101,15 @@ class Workshop:
             discriminator: D, None where there is none.
             name: Name of the pair.
             testing: Whether the source gets the placeholder, too.
+            memory: As for :func:`attach`.
+            judged: As for :func:`attach`.
 
         Raises:
             ConfigError: As :class:`Guide`.
         """
-        config = self.config
+        config, parameter = self.config, next(generator.parameters(), None)
+        if parameter is not None:
+            self.transfer.to(parameter.device)
         return Guide(
             generator,
             discriminator,
@@ -81,7 +119,13 @@ class Workshop:
             AttentionStore(config.store_device, config.store_dtype),
             name=name,
             behaviour=Behaviour(
-                config.cycle, config.init == "random", config.align == "canonical", config.seed, testing
+                config.cycle,
+                config.init == "random",
+                config.align == "canonical",
+                config.seed,
+                testing,
+                memory,
+                judged,
             ),
             binding=self.binding,
             on_step=self.listeners.step,
@@ -97,8 +141,15 @@ def attach(
     *,
     name: str = "A",
     optimizers: Iterable[Optimizer] = (),
+    beside: Guide | None = None,
+    memory: str = "image",
+    judged: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Guide:
     """Guide one generator by the discriminator that judges it; then ``guide.bind(images, keys)`` once a batch.
+
+    ``memory="batch"`` is for loaders that yield no keys: ``guide.bind(images)``, and G is guided by where D looks on
+    what G makes of this very batch with the placeholder. Nothing is stored; each step costs one more forward of G and
+    one of D, without gradient. Running statistics and random numbers of that extra pass do not reach the host.
 
     Args:
         generator: G.
@@ -106,20 +157,37 @@ def attach(
         config: How; the defaults are the paper's PHA + RHP.
         plugins: Plugins beside the installed ones.
         name: Name of the pair.
-        optimizers: Optimizers that may already hold state of G's first convolution (``concat="alpha"``).
+        optimizers: The training's, if made already: they take up new parameters (a trainable transfer block), and
+            state of G's first convolution is widened with it (``concat="alpha"``).
+        beside: Another pair of the same training, to share the transfer block and the binding with.
+        memory: ``"image"``, the map of the same image's previous visit, or ``"batch"``.
+        judged: With ``memory="batch"``: what D is called with, from source and fake, such as
+            ``lambda source, fake: torch.cat([source, fake], 1)`` for a conditional D; by default the fake.
 
     Returns:
         The guide, attached.
 
     Raises:
-        ConfigError: If a network is guided already, or lacks the layer.
+        ConfigError: If a network is guided already or lacks the layer, the name is taken or no word, or no optimizer
+            holds the parameters of the network that new ones belong to.
         PluginError: If a name is unknown.
     """
-    config = config or GuideConfig()
-    guide = Workshop.open(config, create_manager(plugins or ())).guide(generator, discriminator, name)
+    if not re.fullmatch(r"\w+", name):
+        raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
+    workshop, optimizers = Workshop.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
+    if beside is not None:
+        if name == beside.name:
+            raise ConfigError(f"the pair beside this one is named {name!r}, too; change name=")
+        workshop = workshop.beside(beside)
+    guide = workshop.guide(generator, discriminator, name, memory=memory, judged=judged)
     try:
         guide.adapt_generator(optimizers)
+        if optimizers:
+            add_parameters(guide.networks(), generator, discriminator, optimizers)
     except ConfigError:
         guide.detach()
         raise
+    if guide.networks() and not optimizers:
+        new = ", ".join(guide.networks())
+        _log.warning("pair %s: give the new parameters of guide.networks() (%s) to an optimizer", name, new)
     return guide

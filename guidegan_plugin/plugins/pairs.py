@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from guidegan_plugin.errors import ConfigError
 
@@ -12,30 +14,66 @@ HOW_TO_WRITE = (
     "several joined by commas (--guide_pairs)"
 )
 
+Where = str | Callable[[Any], Any]
+
 
 @dataclass(frozen=True)
 class Pair:
     """One generator, the discriminator that judges its output, and the source domain it reads.
 
+    Each part is found on the object that trains, or for the last three in the batch it was given: by a name or path
+    such as ``"netG"``, ``"nets.G"``, ``"nets[0]"``, or by a function of the object.
+
     Attributes:
-        generator: Attribute of the model that holds G.
-        discriminator: Attribute that holds D.
-        source: Attribute that holds the source images G is called with.
-        keys: Field of the batch with one key per source image.
-        views: Field of the batch with crop and flip; by default ``<domain>_guide_view`` beside ``<domain>_paths``.
+        generator: G.
+        discriminator: D.
+        source: The source images G is called with, ``(N, C, H, W)``.
+        keys: One key per source image; None where nothing is remembered.
+        views: Crop and flip, where anybody knows; by default ``<domain>_guide_view`` beside ``<domain>_paths``.
+        name: By default ``A`` for generator ``netG_A``; where it has no suffix, the source's: ``A`` for ``real_A``.
+
+    Raises:
+        ConfigError: If there is no name and none to be made of generator and source.
     """
+
+    generator: Where
+    discriminator: Where
+    source: Where
+    keys: Where | None = None
+    views: Where | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        name = self.name or self._default_name()
+        if not re.fullmatch(r"\w+", name):
+            raise ConfigError(
+                f"pair of generator {self.generator!r}: expected a name of letters and digits, found {name!r}; "
+                "change name="
+            )
+        object.__setattr__(self, "name", name)
+
+    def _default_name(self) -> str:
+        if not isinstance(self.generator, str):
+            return ""
+        suffix = self.generator.removeprefix("netG").strip("_")
+        return suffix or (self.source.rpartition("_")[2] if isinstance(self.source, str) else "")
+
+    @property
+    def view_field(self) -> Where | None:
+        """Where crop and flip are found; None where nobody can know."""
+        named = self.keys if isinstance(self.keys, str) else None
+        return self.views or (None if named is None else named.removesuffix("_paths") + "_guide_view")
+
+
+@dataclass(frozen=True)
+class NamedPair(Pair):
+    """A pair whose parts are attributes of a model and fields of its batch, as a command line can name them."""
 
     generator: str
     discriminator: str
     source: str
-    keys: str
+    keys: str = field()
     views: str | None = None
-
-    @property
-    def name(self) -> str:
-        """``A`` for ``netG_A``; where the generator has no suffix, the source's: ``A`` for ``real_A``."""
-        suffix = self.generator.removeprefix("netG").strip("_")
-        return suffix or self.source.rpartition("_")[2]
 
     @property
     def view_field(self) -> str:
@@ -43,7 +81,7 @@ class Pair:
         return self.views or self.keys.removesuffix("_paths") + "_guide_view"
 
 
-def parse_pairs(text: str) -> tuple[Pair, ...]:
+def parse_pairs(text: str) -> tuple[NamedPair, ...]:
     """Read ``--guide_pairs``.
 
     Args:
@@ -57,7 +95,7 @@ def parse_pairs(text: str) -> tuple[Pair, ...]:
         names = part.strip().split(":")
         if len(names) not in (4, 5) or not all(names):
             raise ConfigError(f"pairs: {part.strip()!r} cannot be read; {HOW_TO_WRITE}")
-        pairs.append(Pair(*names))
+        pairs.append(NamedPair(*names))
     check_distinct(pairs)
     return tuple(pairs)
 

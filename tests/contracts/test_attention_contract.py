@@ -7,15 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import guidegan_patch_score
 import pytest
 import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.signals import SIGNALS
 from guidegan_plugin.plugins.manager import collect, create_manager
 
-MECHANISMS = sorted(collect(create_manager(), "attention"))
+PLUGINS = [guidegan_patch_score]
+MECHANISMS = sorted(collect(create_manager(PLUGINS), "attention"))
+KINDS = [(name, "activation") for name in MECHANISMS] + [
+    ("pha", signal) for signal in SIGNALS if signal != "activation"
+]
 Networks = tuple[nn.Module, nn.Module]
 
 
@@ -24,9 +30,10 @@ def pair(make_generator: Callable[..., nn.Module], make_discriminator: Callable[
     return make_generator(), make_discriminator()
 
 
-@pytest.fixture(params=MECHANISMS)
+@pytest.fixture(params=KINDS, ids="-".join)
 def guide(request: pytest.FixtureRequest, pair: Networks) -> Guide:
-    return attach(*pair, GuideConfig(attention=request.param))
+    attention, signal = request.param
+    return attach(*pair, GuideConfig(attention=attention, signal=signal), PLUGINS)
 
 
 def judge(guide: Guide, pair: Networks, images: Tensor) -> Tensor:

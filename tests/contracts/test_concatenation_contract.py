@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import guidegan_patch_score
 import pytest
 import torch
 from torch import nn
@@ -15,7 +16,8 @@ from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.plugins.manager import collect, create_manager
 
-REGISTERED: dict[str, type[Concatenation]] = collect(create_manager(), "concatenation")
+PLUGINS = [guidegan_patch_score]
+REGISTERED: dict[str, type[Concatenation]] = collect(create_manager(PLUGINS), "concatenation")
 
 
 @pytest.fixture(params=sorted(REGISTERED))
@@ -41,7 +43,7 @@ def test_attached_and_detached_the_generator_is_what_it_was(
 ) -> None:
     generator, discriminator = make_generator(), make_discriminator()
     plain, images = copy.deepcopy(generator), torch.rand(1, 3, 64, 64)
-    with attach(generator, discriminator, GuideConfig(concat=name)):
+    with attach(generator, discriminator, GuideConfig(concat=name), PLUGINS):
         assert generator(images).shape == images.shape
     assert same_state(generator, plain) and torch.equal(generator(images), plain(images))
     assert not any(module._forward_pre_hooks or module._load_state_dict_pre_hooks for module in generator.modules())

@@ -9,6 +9,7 @@ import subprocess
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,11 +34,16 @@ def test_every_bash_line_is_of_a_kind_that_is_tested_here() -> None:
     assert {line.split()[0] for line in lines} == {"make", "pip", "guidegan"}
 
 
-def test_the_script_trains_and_the_plugin_registers() -> None:
-    script, plugin = blocks("python")
-    names: dict[str, object] = {}
+def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
+    script, decorated, plugin = blocks("python")
+    names: dict[str, Any] = {}
     exec(script, names)
-    assert names["visited"].tolist() == [True]  # type: ignore[attr-defined]
+    assert names["visited"].tolist() == [True]
+    exec(decorated, names)
+    translator = names["MyTranslator"]()
+    for batch in names["loader"]:
+        translator.training_step(batch)
+    assert translator.guides["A"].statistics()["visits"] == 4
     module = types.ModuleType("readme_plugin")
     exec(plugin, module.__dict__)
     assert "half_rhp" in collect(create_manager([module]), "concatenation")

@@ -218,16 +218,18 @@ def test_cycle_source_reuses_the_sources_map_on_its_way_back(
     assert torch.allclose(seen[-1], (1 + full) * fake.detach(), atol=1e-6)
 
 
-def test_in_eval_mode_the_source_gets_the_placeholder(
-    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
+@pytest.mark.parametrize("cycle", ["ones", "source", "off"])
+def test_in_eval_mode_every_pass_gets_the_placeholder(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], cycle: str
 ) -> None:
-    guide = attach(*pair)
+    guide = attach(*pair, GuideConfig(cycle=cycle))
     guide.bind(batch[0], ["a", "b"])
     pair[1](pair[0](batch[0]))
     seen = input_of(pair[0])
     guide.bind(batch[0], ["a", "b"])
-    pair[0].eval()(batch[0])
-    assert torch.equal(seen[-1], 2 * batch[0])
+    for images in batch:
+        pair[0].eval()(images)
+        assert torch.equal(seen[-1], 2 * images)
 
 
 def test_random_first_visits_depend_on_image_and_seed_alone(

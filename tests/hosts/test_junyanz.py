@@ -87,6 +87,21 @@ def test_a_guided_model_trains_resumes_and_tests(
             assert (shown / name).read_bytes() == (RESULTS / "images" / name).read_bytes(), "D draws, it never blends"
 
 
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+@pytest.mark.parametrize("signal", ["gradient", "gradcam"])
+def test_gradient_signals_train_and_show_where_the_discriminator_looks(
+    run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, model: str, signal: str
+) -> None:
+    options = [*small(f"guide_{model}", dataroot(model)), "--guide_signal", signal]
+    run_host("train.py", *options, *one_epoch)
+    maps = next(
+        value for name, value in load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]["A"].items() if "maps" in name
+    )
+    assert maps.amin((1, 2, 3)).max() == 0 and maps.amax((1, 2, 3)).min() == 255, "no map is the placeholder"
+    run_host("test.py", *options, "--guide_show")
+    assert (RESULTS / "images" / "0_attention_A.png").exists()
+
+
 def test_maps_follow_the_direction(run_host: Run, small: Small, one_epoch: list[str], unpaired: Path) -> None:
     run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, "--direction", "BtoA")
     states, _ = load_stores(CHECKPOINTS / "latest_guide.safetensors")
@@ -203,7 +218,7 @@ def test_wrong_pairs_are_refused_with_what_there_is(
         ("attention", "pho", PluginError, r"attention 'pho' is unknown, known are: none, pha; .*--guide_attention"),
         ("concat", "beta", PluginError, r"known are: alpha, rhp; .*--guide_concat"),
         ("transfer", "conv9", PluginError, r"known are: bilinear; .*--guide_transfer"),
-        ("signal", "sound", ConfigError, r"known are: activation; .*--guide_signal"),
+        ("signal", "sound", ConfigError, r"known are: activation, gradcam, gradient; .*--guide_signal"),
         ("layer", "9", ConfigError, r"layer 9 does not exist: .* 5 convolutions: 1 model.0 .*--guide_layer"),
         ("layer", "0", ConfigError, r"layer: expected .* found 0; .*--guide_layer"),
     ],
@@ -310,3 +325,89 @@ def test_a_dry_run_without_attention_or_of_a_test_says_so(
 def test_a_dry_run_of_an_unguided_model_is_refused(run_host: Run, small: Small, unpaired: Path) -> None:
     with pytest.raises(HostError, match=r"--model cycle_gan is not guided; change it to --model guide_cycle_gan"):
         run_host("train.py", *small("cycle_gan", unpaired), dry_run=True)
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+@pytest.mark.parametrize("policy", ["linear", "step"])
+def test_with_the_full_state_a_resumed_run_is_bit_equal_to_one_that_never_stopped(
+    run_host: Run, small: Small, dataroot: Any, read_weights: Read, model: str, policy: str
+) -> None:
+    schedule = ["--n_epochs", 2, "--n_epochs_decay", 2, "--lr_policy", policy, "--lr_decay_iters", 1]
+    options = [*small(f"guide_{model}", dataroot(model)), *schedule, "--pool_size", 2, "--guide_full_state"]
+    run_host("train.py", *options, "--save_epoch_freq", 2, "--checkpoints_dir", "whole")
+    shutil.copytree(Path("whole") / "run", CHECKPOINTS)
+    for path in list(CHECKPOINTS.glob("latest_*")):
+        path.unlink()
+    run_host("train.py", *options, "--continue_train", "--epoch", 2, "--seed", 99)
+    assert equal(read_weights(CHECKPOINTS), read_weights(Path("whole") / "run"))
+    one, other = (
+        load_stores(folder / "run" / "latest_guide.safetensors")[0] for folder in (Path("whole"), Path("checkpoints"))
+    )
+    assert all(torch.equal(one["A"][name], other["A"][name]) for name in one["A"])
+
+
+def test_without_its_training_state_a_full_resume_is_refused(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    options = [*small("guide_cycle_gan", unpaired), *one_epoch]
+    run_host("train.py", *options)
+    with pytest.raises(StoreError, match=r"no training state .*latest_guide_state.pth; leave out --guide_full_state"):
+        run_host("train.py", *options, "--continue_train", "--guide_full_state")
+    (CHECKPOINTS / "latest_guide_state.pth").write_bytes(b"torn")
+    with pytest.raises(StoreError, match="is torn or no training state"):
+        run_host("train.py", *options, "--continue_train", "--guide_full_state")
+
+
+def test_a_disk_that_is_full_for_a_while_costs_one_save_and_nothing_else(
+    run_host: Run,
+    small: Small,
+    unpaired: Path,
+    read_weights: Read,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = [*small("guide_cycle_gan", unpaired), "--n_epochs", 2, "--n_epochs_decay", 0, "--save_epoch_freq", 1]
+    run_host("train.py", *options, "--checkpoints_dir", "undisturbed")
+    original, saves = torch.save, 0
+
+    def save(content: object, path: Path) -> None:
+        nonlocal saves
+        saves += 1
+        if saves == 6:  # the second file of the first epoch's own set
+            raise OSError(28, "No space left on device")
+        original(content, path)
+
+    monkeypatch.setattr(torch, "save", save)
+    run_host("train.py", *options)
+    assert "No space left on device" in caplog.text and "the training goes on" in caplog.text
+    assert equal(read_weights(CHECKPOINTS), read_weights(Path("undisturbed") / "run"))
+    assert not list(CHECKPOINTS.glob("1_*")) and len(list(CHECKPOINTS.glob("2_*"))) == 5
+
+
+def test_a_moved_data_root_is_fine_and_another_data_set_is_refused(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, tmp_path: Path, noise_image: Callable[..., None]
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch)
+    unpaired.rename(tmp_path / "moved")
+    run_host("train.py", *small("guide_cycle_gan", tmp_path / "moved"), *one_epoch, "--continue_train")
+    for domain in "AB":
+        noise_image(tmp_path / "other" / f"train{domain}" / "foreign.png", (40, 36), 1)
+    with pytest.raises(StoreError, match=r"remembers images that are not in .*other \(such as trainA/.*--dataroot"):
+        run_host("train.py", *small("guide_cycle_gan", tmp_path / "other"), *one_epoch, "--continue_train")
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_networks_compiled_by_the_host_are_followed(
+    in_host: Callable[[], None], other_host: Path, small: Small, one_epoch: list[str], paired: Path
+) -> None:
+    (other_host / "models" / "compiled_model.py").write_text(
+        "import torch\n\nfrom .pix2pix_model import Pix2PixModel\n\n\nclass CompiledModel(Pix2PixModel):\n"
+        "    def setup(self, opt):\n        super().setup(opt)\n"
+        "        self.netG = torch.compile(self.netG, backend='eager')\n"
+        "        self.netD = torch.compile(self.netD, backend='eager')\n"
+    )
+    options = [*small("guide_pix2pix", paired), *one_epoch, "--model", "guide_compiled"]
+    run(other_host / "train.py", [*options, "--guide_pairs", "netG:netD:real_A:A_paths"])
+    states, _ = load_stores(CHECKPOINTS / "latest_guide.safetensors")
+    assert states["A"]["visits"].tolist() == [1, 1, 1]
+    assert "model.0.weight" in torch.load(CHECKPOINTS / "latest_net_D.pth", weights_only=True), "plain keys"

@@ -153,6 +153,16 @@ def test_spawned_workers_give_the_same_items(datasets: Callable[[str], type], un
     assert pickle.loads(pickle.dumps(dataset)).A_paths == dataset.A_paths
 
 
+def test_a_fork_that_keeps_no_transform_gives_views_that_are_not_known(
+    datasets: Callable[[str], type], unpaired: Path
+) -> None:
+    dataset = datasets("guide_unaligned")(options(dataroot=str(unpaired)))
+    transform = dataset.transform_A._transform
+    del dataset.transform_A
+    type(dataset).transform_A = property(lambda self: transform)
+    assert dataset[0]["A_guide_view"].isnan().all() and dataset[0]["B_guide_view"].isfinite().all()
+
+
 def test_a_transform_that_is_not_affine_has_no_view() -> None:
     def jitter(image: Image.Image) -> Tensor:
         return as_tensor(image) * torch.rand(3, 16, 16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,11 +15,13 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.hosts.installer import install, uninstall
 from guidegan_plugin.hosts.launcher import recognise
 
 HOSTS = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]
 pytestmark = pytest.mark.skipif(not HOSTS, reason="GUIDEGAN_HOST_DIRS names no checkout of a host")
 
+PATCH = Path(__file__).resolve().parent.parent.parent / "patches" / "guidegan.patch"
 SEEDED = """
 import random, sys, numpy, torch
 from pathlib import Path
@@ -44,10 +47,10 @@ def checksum(host: Path) -> str:
 
 @pytest.fixture
 def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Run a script of the host: ``execute("train.py", "guide_cycle_gan", ...)``."""
+    """Run a script of the host: ``execute("train.py", "guide_cycle_gan", ...)``; ``plain`` runs a copy's without us."""
     classic = recognise(host).generation == "classic"  # type: ignore[attr-defined]
 
-    def call(script: str, model: str, *arguments: object) -> None:
+    def call(script: str, model: str, *arguments: object, plain: Path | None = None) -> None:
         paired = "pix2pix" in model
         root = request.getfixturevalue("paired" if paired else "unpaired")
         size = (
@@ -61,8 +64,9 @@ def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Calla
         if script == "train.py":
             options += " --n_epochs 1 --n_epochs_decay 1 --save_epoch_freq 1"
             options += " --display_freq 2 --update_html_freq 2 --print_freq 2"
+        command = ["-c", SEEDED, str(host / script)] if plain is None else [str(plain / script)]
         ended = subprocess.run(
-            [sys.executable, "-c", SEEDED, str(host / script), *options.split(), *map(str, arguments)],
+            [sys.executable, *command, *options.split(), *map(str, arguments)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -123,3 +127,31 @@ def test_an_rhp_checkpoint_is_the_hosts_and_the_hosts_is_ours(
     )
     for path in (tmp_path / "results" / "bare" / "test_latest" / "images").iterdir():
         assert path.read_bytes() == (tmp_path / "alpha" / "bare" / "test_latest" / "images" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("way", ["install", "patch"])
+def test_with_files_added_the_plain_scripts_train_and_test_and_the_copy_is_as_before_without_them(
+    host: Path, execute: Callable[..., None], tmp_path: Path, way: str
+) -> None:
+    copy = Path(shutil.copytree(host, tmp_path / "host", ignore=shutil.ignore_patterns(".git")))
+    before = checksum(copy)
+
+    def git(*arguments: object) -> None:
+        subprocess.run(["git", *map(str, arguments)], cwd=copy, check=True, capture_output=True)
+
+    if way == "install":
+        assert {outcome for outcome, _ in install(copy)} == {"added"}
+    else:
+        git("init")
+        git("apply", PATCH)
+        assert {outcome for outcome, _ in install(copy)} == {"already there"}
+    for model in ("cycle_gan", "pix2pix"):
+        execute("train.py", f"guide_{model}", "--name", model, plain=copy)
+        states, _ = load_stores(tmp_path / "checkpoints" / model / "latest_guide.safetensors")
+        assert states["A"]["visits"].tolist() == [2, 2, 2] and states["A"]["views"].isfinite().all()
+    execute("test.py", "guide_cycle_gan", "--name", "cycle_gan", "--guide_show", plain=copy)
+    if way == "install":
+        assert {outcome for outcome, _ in uninstall(copy)} == {"removed"}
+    else:
+        git("apply", "-R", PATCH)
+    assert checksum(copy) == before

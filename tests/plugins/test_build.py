@@ -152,3 +152,67 @@ def test_pairs_of_one_training_share_the_transfer_block_and_the_binding(
     one = workshop.guide(networks[0], networks[1], "A")
     other = workshop.guide(networks[2], None, "B")
     assert one.transfer is other.transfer and one.binding is other.binding and one.store is not other.store
+
+
+def test_a_pair_attached_beside_another_shares_transfer_and_binding(
+    make_generator: Make, make_discriminator: Make
+) -> None:
+    networks = [make_generator(), make_discriminator(), make_generator(), make_discriminator()]
+    one = attach(networks[0], networks[1])
+    with pytest.raises(ConfigError, match=r"named 'A', too; change name="):
+        attach(networks[2], networks[3], beside=one)
+    with pytest.raises(ConfigError, match=r"'bilinear' in pair A and 'flat' beside it; change transfer="):
+        attach(networks[2], networks[3], GuideConfig(transfer="flat"), [Plugin()], name="B", beside=one)
+    with pytest.raises(ConfigError, match=r"name: expected letters and digits, found 'B.1'"):
+        attach(networks[2], networks[3], name="B.1")
+    assert not networks[2]._forward_pre_hooks
+    other = attach(networks[2], networks[3], name="B", beside=one)
+    assert one.transfer is other.transfer and one.binding is other.binding and one.store is not other.store
+
+
+class Trainable(Transfer):
+    name = "trainable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
+        return nn.functional.interpolate(maps, size) * self.scale
+
+
+class TrainablePlugin:
+    @hookimpl
+    def guidegan_register_transfer(self) -> list[type[Transfer]]:
+        return [Trainable]
+
+
+def test_a_trainable_transfer_block_joins_the_generators_optimizer_once_and_follows_its_schedule(
+    make_generator: Make, make_discriminator: Make, toy_training: Any
+) -> None:
+    generators, discriminators = [make_generator(), make_generator()], [make_discriminator(), make_discriminator()]
+    training = toy_training(generators[0], discriminators[0])
+    schedule = torch.optim.lr_scheduler.LambdaLR(training.g_optimizer, lambda step: 0.5**step)
+    config, optimizers = GuideConfig(transfer="trainable"), (training.d_optimizer, training.g_optimizer)
+    guide = attach(generators[0], discriminators[0], config, [TrainablePlugin()], optimizers=optimizers)
+    beside = attach(
+        generators[1], discriminators[1], config, [TrainablePlugin()], optimizers=optimizers, name="B", beside=guide
+    )
+    assert [len(optimizer.param_groups[0]["params"]) for optimizer in optimizers] == [10, 5]
+    images = torch.rand(2, 3, 64, 64)
+    guide.bind(images, ["a", "b"])
+    training.step(images, torch.rand(2, 3, 64, 64))
+    schedule.step()
+    assert beside.transfer.scale != 0.5 and training.g_optimizer.param_groups[0]["lr"] == 1e-4
+
+
+def test_new_parameters_that_would_not_be_trained_are_refused_or_warned_of(
+    make_generator: Make, make_discriminator: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    generator, discriminator, config = make_generator(), make_discriminator(), GuideConfig(transfer="trainable")
+    optimizer = torch.optim.SGD(discriminator.parameters(), 0.1)
+    with pytest.raises(ConfigError, match=r"none of 1 param groups holds the generator's parameters.*optimizers="):
+        attach(generator, discriminator, config, [TrainablePlugin()], optimizers=[optimizer])
+    assert not generator._forward_pre_hooks and not discriminator._forward_hooks
+    attach(generator, discriminator, config, [TrainablePlugin()])
+    assert "give the new parameters of guide.networks() (T) to an optimizer" in caplog.text

@@ -3,25 +3,25 @@ from __future__ import annotations
 import pytest
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.plugins.pairs import Pair, parse_pairs
+from guidegan_plugin.plugins.pairs import NamedPair, parse_pairs
 
 
 def test_pairs_are_read_from_one_line() -> None:
     assert parse_pairs("netG_A:netD_A:real_A:A_paths, netG_B:netD_B:real_B:B_paths:my_views") == (
-        Pair("netG_A", "netD_A", "real_A", "A_paths"),
-        Pair("netG_B", "netD_B", "real_B", "B_paths", "my_views"),
+        NamedPair("netG_A", "netD_A", "real_A", "A_paths"),
+        NamedPair("netG_B", "netD_B", "real_B", "B_paths", "my_views"),
     )
 
 
 @pytest.mark.parametrize(
     ("pair", "name", "views"),
     [
-        (Pair("netG_A", "netD_A", "real_A", "A_paths"), "A", "A_guide_view"),
-        (Pair("netG", "netD", "real_A", "A_paths"), "A", "A_guide_view"),
-        (Pair("netG", "netD", "real", "paths", "crops"), "real", "crops"),
+        (NamedPair("netG_A", "netD_A", "real_A", "A_paths"), "A", "A_guide_view"),
+        (NamedPair("netG", "netD", "real_A", "A_paths"), "A", "A_guide_view"),
+        (NamedPair("netG", "netD", "real", "paths", "crops"), "real", "crops"),
     ],
 )
-def test_names_and_view_fields_follow_the_familys_habit(pair: Pair, name: str, views: str) -> None:
+def test_names_and_view_fields_follow_the_familys_habit(pair: NamedPair, name: str, views: str) -> None:
     assert pair.name == name and pair.view_field == views
 
 

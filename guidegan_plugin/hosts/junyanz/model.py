@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from guidegan_plugin.config import GuideConfig
-from guidegan_plugin.errors import HostError
+from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.hosts.base import DryRunFinished
-from guidegan_plugin.hosts.junyanz import JunyanzHost
+from guidegan_plugin.hosts.junyanz import JunyanzHost, full_state
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish
 from guidegan_plugin.hosts.junyanz.description import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.modules import DATASETS
+from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
 
 if TYPE_CHECKING:
     from guidegan_plugin.hosts.junyanz.contract import HostModel
@@ -65,7 +66,13 @@ class GuidedModel(HostModel):
         parser.add_argument("--guide_pairs", default="", help="netG:netD:real_A:A_paths,... of a model we do not know")
         parser.add_argument("--guide_dry_run", action="store_true", help="describe the guidance and stop")
         parser.add_argument("--guide_no_visuals", action="store_true", help="no attention maps on the host's pages")
-        if not is_train:
+        if is_train:
+            parser.add_argument(
+                "--guide_full_state",
+                action="store_true",
+                help="also save optimizers, schedules, image pools, random states and the epoch, and resume from them",
+            )
+        else:
             parser.add_argument("--guide_show", action="store_true", help="load D to draw where it looks")
         if (mode := parser.get_default("dataset_mode")) in DATASETS:
             parser.set_defaults(dataset_mode=f"guide_{mode}")
@@ -75,12 +82,19 @@ class GuidedModel(HostModel):
         config = GuideConfig.from_options(vars(opt))
         super().__init__(opt)
         self.guides = HostGuides(self, self.host_model, config)
+        self.attention_visuals = AttentionVisuals(self.guides)
 
     def setup(self, opt: argparse.Namespace) -> None:
         """The host's setup; generators are widened between their initialisation and any wrapping."""
         if opt.guide_dry_run:
-            raise DryRunFinished(describe(self.guides))
+            description = describe(self.guides)
+            sys.stdout.write(f"{description}\n")  # the launcher, which keeps a script's output to itself, has it anyway
+            raise DryRunFinished(description)
         finish(Path(self.save_dir))
+        state = self._training_state()
+        if state is not None:
+            opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
+        self._first_epoch = getattr(opt, "epoch_count", 1)
         if self.guides.host.generation == "classic":
             self.guides.adapt()
             super().setup(opt)
@@ -88,6 +102,15 @@ class GuidedModel(HostModel):
             with _after_initialisation(self.guides.adapt):
                 super().setup(opt)
         self.guides.after_setup()
+        self.attention_visuals.load_discriminators()
+        if state is not None:
+            full_state.restore(self, state)
+
+    def _training_state(self) -> dict[str, Any] | None:
+        """What ``--guide_full_state`` saved beside the checkpoint to be resumed, None where that is not asked for."""
+        if not (self.isTrain and self.opt.guide_full_state and self.opt.continue_train):
+            return None
+        return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}_guide_state.pth")
 
     def set_input(self, input: dict[str, Any]) -> None:
         """The host's, then each pair's source images are bound to their keys."""
@@ -97,7 +120,7 @@ class GuidedModel(HostModel):
     def compute_visuals(self) -> None:
         """The host's, and the attention maps."""
         super().compute_visuals()
-        self.guides.draw()
+        self.attention_visuals.draw()
 
     def update_learning_rate(self) -> None:
         """The host's; it marks the epochs."""
@@ -105,12 +128,19 @@ class GuidedModel(HostModel):
         self.guides.end_epoch()
 
     def save_networks(self, epoch: int | str) -> None:
-        """The host's files and the store, all together or not at all."""
-        if not self.guides.active:
+        """The host's files, the store and the training state, all together or not at all."""
+        if not _is_writer() or not (self.guides.active or self.opt.guide_full_state):
             super().save_networks(epoch)
             return
-        if not _is_writer():
-            return
+        try:
+            self._save_all(epoch)
+        except StoreError as error:
+            # Days of training must not end with a full disk: the next save may succeed.
+            _log.error("%s; the training goes on", error)
+            for name in self.model_names:  # the classic generation moves its networks to the CPU to save them
+                getattr(self, f"net{name}").to(self.device)
+
+    def _save_all(self, epoch: int | str) -> None:
         folder = self.save_dir
         with complete_set(Path(folder)) as writing:
             self.save_dir = type(folder)(writing)
@@ -118,7 +148,12 @@ class GuidedModel(HostModel):
                 super().save_networks(epoch)
             finally:
                 self.save_dir = folder
-            self.guides.save(writing / f"{epoch}_guide.safetensors")
+            if self.guides.active:
+                self.guides.save(writing / f"{epoch}_guide.safetensors")
+            if self.opt.guide_full_state:
+                completed = self.guides.epoch.completed(self.guides.host.generation == "classic")
+                state = full_state.capture(self, self._first_epoch - 1 + completed)
+                torch.save(state, writing / f"{epoch}_guide_state.pth")
 
 
 def _is_writer() -> bool:
