@@ -16,7 +16,6 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.store_file import load_stores
 from guidegan_plugin.hosts.installer import install, uninstall
-from guidegan_plugin.hosts.launcher import recognise
 
 HOSTS = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]
 pytestmark = pytest.mark.skipif(not HOSTS, reason="GUIDEGAN_HOST_DIRS names no checkout of a host")
@@ -48,7 +47,7 @@ def checksum(host: Path) -> str:
 @pytest.fixture
 def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., None]:
     """Run a script of the host: ``execute("train.py", "guide_cycle_gan", ...)``; ``plain`` runs a copy's without us."""
-    classic = recognise(host).generation == "classic"  # type: ignore[attr-defined]
+    known = "".join(path.read_text() for path in (host / "options").glob("*.py"))
 
     def call(script: str, model: str, *arguments: object, plain: Path | None = None) -> None:
         paired = "pix2pix" in model
@@ -59,8 +58,8 @@ def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Calla
             else "--netG resnet_6blocks --load_size 36 --crop_size 32"
         )
         options = f"--dataroot {root} --model {model} --ngf 4 --ndf 4 --num_threads 0 {size}"
-        if classic:
-            options += " --gpu_ids -1" + (" --display_id -1" if script == "train.py" else "")
+        options += " --gpu_ids -1" if "--gpu_ids" in known else ""
+        options += " --display_id -1" if "--display_id" in known and script == "train.py" else ""
         if script == "train.py":
             options += " --n_epochs 1 --n_epochs_decay 1 --save_epoch_freq 1"
             options += " --display_freq 2 --update_html_freq 2 --print_freq 2"
