@@ -143,10 +143,12 @@ def test_gray_images_have_views_too(datasets: Callable[[str], type], unpaired: P
     assert item["A"].shape[0] == 1 and in_pixels(item["A_guide_view"] - expected, 24) < 0.2
 
 
-def test_spawned_workers_give_the_same_items(datasets: Callable[[str], type], unpaired: Path) -> None:
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_workers_give_the_same_items(datasets: Callable[[str], type], unpaired: Path, start: str) -> None:
     dataset = datasets("guide_unaligned")(options(dataroot=str(unpaired), no_flip=True, load_size=24))
     loader = torch.utils.data.DataLoader(
-        dataset, batch_size=3, num_workers=1, multiprocessing_context=multiprocessing.get_context("spawn")
+        dataset, batch_size=3, num_workers=1, multiprocessing_context=multiprocessing.get_context(start)
     )
     (batch,) = list(loader)
     assert torch.equal(batch["A"][0], dataset[0]["A"]) and batch["A_guide_view"].shape == (3, 2, 3)
