@@ -127,7 +127,9 @@ class GeneratorAdapter:
         visit = self._binding.visit_of(images, self._pair)
         self._visit = visit if visit is not None and visit.pair == self._pair else None
         if self._how.testing or not module.training:
-            blended = self._blend.blend(images, placeholder(images))  # test time is always the placeholder
+            # Test time is always the placeholder, unless it is refined.
+            refined = None if self._visit is None else self._visit.refined
+            blended = self._blend.blend(images, placeholder(images) if refined is None else refined)
         elif self._visit is not None:
             if self._visit.maps is None:
                 if self._fresh is None:

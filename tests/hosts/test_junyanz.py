@@ -321,7 +321,9 @@ def test_a_dry_run_without_attention_or_of_a_test_says_so(
     run_host("train.py", *small("guide_cycle_gan", unpaired), "--guide_attention", "none", dry_run=True)
     assert "the host runs as if we were not there" in capsys.readouterr().out
     run_host("test.py", *small("guide_cycle_gan", unpaired), dry_run=True)
-    assert "test time shows the generator the placeholder" in capsys.readouterr().out
+    assert "test time shows the generator the placeholder\n" in capsys.readouterr().out
+    run_host("test.py", *small("guide_cycle_gan", unpaired), "--guide_refine", 2, dry_run=True)
+    assert "the placeholder, then where D looks, 2 times at most\n" in capsys.readouterr().out
 
 
 def test_a_dry_run_of_an_unguided_model_is_refused(run_host: Run, small: Small, unpaired: Path) -> None:
