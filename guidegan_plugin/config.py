@@ -40,9 +40,11 @@ class GuideConfig:
         default="ones", metadata=_about("map of reconstruction and identity passes", "ones", "source", "off")
     )
     align: str = field(default="canonical", metadata=_about("follow an image's crop and flip", "canonical", "off"))
+    dropout: float = field(default=0.0, metadata=_about("with this probability a visit is given ones, not its map"))
+    anneal: str = field(default="off", metadata=_about("fade maps into ones between START:END of the training; or off"))
     store_device: str = field(default="auto", metadata=_about("where maps are kept; auto: beside D", "auto", "cpu"))
     store_dtype: str = field(default="uint8", metadata=_about("maps are kept as", "uint8", "float16", "float32"))
-    seed: int = field(default=0, metadata=_about("seed of init=random"))
+    seed: int = field(default=0, metadata=_about("seed of init=random and of dropout"))
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -54,6 +56,10 @@ class GuideConfig:
             raise _refusal("layer", "a convolution's number, counted from 1, or a dotted module path", self.layer)
         if self.border != "auto" and (isinstance(self.border, str) or self.border < 0):
             raise _refusal("border", "auto or a number of rings from 0", self.border)
+        if not 0 <= self.dropout <= 1:
+            raise _refusal("dropout", "a probability from 0 to 1", self.dropout)
+        if self.anneal != "off" and self.anneal_span is None:
+            raise _refusal("anneal", "off or START:END, fractions with 0 <= START < END <= 1", self.anneal)
         if self.attention == "none" and self.cycle == "source":
             raise ConfigError(
                 "cycle=source reuses the source's attention map and attention=none makes none; "
@@ -67,7 +73,17 @@ class GuideConfig:
             return self.border
         return 0 if self.tap == "conv" else 1
 
-    def as_dict(self) -> dict[str, str | int]:
+    @property
+    def anneal_span(self) -> tuple[float, float] | None:
+        """Between which shares of the training maps fade into the placeholder; None where ``anneal`` is off."""
+        start, _, end = self.anneal.partition(":")
+        try:
+            span = float(start), float(end)
+        except ValueError:
+            return None
+        return span if 0 <= span[0] < span[1] <= 1 else None
+
+    def as_dict(self) -> dict[str, str | int | float]:
         """Every field by its name."""
         return asdict(self)
 
@@ -109,7 +125,11 @@ def _number_or_word(text: str) -> int | str:
 
 
 def _check_type(name: str, value: object, default: object) -> None:
-    allowed = (int, str) if name in ("layer", "border") else (type(default),)
+    allowed: tuple[type, ...] = (type(default),)
+    if name in ("layer", "border"):
+        allowed = (int, str)
+    elif isinstance(default, float):  # 0 and 1 are probabilities, too
+        allowed = (float, int)
     if not isinstance(value, allowed) or isinstance(value, bool):
         raise _refusal(name, " or ".join(kind.__name__ for kind in allowed), value)
 

@@ -33,6 +33,7 @@ def guided(
     optimizers: Callable[[Any], Iterable[Optimizer]] | None = None,
     memory: str = "image",
     judged: Callable[[Tensor, Tensor], Tensor] | None = None,
+    total_steps: int | None = None,
 ) -> Callable[[type[C]], type[C]]:
     """Guide the generators of a class of your own.
 
@@ -54,13 +55,15 @@ def guided(
         optimizers: From an instance to its optimizers, where they are not among its attributes.
         memory: As for :func:`~guidegan_plugin.plugins.build.attach`; pairs need no keys with ``"batch"``.
         judged: As for :func:`~guidegan_plugin.plugins.build.attach`.
+        total_steps: As for :func:`~guidegan_plugin.plugins.build.attach`.
 
     Returns:
         A decorator that returns the class it was given.
 
     Raises:
         ConfigError: At the class, if there is no pair, two have one name, one lacks keys, or the class lacks the
-            method; at an instance's first need, if it lacks a network or a network the layer.
+            method; at an instance's first need, if it lacks a network, a network the layer, or a fading training
+            its ``total_steps``.
         PluginError: At an instance's first need, if a name is unknown.
     """
     if not pairs:
@@ -69,7 +72,7 @@ def guided(
     keyless = [pair.name for pair in pairs if pair.keys is None]
     if keyless and memory != "batch":
         raise ConfigError(f"pair {keyless[0]} has no keys; change keys=, or memory='batch' where a loader has none")
-    plan = Plan(pairs, config or GuideConfig(), tuple(plugins), optimizers, memory, judged)
+    plan = Plan(pairs, config or GuideConfig(), tuple(plugins), optimizers, memory, judged, total_steps)
     return functools.partial(_decorate, plan=plan, bind_in=bind_in)
 
 

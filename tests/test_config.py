@@ -43,6 +43,19 @@ def test_it_is_frozen() -> None:
         ("store_dtype", "int8"),
         ("seed", "7"),
         ("concat", 3),
+        ("dropout", 1.5),
+        ("dropout", -1),
+        ("dropout", float("nan")),
+        ("dropout", "0.5"),
+        ("dropout", True),
+        ("anneal", "0.5"),
+        ("anneal", "0.7:0.3"),
+        ("anneal", "0.5:0.5"),
+        ("anneal", "0:1.1"),
+        ("anneal", "-0.1:1"),
+        ("anneal", "nan:1"),
+        ("anneal", "a:b"),
+        ("anneal", 0.5),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_naming_argument_flag_and_value(field: str, value: object) -> None:
@@ -66,11 +79,17 @@ def test_border_auto_depends_on_the_tap(tap: str, border: int | str, rings: int)
     assert GuideConfig(tap=tap, border=border).border_rings == rings
 
 
+def test_a_probability_may_be_a_whole_number_and_a_span_is_read_as_fractions() -> None:
+    assert GuideConfig(dropout=1).dropout == 1 and GuideConfig().anneal_span is None
+    assert GuideConfig(anneal="0.4:.75").anneal_span == (0.4, 0.75) and GuideConfig(anneal="0:1").anneal_span == (0, 1)
+
+
 def test_every_field_is_an_option_and_survives_the_command_line() -> None:
     parser = argparse.ArgumentParser()
     GuideConfig.add_options(parser)
     assert GuideConfig.from_options(vars(parser.parse_args([]))) == GuideConfig()
     line = "--guide_layer model.8 --guide_tap activation --guide_border 2 --guide_concat alpha --guide_seed 5"
+    line += " --guide_dropout 0.5 --guide_anneal 0.4:0.75"
     config = GuideConfig.from_options(vars(parser.parse_args(line.split())))
     assert (config.layer, config.tap, config.border, config.concat, config.seed) == (
         "model.8",
@@ -79,6 +98,7 @@ def test_every_field_is_an_option_and_survives_the_command_line() -> None:
         "alpha",
         5,
     )
+    assert (config.dropout, config.anneal) == (0.5, "0.4:0.75")
     assert {action.dest for action in parser._actions} >= {f"guide_{field.name}" for field in fields(GuideConfig)}
 
 

@@ -116,6 +116,18 @@ def test_a_method_that_takes_the_batch_and_trains_is_guided_too(networks: Any, b
     assert visits(translator) == 4
 
 
+def test_maps_fade_over_the_steps_that_were_announced(networks: Any, batches: Any) -> None:
+    config = GuideConfig(anneal="0:1")
+    translator = guided(PAIR, config=config, total_steps=3)(type("Mine", (Plain,), {}))(networks)
+    translator.guides["A"]
+    seen = input_of(translator.netG)
+    train(translator, batches, 3)
+    ones = 2 * translator.real_A
+    assert [torch.equal(given, ones) for given in seen] == [True, False, True]
+    with pytest.raises(ConfigError, match="total_steps="):
+        train(guided(PAIR, config=config)(type("Unknown", (Plain,), {}))(networks), batches, 1)
+
+
 def test_sources_and_keys_may_lie_in_the_batch_alone(networks: Any) -> None:
     @guided(Pair("netG", "netD", source="[0]", keys="[1]", name="x"), bind_in="fit")
     class Local(Plain):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.hooks import Hook, is_guided
 from guidegan_plugin.guidance.provenance import mark
+from guidegan_plugin.guidance.schedule import Schedule
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.transfer import Transfer
@@ -36,6 +37,7 @@ class Behaviour:
         testing: Whether the source gets the placeholder, too.
         memory: ``"image"`` for the map of the same image's previous visit, ``"batch"`` for one made in the same step.
         judged: What D is called with, from source and fake, for ``memory="batch"``; None for the fake.
+        schedule: How maps go over into the placeholder; one a pair.
 
     Raises:
         ConfigError: If the memory is neither.
@@ -48,6 +50,7 @@ class Behaviour:
     testing: bool = False
     memory: str = "image"
     judged: Callable[[Tensor, Tensor], Tensor] | None = None
+    schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
         if self.memory not in ("image", "batch"):
@@ -124,14 +127,17 @@ class GeneratorAdapter:
         visit = self._binding.visit_of(images, self._pair)
         self._visit = visit if visit is not None and visit.pair == self._pair else None
         if self._how.testing or not module.training:
-            blended = self._blend.blend(images, placeholder(images))  # test time is always the placeholder
+            # Test time is always the placeholder, unless it is refined.
+            refined = None if self._visit is None else self._visit.refined
+            blended = self._blend.blend(images, placeholder(images) if refined is None else refined)
         elif self._visit is not None:
             if self._visit.maps is None:
                 if self._fresh is None:
-                    self._visit.maps = self._read(self._visit, images)
+                    maps = self._read(self._visit, images)
                 else:
                     first = self._blend.blend(images, placeholder(images))
-                    self._visit.maps = self._fresh(module, *replace_argument(args, kwargs, place, first), images)
+                    maps = self._fresh(module, *replace_argument(args, kwargs, place, first), images)
+                self._visit.maps = self._scheduled(maps, self._visit.keys)
             blended = self._blend.blend(images, self._visit.maps)
         else:
             blended = self._other_pass(images)
@@ -167,6 +173,10 @@ class GeneratorAdapter:
         if self._how.random_first and not visited.all():
             maps = self._with_noise(maps, visited, visit.keys, images)
         return maps
+
+    def _scheduled(self, maps: Tensor, keys: tuple[str, ...]) -> Tensor:
+        records = [self._store.record(key) for key in keys]
+        return self._how.schedule.apply(maps, keys, [0 if record is None else record.visits for record in records])
 
     def _with_noise(self, maps: Tensor, visited: Tensor, keys: tuple[str, ...], images: Tensor) -> Tensor:
         shape = maps.shape[-2:] if visited.any() else images.shape[-2:]

@@ -70,6 +70,7 @@ class Guide:
         self._discriminator: weakref.ReferenceType[nn.Module] | None = None
         self._reporter = Reporter(name, on_step, on_epoch)
         how = behaviour or Behaviour()
+        self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
         blend = PlaceholderBlend(concatenation, transfer)
         self._adapter = GeneratorAdapter(name, self.binding, store, blend, how, self._fresh)
@@ -161,6 +162,7 @@ class Guide:
         self._reporter.step(self.binding.current(self.name), self.latest)
         self.binding.bind(self.name, images, keys, view, remember)
         self._reporter.begin(images)
+        self._schedule.steps += 1
 
     def look(self, images: Tensor) -> tuple[Any, Tensor]:
         """Where D looks, without gradient and without remembering it.
@@ -219,9 +221,8 @@ class Guide:
         Raises:
             StoreError: If it cannot be written.
         """
-        save_stores(
-            Path(path), {self.name: self.store.state()}, {**(metadata or {}), f"{self.name}.digest": self.digest()}
-        )
+        facts = {f"{self.name}.digest": self.digest(), f"{self.name}.steps": str(self._schedule.steps)}
+        save_stores(Path(path), {self.name: self.store.state()}, {**(metadata or {}), **facts})
 
     def load(self, path: str | Path) -> None:
         """Read the memory of this pair from a file.
@@ -248,6 +249,7 @@ class Guide:
                 "load the checkpoint it was saved with (--epoch), or delete it to start from ones"
             )
         self.store.load_state(states[self.name], self._device())
+        self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
 
     def end_epoch(self) -> None:
         """Close an epoch: processes exchange what they remember, and monitors hear the statistics.

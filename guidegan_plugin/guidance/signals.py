@@ -44,11 +44,17 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     return (weights * activation.detach()).sum(1, keepdim=True, dtype=wide).relu_().float()
 
 
+def judgements(tensors: list[Tensor]) -> list[Tensor]:
+    """Those with one value a patch.
+
+    Features that are returned along (pix2pixHD) and logits of classes (StarGAN) have more channels and are left out,
+    unless there is nothing else.
+    """
+    return [tensor for tensor in tensors if tensor.dim() < 2 or tensor.shape[1] == 1] or tensors
+
+
 def predictions(answer: object) -> list[Tensor]:
     """The judgements in what a discriminator answered, whose sum is the score.
-
-    Those are the tensors with one value a patch. Features that are returned along (pix2pixHD) and logits of classes
-    (StarGAN) have more channels and are left out, unless there is nothing else.
 
     Args:
         answer: A tensor, or lists, tuples and dictionaries of them, nested in any way.
@@ -56,8 +62,7 @@ def predictions(answer: object) -> list[Tensor]:
     Returns:
         Tensors that carry a gradient; of several scales, all.
     """
-    tensors = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor) and leaf.requires_grad]
-    return [tensor for tensor in tensors if tensor.dim() < 2 or tensor.shape[1] == 1] or tensors
+    return judgements([leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor) and leaf.requires_grad])
 
 
 def normalises_by_batch(module: nn.Module) -> bool:

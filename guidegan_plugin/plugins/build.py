@@ -18,6 +18,7 @@ from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.generator import Behaviour
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.guidance.schedule import Schedule
 from guidegan_plugin.guidance.source import SourceBinding
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.transfer import Transfer
@@ -93,6 +94,7 @@ class Workshop:
         testing: bool = False,
         memory: str = "image",
         judged: Callable[[Tensor, Tensor], Tensor] | None = None,
+        progress: Callable[[int], float] | None = None,
     ) -> Guide:
         """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
 
@@ -103,9 +105,10 @@ class Workshop:
             testing: Whether the source gets the placeholder, too.
             memory: As for :func:`attach`.
             judged: As for :func:`attach`.
+            progress: From the number of batches bound to the share of the training done, for ``config.anneal``.
 
         Raises:
-            ConfigError: As :class:`Guide`.
+            ConfigError: As :class:`Guide` and :class:`Schedule`.
         """
         config, parameter = self.config, next(generator.parameters(), None)
         if parameter is not None:
@@ -126,11 +129,25 @@ class Workshop:
                 testing,
                 memory,
                 judged,
+                Schedule(config.dropout, config.anneal_span, config.seed, progress),
             ),
             binding=self.binding,
             on_step=self.listeners.step,
             on_epoch=self.listeners.epoch,
         )
+
+
+def share_of(total_steps: int | None) -> Callable[[int], float] | None:
+    """From a number of steps to their share of the training; None where nobody knows how long it is.
+
+    Raises:
+        ConfigError: If a training has no step.
+    """
+    if total_steps is None:
+        return None
+    if total_steps < 1:
+        raise ConfigError(f"total_steps: expected a number of batches from 1, found {total_steps}; change total_steps=")
+    return lambda steps: steps / total_steps
 
 
 def attach(
@@ -144,6 +161,7 @@ def attach(
     beside: Guide | None = None,
     memory: str = "image",
     judged: Callable[[Tensor, Tensor], Tensor] | None = None,
+    total_steps: int | None = None,
 ) -> Guide:
     """Guide one generator by the discriminator that judges it; then ``guide.bind(images, keys)`` once a batch.
 
@@ -163,13 +181,16 @@ def attach(
         memory: ``"image"``, the map of the same image's previous visit, or ``"batch"``.
         judged: With ``memory="batch"``: what D is called with, from source and fake, such as
             ``lambda source, fake: torch.cat([source, fake], 1)`` for a conditional D; by default the fake.
+        total_steps: How often the whole training will bind this pair; needed by ``config.anneal`` alone. A resumed
+            training counts on from what ``guide.load`` finds.
 
     Returns:
         The guide, attached.
 
     Raises:
-        ConfigError: If a network is guided already or lacks the layer, the name is taken or no word, or no optimizer
-            holds the parameters of the network that new ones belong to.
+        ConfigError: If a network is guided already or lacks the layer, the name is taken or no word, no optimizer
+            holds the parameters of the network that new ones belong to, or maps are to fade and ``total_steps`` is
+            missing or below 1.
         PluginError: If a name is unknown.
     """
     if not re.fullmatch(r"\w+", name):
@@ -179,7 +200,7 @@ def attach(
         if name == beside.name:
             raise ConfigError(f"the pair beside this one is named {name!r}, too; change name=")
         workshop = workshop.beside(beside)
-    guide = workshop.guide(generator, discriminator, name, memory=memory, judged=judged)
+    guide = workshop.guide(generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps))
     try:
         guide.adapt_generator(optimizers)
         if optimizers:

@@ -19,7 +19,7 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.optimizers import add_parameters
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.view import View
-from guidegan_plugin.plugins.build import Workshop
+from guidegan_plugin.plugins.build import Workshop, share_of
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.plugins.pairs import Pair, Where
 
@@ -36,6 +36,7 @@ class Plan:
     optimizers: Callable[[Any], Iterable[Optimizer]] | None
     memory: str
     judged: Callable[[Tensor, Tensor], Tensor] | None
+    total_steps: int | None = None
 
 
 def left_in_copy(guided: bool) -> str | None:
@@ -180,7 +181,8 @@ class InstanceGuidance(SourceBinding):
             for pair in plan.pairs:
                 generator, judge = self._networks(pair)
                 if generator is not None:
-                    made = workshop.guide(generator, judge, pair.name, judge is None, plan.memory, plan.judged)
+                    how = judge is None, plan.memory, plan.judged, share_of(plan.total_steps)
+                    made = workshop.guide(generator, judge, pair.name, *how)
                     self.guides[pair.name] = made
                     made.adapt_generator(optimizers)
         except GuideError:

@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, GuideError, HostError, PluginError, StoreError
+from guidegan_plugin.guidance import schedule
+from guidegan_plugin.guidance.schedule import with_ones
 from guidegan_plugin.guidance.store_file import load_stores
 from guidegan_plugin.hosts.launcher import run
 
@@ -319,7 +321,9 @@ def test_a_dry_run_without_attention_or_of_a_test_says_so(
     run_host("train.py", *small("guide_cycle_gan", unpaired), "--guide_attention", "none", dry_run=True)
     assert "the host runs as if we were not there" in capsys.readouterr().out
     run_host("test.py", *small("guide_cycle_gan", unpaired), dry_run=True)
-    assert "test time shows the generator the placeholder" in capsys.readouterr().out
+    assert "test time shows the generator the placeholder\n" in capsys.readouterr().out
+    run_host("test.py", *small("guide_cycle_gan", unpaired), "--guide_refine", 2, dry_run=True)
+    assert "the placeholder, then where D looks, 2 times at most\n" in capsys.readouterr().out
 
 
 def test_a_dry_run_of_an_unguided_model_is_refused(run_host: Run, small: Small, unpaired: Path) -> None:
@@ -328,12 +332,22 @@ def test_a_dry_run_of_an_unguided_model_is_refused(run_host: Run, small: Small, 
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
-@pytest.mark.parametrize("policy", ["linear", "step"])
+@pytest.mark.parametrize(
+    ("policy", "guidance"),
+    [("linear", []), ("step", []), ("linear", ["--guide_anneal", "0:1", "--guide_dropout", 0.5])],
+    ids=["linear", "step", "dropout-anneal"],
+)
 def test_with_the_full_state_a_resumed_run_is_bit_equal_to_one_that_never_stopped(
-    run_host: Run, small: Small, dataroot: Any, read_weights: Read, model: str, policy: str
+    run_host: Run,
+    small: Small,
+    dataroot: Any,
+    read_weights: Read,
+    model: str,
+    policy: str,
+    guidance: list[object],
 ) -> None:
-    schedule = ["--n_epochs", 2, "--n_epochs_decay", 2, "--lr_policy", policy, "--lr_decay_iters", 1]
-    options = [*small(f"guide_{model}", dataroot(model)), *schedule, "--pool_size", 2, "--guide_full_state"]
+    epochs = ["--n_epochs", 2, "--n_epochs_decay", 2, "--lr_policy", policy, "--lr_decay_iters", 1]
+    options = [*small(f"guide_{model}", dataroot(model)), *epochs, *guidance, "--pool_size", 2, "--guide_full_state"]
     run_host("train.py", *options, "--save_epoch_freq", 2, "--checkpoints_dir", "whole")
     shutil.copytree(Path("whole") / "run", CHECKPOINTS)
     for path in list(CHECKPOINTS.glob("latest_*")):
@@ -344,6 +358,31 @@ def test_with_the_full_state_a_resumed_run_is_bit_equal_to_one_that_never_stoppe
         load_stores(folder / "run" / "latest_guide.safetensors")[0] for folder in (Path("whole"), Path("checkpoints"))
     )
     assert all(torch.equal(one["A"][name], other["A"][name]) for name in one["A"])
+
+
+def test_a_fading_training_ends_on_the_placeholder_and_its_options_are_kept_with_the_maps(
+    run_host: Run, small: Small, unpaired: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[float] = []
+
+    def spy(maps: Tensor, dropped: list[bool], weight: float) -> Tensor:
+        weights.append(weight)
+        return with_ones(maps, dropped, weight)
+
+    monkeypatch.setattr(schedule, "with_ones", spy)
+    options = [*small("guide_cycle_gan", unpaired), "--guide_anneal", "0:1", "--guide_dropout", 0.5]
+    epochs = ["--n_epochs", 1, "--n_epochs_decay", 1, "--save_epoch_freq", 1]
+    run_host("train.py", *options, *epochs)
+    both_pairs = [share for step in range(1, 7) for share in [step / 6] * 2]
+    assert weights == pytest.approx(both_pairs), "six steps of two epochs"
+    _, facts = load_stores(CHECKPOINTS / "latest_guide.safetensors")
+    assert json.loads(facts["config"])["anneal"] == "0:1" and json.loads(facts["config"])["dropout"] == 0.5
+    weights.clear()
+    run_host("train.py", *options, *epochs, "--continue_train", "--epoch", 1, "--epoch_count", 2)
+    assert weights == pytest.approx(both_pairs[6:])
+    weights.clear()
+    run_host("test.py", *options)
+    assert weights == []
 
 
 def test_without_its_training_state_a_full_resume_is_refused(

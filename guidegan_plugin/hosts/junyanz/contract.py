@@ -20,6 +20,7 @@ class HostModel:
     visual_names: list[str]
     optimizers: list[torch.optim.Optimizer]
     schedulers: list[Any]
+    refine_scores: dict[str, list[float]]
 
     @staticmethod
     def modify_commandline_options(parser: argparse.ArgumentParser, is_train: bool) -> argparse.ArgumentParser:
@@ -33,6 +34,12 @@ class HostModel:
 
     def set_input(self, input: dict[str, Any]) -> None:
         """Take a batch."""
+
+    def forward(self) -> None:
+        """Compute the images of the batch."""
+
+    def test(self) -> None:
+        """Forward and visuals, without gradient."""
 
     def compute_visuals(self) -> None:
         """Prepare images for the pages."""

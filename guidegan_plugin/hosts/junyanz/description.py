@@ -54,7 +54,8 @@ def describe(guides: HostGuides) -> str:
                 ("stored", f"{images} maps of {height} x {width} {guides.config.store_dtype}, {size / 2**20:.1f} MiB"),
             ]
         else:
-            lines.append(("attention", "all ones: test time shows the generator the placeholder"))
+            again = f", then where D looks, {options.guide_refine} times at most" if options.guide_refine else ""
+            lines.append(("attention", f"all ones: test time shows the generator the placeholder{again}"))
         lines.append(("blended", facts["concatenation"]))
     if guides.model.isTrain:
         lines.append(("memory", f"{total / 2**20:.1f} MiB in all, on {_place(guides)}"))

@@ -39,6 +39,19 @@ class EpochCounter:
         under_way = marks_the_start and not self.complete
         return max(self._marks - under_way, 0)
 
+    def progress(self, first: int, epochs: int, marks_the_start: bool) -> float:
+        """Share of the training done once the batch under way is over, in [0, 1]; by whole epochs at worst.
+
+        Args:
+            first: Number of this process's first epoch, from 1.
+            epochs: How many there are in all.
+            marks_the_start: Whether the host's marks stand at the start of an epoch.
+        """
+        before = first - 1 + max(self._marks - marks_the_start, 0)
+        length = self._length
+        within = 1.0 if not length else min(self.seen * _world()[1] / length, 1.0)
+        return min((before + within) / epochs, 1.0)
+
     def count(self, samples: int) -> None:
         """A batch of so many samples was bound."""
         self.seen += samples

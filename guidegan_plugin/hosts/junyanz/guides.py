@@ -75,7 +75,11 @@ class HostGuides:
             generator, discriminator = self.network(pair.generator), None
             if model.isTrain:
                 discriminator = self.network(pair.discriminator)
-            self.guides[pair.name] = workshop.guide(generator, discriminator, pair.name, testing=not model.isTrain)
+            self.guides[pair.name] = workshop.guide(
+                generator, discriminator, pair.name, testing=not model.isTrain, progress=self._progress
+            )
+        if model.isTrain and config.anneal_span is not None:
+            self._progress()  # a host that does not say how long it trains is refused before it does
 
     def network(self, attribute: str) -> nn.Module:
         """A network of the model by its attribute.
@@ -90,6 +94,16 @@ class HostGuides:
                 f"model {self.host_model} has no network {attribute} (it has {', '.join(found)}); {HOW_TO_WRITE}"
             )
         return network
+
+    def _progress(self, steps: int = 0) -> float:
+        """Share of the training done once the batch under way is over; by epochs, so that a resumed run goes on."""
+        options = self.model.opt
+        for names in (("n_epochs", "n_epochs_decay"), ("niter", "niter_decay")):  # forks keep the former names
+            if all(hasattr(options, name) for name in names):
+                epochs = sum(getattr(options, name) for name in names)
+                classic = self.host.generation == "classic"
+                return self.epoch.progress(getattr(options, "epoch_count", 1), epochs, classic)
+        raise HostError("the host has no option n_epochs that says how long it trains; change --guide_anneal to off")
 
     def adapt(self, network: nn.Module | None = None) -> None:
         """Widen generators where the concatenation asks for it: this one if it is a guided one, by default all."""

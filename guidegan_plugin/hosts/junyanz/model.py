@@ -22,6 +22,7 @@ from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish
 from guidegan_plugin.hosts.junyanz.description import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.modules import DATASETS
+from guidegan_plugin.hosts.junyanz.refinement import HostRefinement
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class GuidedModel(HostModel):
             )
         else:
             parser.add_argument("--guide_show", action="store_true", help="load D to draw where it looks")
+            parser.add_argument(
+                "--guide_refine",
+                type=int,
+                default=0,
+                help="translate again with where D looks, so often at most, while its score rises",
+            )
         if (mode := parser.get_default("dataset_mode")) in DATASETS:
             parser.set_defaults(dataset_mode=f"guide_{mode}")
         return parser
@@ -83,6 +90,7 @@ class GuidedModel(HostModel):
         super().__init__(opt)
         self.guides = HostGuides(self, self.host_model, config)
         self.attention_visuals = AttentionVisuals(self.guides)
+        self.refinement = HostRefinement(self.guides, self.attention_visuals)
 
     def setup(self, opt: argparse.Namespace) -> None:
         """The host's setup; generators are widened between their initialisation and any wrapping."""
@@ -116,6 +124,11 @@ class GuidedModel(HostModel):
         """The host's, then each pair's source images are bound to their keys."""
         super().set_input(input)
         self.guides.bind(input)
+
+    def test(self) -> None:
+        """The host's, once refinement has found the maps with which this batch comes out best."""
+        self.refinement.find()
+        super().test()
 
     def compute_visuals(self) -> None:
         """The host's, and the attention maps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class AttentionVisuals:
     def __init__(self, guides: HostGuides) -> None:
         self._guides, self._model = guides, guides.model
         options = self._model.opt
-        self._asks = guides.active and not self._model.isTrain and bool(options.guide_show)
+        self._asks = guides.active and not self._model.isTrain and bool(options.guide_show or options.guide_refine)
         self._names: dict[str, NamedPair] = {}
         if guides.active and not options.guide_no_visuals:
             ending = "" if self._model.isTrain or self._asks else "_placeholder"
@@ -38,17 +39,19 @@ class AttentionVisuals:
         """Put the newest maps where the host's pages look for them, ``(N, 1, H, W)`` in [-1, 1]."""
         for name, pair in self._names.items():
             images: Tensor = getattr(self._model, pair.source)
-            maps = self._ask(pair) if self._asks else self._guides.guides[pair.name].latest
+            maps = self._guides.guides[pair.name].latest
+            if self._asks and (asked := self.ask(pair)) is not None:
+                maps = asked[1]
             if maps is None:
                 maps = images.new_ones(len(images), 1, 1, 1)
             setattr(self._model, name, BilinearTransfer()(maps, (images.shape[-2], images.shape[-1])) * 2 - 1)
 
-    def _ask(self, pair: NamedPair) -> Tensor | None:
-        """Where D looks at what G has just made, at test time."""
+    def ask(self, pair: NamedPair) -> tuple[Any, Tensor] | None:
+        """What D says of what G has just made at test time, and where it looks; None where G made nothing."""
         guide = self._guides.guides[pair.name]
         visit = guide.binding.current(pair.name)
         fakes = visit.living_fakes() if visit is not None else []
-        return guide.look(self._judged(pair, fakes[-1]))[1] if fakes else None
+        return guide.look(self._judged(pair, fakes[-1])) if fakes else None
 
     def _judged(self, pair: NamedPair, fake: Tensor) -> Tensor:
         """What D is called with: the fake, or source and fake where D is conditional."""
@@ -60,7 +63,7 @@ class AttentionVisuals:
             return torch.cat([source, fake], dim=1)
         raise HostError(
             f"{pair.discriminator} takes {expected} channels, neither the output's nor source's and output's together; "
-            "leave out --guide_show"
+            "leave out --guide_show and --guide_refine"
         )
 
     def load_discriminators(self) -> None:
@@ -74,7 +77,8 @@ class AttentionVisuals:
             path = Path(self._model.save_dir) / name
             if not path.is_file():
                 raise HostError(
-                    f"no discriminator {path} to look with; change --name or --epoch, or leave out --guide_show"
+                    f"no discriminator {path} to look with; change --name or --epoch, or leave out --guide_show and "
+                    "--guide_refine"
                 )
             weights = torch.load(path, map_location=self._model.device, weights_only=True)
             discriminator = self._define_discriminator(weights)
