@@ -20,6 +20,7 @@ from guidegan_plugin.guidance.view import View
 from guidegan_plugin.hosts.junyanz import JunyanzHost
 from guidegan_plugin.hosts.junyanz.contract import HostModel
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
+from guidegan_plugin.hosts.junyanz.networks import NewNetworks
 from guidegan_plugin.plugins.build import Workshop
 from guidegan_plugin.plugins.pairs import HOW_TO_WRITE, NamedPair, check_distinct, parse_pairs
 
@@ -68,6 +69,7 @@ class HostGuides:
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt)
         self._no_view_warned = False
+        self.new_networks = NewNetworks(model, self.host.generation)
         workshop = Workshop.open(config)
         if not self.active:
             return
@@ -76,6 +78,7 @@ class HostGuides:
             if model.isTrain:
                 discriminator = self.network(pair.discriminator)
             self.guides[pair.name] = workshop.guide(generator, discriminator, pair.name, testing=not model.isTrain)
+            self.new_networks.add(self.guides[pair.name], generator, discriminator)
 
     def network(self, attribute: str) -> nn.Module:
         """A network of the model by its attribute.
@@ -107,6 +110,7 @@ class HostGuides:
         """Say which image each source tensor of a batch is."""
         for pair in self.pairs if self.active else ():
             self._follow(pair)
+            self.guides[pair.name].call_through(self.new_networks.wrapped())
             images: Tensor = getattr(self.model, pair.source)
             keys = batch.get(self._field(pair.keys))
             if keys is None:
