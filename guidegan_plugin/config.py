@@ -34,7 +34,7 @@ class GuideConfig:
     tap: str = field(default="conv", metadata=_about("read that convolution or what follows it", "conv", "activation"))
     border: int | str = field(default="auto", metadata=_about("rings of a map to replace; auto: 0 for conv, else 1"))
     concat: str = field(default="rhp", metadata=_about("how the map enters G's input: rhp, alpha, or a plugin's"))
-    transfer: str = field(default="bilinear", metadata=_about("transfer block between D's map and G's input"))
+    transfer: str = field(default="bilinear", metadata=_about("transfer block T: bilinear, conv, or a plugin's"))
     init: str = field(default="ones", metadata=_about("map of an image's first visit", "ones", "random"))
     cycle: str = field(
         default="ones", metadata=_about("map of reconstruction and identity passes", "ones", "source", "off")

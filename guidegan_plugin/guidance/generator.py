@@ -15,11 +15,11 @@ from torch.utils.hooks import RemovableHandle
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.hooks import Hook, is_guided
+from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.provenance import mark
 from guidegan_plugin.guidance.schedule import Schedule
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.store import AttentionStore
-from guidegan_plugin.guidance.transfer import Transfer
 from guidegan_plugin.guidance.view import resample
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -60,9 +60,13 @@ class Behaviour:
 class PlaceholderBlend:
     """Blends all ones into every input: what test time, other passes and copies of a generator see."""
 
-    def __init__(self, concatenation: Concatenation, transfer: Transfer) -> None:
+    def __init__(self, concatenation: Concatenation, transfer: nn.Module) -> None:
         self.concatenation = concatenation
         self.transfer = transfer
+
+    def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Concatenation, nn.Module]]:
+        # A pickled generator carries one along: T itself, not the wrapper (DDP) it is called through.
+        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer))
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """As a forward pre-hook with keyword arguments."""

@@ -21,6 +21,7 @@ from guidegan_plugin.guidance.exchange import exchange
 from guidegan_plugin.guidance.generator import Behaviour, GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.hooks import remove
 from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.optimizers import TRANSFER
 from guidegan_plugin.guidance.reports import EpochReport, Reporter, StepReport
 from guidegan_plugin.guidance.source import SourceBinding
 from guidegan_plugin.guidance.store import AttentionStore
@@ -72,8 +73,8 @@ class Guide:
         how = behaviour or Behaviour()
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
-        blend = PlaceholderBlend(concatenation, transfer)
-        self._adapter = GeneratorAdapter(name, self.binding, store, blend, how, self._fresh)
+        self._blend = PlaceholderBlend(concatenation, transfer)
+        self._adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
         self._tap: DiscriminatorTap | None = None
         self._handles = self._adapter.attach(generator) if attention is not None else []
         if discriminator is not None:
@@ -206,8 +207,12 @@ class Guide:
 
     def networks(self) -> dict[str, nn.Module]:
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
-        trained = {"T": self.transfer} if any(True for _ in self.transfer.parameters()) else {}
+        trained = {TRANSFER: self.transfer} if any(True for _ in self.transfer.parameters()) else {}
         return {**trained, **(self.attention.networks() if self.attention is not None else {})}
+
+    def call_through(self, networks: Mapping[str, nn.Module]) -> None:
+        """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
+        self._blend.transfer = networks.get(TRANSFER, self._blend.transfer)
 
     def digest(self) -> str:
         """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
@@ -261,12 +266,7 @@ class Guide:
 
     def statistics(self) -> dict[str, float]:
         """Facts about the memory: images remembered, visits, bytes."""
-        records = [record for record in map(self.store.record, self.store) if record is not None]
-        return {
-            "images": len(records),
-            "visits": sum(record.visits for record in records),
-            "bytes": self.store.nbytes,
-        }
+        return self.store.statistics()
 
     def detach(self) -> None:
         """Restore both networks to what they were; twice is fine."""

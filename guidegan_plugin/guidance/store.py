@@ -68,6 +68,11 @@ class AttentionStore:
         size = torch.empty((), dtype=self._dtype).element_size()
         return sum(record.shape[0] * record.shape[1] * size for record in self._records.values())
 
+    def statistics(self) -> dict[str, float]:
+        """Images remembered, their visits, and bytes of their maps."""
+        visits = sum(record.visits for record in self._records.values())
+        return {"images": len(self._records), "visits": visits, "bytes": self.nbytes}
+
     def record(self, key: str) -> Record | None:
         """What is known of one image, None before its first visit."""
         return self._records.get(key)

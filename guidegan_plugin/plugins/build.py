@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pluggy
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -63,7 +64,8 @@ class Workshop:
             PluginError: If a name is unknown; the message lists the known ones.
         """
         manager = manager or create_manager()
-        transfer: Transfer = resolve(manager, "transfer", config.transfer, "transfer")()
+        with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
+            transfer: Transfer = resolve(manager, "transfer", config.transfer, "transfer")()
         return cls(
             config,
             None if config.attention == "none" else resolve(manager, "attention", config.attention, "attention"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from guidegan_plugin.guidance.attention import Attention, PostHocAttention
 from guidegan_plugin.guidance.concatenation import AlphaChannel, Concatenation, ResidualHadamard
-from guidegan_plugin.guidance.transfer import BilinearTransfer, Transfer
+from guidegan_plugin.guidance.transfer import BilinearTransfer, ConvTransfer, Transfer
 from guidegan_plugin.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def guidegan_register_concatenation() -> list[type[Concatenation]]:
 
 @hookimpl
 def guidegan_register_transfer() -> list[type[Transfer]]:
-    """Bilinear up-sampling."""
-    return [BilinearTransfer]
+    """Bilinear up-sampling, and a small network behind it."""
+    return [BilinearTransfer, ConvTransfer]
 
 
 @hookimpl

@@ -101,6 +101,19 @@ def test_it_trains_resumes_and_tests_without_a_file_changed(
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_new_networks_are_trained_saved_and_loaded_by_the_host(
+    execute: Callable[..., None], tmp_path: Path, model: str
+) -> None:
+    execute("train.py", model, "--name", "run")
+    guided = ["--name", "run", "--guide_transfer", "conv"]
+    for _ in range(2):  # the first without a file of T
+        execute("train.py", f"guide_{model}", *guided, "--continue_train")
+        transfer = weights(tmp_path / "checkpoints" / "run")["latest_net_T.pth"]
+        assert all((bias != 0).any() for key, bias in transfer.items() if "bias" in key)
+    execute("test.py", f"guide_{model}", *guided)
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_without_attention_it_is_bit_equal_to_the_bare_host(
     execute: Callable[..., None], tmp_path: Path, model: str
 ) -> None:

@@ -15,6 +15,7 @@ class HostModel:
     opt: argparse.Namespace
     isTrain: bool
     device: torch.device
+    gpu_ids: list[int]
     save_dir: str | Path
     model_names: list[str]
     visual_names: list[str]

@@ -57,6 +57,8 @@ def describe(guides: HostGuides) -> str:
             again = f", then where D looks, {options.guide_refine} times at most" if options.guide_refine else ""
             lines.append(("attention", f"all ones: test time shows the generator the placeholder{again}"))
         lines.append(("blended", facts["concatenation"]))
+    for name in guides.new_networks.names:
+        lines.append(("new network", f"net{name}, which the host initialises, saves and loads like its own"))
     if guides.model.isTrain:
         lines.append(("memory", f"{total / 2**20:.1f} MiB in all, on {_place(guides)}"))
     return _table(lines)

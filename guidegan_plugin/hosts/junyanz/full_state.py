@@ -59,9 +59,17 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     Args:
         model: The host's model after its setup, built with ``epoch_count`` at the epoch that comes next.
         state: As :func:`capture` returned it.
+
+    Raises:
+        StoreError: If it is of optimizers with other parameters, as before a network of the guidance was added.
     """
-    for optimizer, saved in zip(model.optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
+    try:
+        for optimizer, saved in zip(model.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+    except ValueError as error:
+        raise StoreError(
+            f"the training state is of other networks ({error}); change --guide_* back, or leave out --guide_full_state"
+        ) from error
     for scheduler, saved in zip(model.schedulers, state["schedulers"], strict=True):
         # The linear schedule adds epoch_count to its own count: restored too, it would decay twice.
         if not isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):

@@ -20,6 +20,7 @@ from guidegan_plugin.guidance.view import View
 from guidegan_plugin.hosts.junyanz import JunyanzHost
 from guidegan_plugin.hosts.junyanz.contract import HostModel
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
+from guidegan_plugin.hosts.junyanz.networks import NewNetworks
 from guidegan_plugin.plugins.build import Workshop
 from guidegan_plugin.plugins.pairs import HOW_TO_WRITE, NamedPair, check_distinct, parse_pairs
 
@@ -68,6 +69,7 @@ class HostGuides:
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt)
         self._no_view_warned = False
+        self.new_networks = NewNetworks(model, self.host.generation)
         workshop = Workshop.open(config)
         if not self.active:
             return
@@ -78,6 +80,7 @@ class HostGuides:
             self.guides[pair.name] = workshop.guide(
                 generator, discriminator, pair.name, testing=not model.isTrain, progress=self._progress
             )
+            self.new_networks.add(self.guides[pair.name], generator, discriminator)
         if model.isTrain and config.anneal_span is not None:
             self._progress()  # a host that does not say how long it trains is refused before it does
 
@@ -121,6 +124,7 @@ class HostGuides:
         """Say which image each source tensor of a batch is."""
         for pair in self.pairs if self.active else ():
             self._follow(pair)
+            self.guides[pair.name].call_through(self.new_networks.wrapped())
             images: Tensor = getattr(self.model, pair.source)
             keys = batch.get(self._field(pair.keys))
             if keys is None:

@@ -103,12 +103,13 @@ class GuidedModel(HostModel):
         if state is not None:
             opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
         self._first_epoch = getattr(opt, "epoch_count", 1)
-        if self.guides.host.generation == "classic":
-            self.guides.adapt()
-            super().setup(opt)
-        else:
-            with _after_initialisation(self.guides.adapt):
+        with self.guides.new_networks.fresh_without_file(self.guides.suffix):
+            if self.guides.host.generation == "classic":
+                self.guides.adapt()
                 super().setup(opt)
+            else:
+                with _after_initialisation(self.guides.adapt):
+                    super().setup(opt)
         self.guides.after_setup()
         self.attention_visuals.load_discriminators()
         if state is not None:

@@ -1,0 +1,102 @@
+"""New networks of the guidance among the host's own, which it initialises, moves, wraps, saves and loads alike."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch.distributed
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.hosts.junyanz.contract import HostModel
+
+_log = logging.getLogger(__name__)
+
+
+class NewNetworks:
+    """The networks the guidance adds to a model: ``net<name>`` for each of ``model_names``, as the host's.
+
+    Args:
+        model: The host's model.
+        generation: ``"classic"`` where networks are initialised and wrapped when they are made, ``"ddp"`` where in
+            ``setup()``.
+
+    Attributes:
+        names: Of the networks added.
+    """
+
+    def __init__(self, model: HostModel, generation: str) -> None:
+        self._model, self._generation = model, generation
+        self.names: list[str] = []
+
+    def add(self, guide: Guide, generator: nn.Module, discriminator: nn.Module | None) -> None:
+        """Add a pair's new networks; in training their parameters join the optimizer of the network they serve.
+
+        To be called before ``setup()`` makes the schedulers.
+
+        Raises:
+            HostError: If the model has a network of that name already.
+            ConfigError: If no optimizer holds the parameters of the network they serve.
+        """
+        new = guide.networks()
+        for name, network in new.items():
+            present = getattr(self._model, f"net{name}", None)
+            if present is not None and name in self.names and unwrap(present) is network:
+                continue  # T, which all pairs share
+            if present is not None or name in self._model.model_names:
+                raise HostError(
+                    f"the model has a net{name} of its own, and the guidance would add another; change "
+                    "--guide_transfer or --guide_attention to one without a network"
+                )
+            setattr(self._model, f"net{name}", self._initialise(network) if self._generation == "classic" else network)
+            self._model.model_names.append(name)
+            self.names.append(name)
+        if self._model.isTrain:
+            add_parameters(new, generator, discriminator, self._model.optimizers)
+
+    def wrapped(self) -> dict[str, nn.Module]:
+        """The networks by name as the host calls its own: in its wrappers, once it has made them."""
+        return {name: getattr(self._model, f"net{name}") for name in self.names}
+
+    @contextmanager
+    def fresh_without_file(self, suffix: str) -> Iterator[None]:
+        """While the host's ``setup()`` runs, hide those networks it would look for a missing file of; they start fresh.
+
+        Args:
+            suffix: First part of the names of the files the host loads.
+        """
+        model = self._model
+        loads = not model.isTrain or model.opt.continue_train
+        files = {name: Path(model.save_dir) / f"{suffix}_net_{name}.pth" for name in self.names if loads}
+        missing = [name for name, path in files.items() if not path.is_file()]
+        model.model_names = [name for name in model.model_names if name not in missing]
+        yield
+        for name in missing:
+            _log.warning("no checkpoint %s: net%s starts fresh", files[name], name)
+            if self._generation != "classic":
+                setattr(model, f"net{name}", self._wrap(self._initialise(getattr(model, f"net{name}"))))
+            model.model_names.append(name)
+
+    def _initialise(self, network: nn.Module) -> nn.Module:
+        options = self._model.opt
+        arguments = [options.init_type, options.init_gain]
+        if self._generation == "classic":
+            arguments.append(self._model.gpu_ids)
+        initialised: nn.Module = sys.modules["models.networks"].init_net(network, *arguments)
+        return initialised
+
+    def _wrap(self, network: nn.Module) -> nn.Module:
+        """As the DDP generation's ``setup()`` does after loading."""
+        device = self._model.device
+        network = network.to(device)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
+        return network
