@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.hosts.one_line import in_one_line
@@ -89,6 +89,19 @@ def plugins() -> None:
         hooks = [caller.name.removeprefix("guidegan_") for caller in manager.get_hookcallers(plugin) or []]
         table.add_row(name, importlib.metadata.version(title), title, ", ".join(sorted(hooks)))
     Console().print(table)
+
+
+@app.command()
+def presets() -> None:
+    """Show the settings of --guide_preset beside the defaults of the junyanz family."""
+    from guidegan_plugin.hosts.junyanz.presets import FAMILY_DEFAULTS, SOURCES, values_by_option
+
+    for paired, model in ((False, "cycle_gan"), (True, "pix2pix")):
+        paper = Column("paper", min_width=len("cityscapes_unpaired"))
+        table = Table("option", f"{model}'s own", paper, "where it stands", title=f"for guide_{model}")
+        for option, values in values_by_option(paired).items():
+            table.add_row(f"--{option}", str(FAMILY_DEFAULTS[option][paired]), "\n".join(values), SOURCES[option])
+        Console().print(table)
 
 
 @data.command()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,21 @@ def test_plugins_lists_version_distribution_and_hooks(
         "register_host",
     ):
         assert part in printed
+
+
+def test_presets_show_the_papers_values_beside_the_familys_and_where_they_stand(
+    guidegan: Callable[..., int | str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert guidegan("presets") == 0
+    rows = [re.split(r"\s*│\s*", line)[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert ["--netG", "unet_256", "unet_128", "appendix A, networks"] in rows
+    assert ["--lambda_A", "10.0", "1.0", "appendix A, objective: 10 to 10"] in rows
+    epochs = next(number for number, row in enumerate(rows) if row[0] == "--n_epochs")
+    assert [row[2] for row in rows[epochs : epochs + 2]] == [
+        "100: apple2orange, summer2winter (ours), cityscapes_unpaired",
+        "50: horse2zebra, day2night",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ import shlex
 import subprocess
 import types
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from guidegan_plugin import GuideConfig
+from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES
 from guidegan_plugin.plugins.manager import collect, create_manager
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -76,3 +79,11 @@ def test_guidegan_lines_run_in_a_host(run_host: Callable[..., None], unpaired: P
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_options_explains_every_option_there_is() -> None:
+    page = (ROOT / "docs" / "options.md").read_text()
+    known = {field.name for field in fields(GuideConfig)} | {MIXED_MODES.removeprefix("guide_")}
+    source = "".join(path.read_text() for path in (ROOT / "guidegan_plugin" / "hosts" / "junyanz").rglob("*.py"))
+    known |= set(re.findall(r'add_argument\(\s*"--guide_(\w+)"', source))
+    assert set(re.findall(r"^\| `--guide_(\w+)` \|", page, re.MULTILINE)) == known

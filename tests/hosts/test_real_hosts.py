@@ -167,3 +167,16 @@ def test_with_files_added_the_plain_scripts_train_and_test_and_the_copy_is_as_be
     else:
         git("apply", "-R", PATCH)
     assert checksum(copy) == before
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_a_preset_a_fading_training_and_a_refined_test_run(
+    execute: Callable[..., None], tmp_path: Path, model: str
+) -> None:
+    preset = "paper:cityscapes_paired" if model == "pix2pix" else "paper:cityscapes_unpaired"
+    guided = ["--name", "run", "--guide_preset", preset]
+    execute("train.py", f"guide_{model}", *guided, "--guide_anneal", "0:1", "--guide_dropout", 0.5)
+    options = (tmp_path / "checkpoints" / "run" / "train_opt.txt").read_text()
+    assert "lambda_L1: 1.0" in options if model == "pix2pix" else "lambda_A: 1.0" in options
+    execute("test.py", f"guide_{model}", *guided, "--guide_refine", 2)
+    assert (tmp_path / "results" / "run" / "test_latest" / "images" / "0_attention_A.png").exists()

@@ -17,7 +17,7 @@ import torch
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.hosts.base import DryRunFinished
-from guidegan_plugin.hosts.junyanz import JunyanzHost, full_state
+from guidegan_plugin.hosts.junyanz import JunyanzHost, full_state, presets
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish
 from guidegan_plugin.hosts.junyanz.description import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
@@ -81,6 +81,8 @@ class GuidedModel(HostModel):
                 default=0,
                 help="translate again with where D looks, so often at most, while its score rises",
             )
+        parser.add_argument("--guide_preset", default="", help="the paper's settings as defaults: guidegan presets")
+        presets.set_defaults(parser, cls.host_model, is_train)
         if (mode := parser.get_default("dataset_mode")) in DATASETS:
             parser.set_defaults(dataset_mode=f"guide_{mode}")
         return parser
