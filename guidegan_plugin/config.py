@@ -28,7 +28,7 @@ class GuideConfig:
         ConfigError: If a value is outside what its field allows, or two fields cannot work together.
     """
 
-    attention: str = field(default="pha", metadata=_about("attention mechanism: none, pha, or a plugin's"))
+    attention: str = field(default="pha", metadata=_about("attention mechanism: none, pha, tam, or a plugin's"))
     signal: str = field(default="activation", metadata=_about("what pha reads: activation, gradient, or gradcam"))
     layer: int | str = field(default=4, metadata=_about("D's layer: convolution number or dotted path; several: 4,9"))
     tap: str = field(default="conv", metadata=_about("read that convolution or what follows it", "conv", "activation"))
@@ -42,6 +42,11 @@ class GuideConfig:
     align: str = field(default="canonical", metadata=_about("follow an image's crop and flip", "canonical", "off"))
     dropout: float = field(default=0.0, metadata=_about("with this probability a visit is given ones, not its map"))
     anneal: str = field(default="off", metadata=_about("fade maps into ones between START:END of the training; or off"))
+    tam_start: str = field(
+        default="paper", metadata=_about("tam's mask at first: about 0.5, or near 0", "paper", "residual")
+    )
+    tam_features: str = field(default="auto", metadata=_about("D's module whose output tam's mask branch reads"))
+    tam_trunk: str = field(default="auto", metadata=_about("D's module whose output tam's mask weighs"))
     store_device: str = field(default="auto", metadata=_about("where maps are kept; auto: beside D", "auto", "cpu"))
     store_dtype: str = field(default="uint8", metadata=_about("maps are kept as", "uint8", "float16", "float32"))
     seed: int = field(default=0, metadata=_about("seed of init=random and of dropout"))
@@ -60,6 +65,11 @@ class GuideConfig:
             raise _refusal("dropout", "a probability from 0 to 1", self.dropout)
         if self.anneal != "off" and self.anneal_span is None:
             raise _refusal("anneal", "off or START:END, fractions with 0 <= START < END <= 1", self.anneal)
+        if self.attention == "tam" and self.signal != "activation":
+            raise ConfigError(
+                f"signal={self.signal} is for attention=pha: attention=tam reads its own mask branch; change signal "
+                "(--guide_signal) or attention (--guide_attention)"
+            )
         if self.attention == "none" and self.cycle == "source":
             raise ConfigError(
                 "cycle=source reuses the source's attention map and attention=none makes none; "

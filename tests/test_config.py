@@ -41,6 +41,8 @@ def test_it_is_frozen() -> None:
         ("align", "yes"),
         ("store_device", "cuda"),
         ("store_dtype", "int8"),
+        ("tam_start", "zero"),
+        ("tam_features", 1),
         ("seed", "7"),
         ("concat", 3),
         ("dropout", 1.5),
@@ -68,6 +70,11 @@ def test_a_value_that_cannot_work_is_refused_naming_argument_flag_and_value(fiel
 def test_a_combination_that_cannot_work_is_refused_naming_both_fields() -> None:
     with pytest.raises(ConfigError, match=r"cycle=source.*attention=none.*--guide_cycle.*--guide_attention"):
         GuideConfig(attention="none", cycle="source")
+
+
+def test_the_trainable_module_takes_no_signal() -> None:
+    with pytest.raises(ConfigError, match=r"signal=gradcam.*attention=tam.*--guide_signal.*--guide_attention"):
+        GuideConfig(attention="tam", signal="gradcam")
 
 
 def test_unknown_names_of_plugins_are_left_to_where_they_are_resolved() -> None:

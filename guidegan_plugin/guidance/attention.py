@@ -124,8 +124,11 @@ class Attention(ABC):
         self.listening = False
 
     def networks(self) -> dict[str, nn.Module]:
-        """New networks this mechanism trains, by name."""
+        """New networks this mechanism trains, by name; the guide appends the pair's."""
         return {}
+
+    def call_through(self, networks: Mapping[str, nn.Module]) -> None:  # noqa: B027 - optional
+        """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
 
     @property
     def place(self) -> str:

@@ -68,7 +68,7 @@ class Guide:
         self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
         self.attention, self.concatenation = attention, concatenation
         self._generator = weakref.ref(generator)
-        self._discriminator: weakref.ReferenceType[nn.Module] | None = None
+        self._discriminator: Callable[[], nn.Module | None] = lambda: None
         self._reporter = Reporter(name, on_step, on_epoch)
         how = behaviour or Behaviour()
         self._schedule = how.schedule
@@ -95,7 +95,7 @@ class Guide:
     @property
     def pair(self) -> dict[str, str]:
         """What is attached where, in words: generator, discriminator, attention, concatenation."""
-        discriminator = self._discriminator() if self._discriminator is not None else None
+        discriminator = self._discriminator()
         return {
             "generator": type(unwrap(self._network())).__name__,
             "discriminator": "none" if discriminator is None else type(unwrap(discriminator)).__name__,
@@ -136,8 +136,7 @@ class Guide:
 
     def is_on(self, generator: nn.Module, discriminator: nn.Module) -> bool:
         """Whether these are the very modules the hooks are on."""
-        tapped = self._discriminator() if self._discriminator is not None else None
-        return self._generator() is generator and tapped in (None, discriminator)
+        return self._generator() is generator and self._discriminator() in (None, discriminator)
 
     def bind(
         self,
@@ -177,7 +176,7 @@ class Guide:
         Raises:
             ConfigError: If this guide has no discriminator.
         """
-        discriminator = self._discriminator() if self._discriminator is not None else None
+        discriminator = self._discriminator()
         if self._tap is None or discriminator is None:
             raise ConfigError(
                 f"pair {self.name} has no discriminator to look with; change discriminator= (--guide_show)"
@@ -208,15 +207,18 @@ class Guide:
     def networks(self) -> dict[str, nn.Module]:
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
         trained = {TRANSFER: self.transfer} if any(True for _ in self.transfer.parameters()) else {}
-        return {**trained, **(self.attention.networks() if self.attention is not None else {})}
+        own = self.attention.networks() if self.attention is not None else {}
+        return {**trained, **{f"{name}_{self.name}": network for name, network in own.items()}}
 
     def call_through(self, networks: Mapping[str, nn.Module]) -> None:
         """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
         self._blend.transfer = networks.get(TRANSFER, self._blend.transfer)
+        if self.attention is not None:
+            self.attention.call_through({name.removesuffix(f"_{self.name}"): net for name, net in networks.items()})
 
     def digest(self) -> str:
         """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
-        discriminator = self._discriminator() if self._discriminator is not None else None
+        discriminator = self._discriminator()
         networks = {"G": self._network(), **({"D": discriminator} if discriminator is not None else {})}
         return networks_digest(networks)
 
@@ -235,8 +237,7 @@ class Guide:
         Raises:
             StoreError: If the file is missing, torn, foreign, or belongs to networks with other weights.
         """
-        states, facts = load_stores(Path(path))
-        self.load_state(states, facts, str(path))
+        self.load_state(*load_stores(Path(path)), str(path))
 
     def load_state(self, states: Mapping[str, dict[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
         """Take this pair's memory out of what ``load_stores`` read.

@@ -42,13 +42,14 @@ def convolutions(network: nn.Module) -> list[tuple[str, nn.Conv2d]]:
     return [(name, module) for name, module in unwrap(network).named_modules() if isinstance(module, nn.Conv2d)]
 
 
-def find_layer(network: nn.Module, layer: int | str, tap: str = "conv") -> tuple[str, nn.Module]:
+def find_layer(network: nn.Module, layer: int | str, tap: str = "conv", option: str = "layer") -> tuple[str, nn.Module]:
     """The module whose output a mechanism reads.
 
     Args:
         network: A discriminator, wrapped or not.
         layer: Number of a convolution counted from 1 (t of equation 2), or a dotted module path.
         tap: ``"conv"`` for that module itself, ``"activation"`` for the first activation behind it.
+        option: Field of the config the layer comes from, for messages.
 
     Returns:
         Its dotted path and the module.
@@ -58,15 +59,15 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv") -> tuple
     """
     modules: list[tuple[str, nn.Module]] = list(unwrap(network).named_modules())
     names = [name for name, _ in modules]
-    found = convolutions(network)
+    found, cure = convolutions(network), f"change {option} (--guide_{option})"
     if isinstance(layer, int):
         if not 1 <= layer <= len(found):
-            raise ConfigError(f"layer {layer} does not exist: {_listing(network)}; change layer (--guide_layer)")
+            raise ConfigError(f"layer {layer} does not exist: {_listing(network)}; {cure}")
         name = found[layer - 1][0]
     elif layer in names:
         name = layer
     else:
-        raise ConfigError(f"layer {layer!r} does not exist: {_listing(network)}; change layer (--guide_layer)")
+        raise ConfigError(f"layer {layer!r} does not exist: {_listing(network)}; {cure}")
     if tap == "conv" or isinstance(modules[names.index(name)][1], _ACTIVATIONS):
         return modules[names.index(name)]
     for candidate, module in modules[names.index(name) + 1 :]:
@@ -74,9 +75,8 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv") -> tuple
             return candidate, module
         if isinstance(module, nn.Conv2d):
             break
-    raise ConfigError(
-        f"no activation follows layer {layer} ({name}); change layer (--guide_layer) or tap (--guide_tap)"
-    )
+    cure += " or tap (--guide_tap)" if option == "layer" else " to a dotted module path"
+    raise ConfigError(f"no activation follows layer {layer} ({name}); {cure}")
 
 
 def find_layers(network: nn.Module, layer: int | str, tap: str = "conv") -> list[tuple[str, nn.Module]]:
@@ -98,6 +98,27 @@ def find_layers(network: nn.Module, layer: int | str, tap: str = "conv") -> list
         return [find_layer(network, layer, tap)]
     parts = [part.strip() for part in layer.split(",")]
     return [find_layer(network, int(part) if part.isdecimal() else part, tap) for part in parts]
+
+
+def channels_behind(network: nn.Module, path: str) -> int:
+    """Channels of a module's output: those of the last convolution registered up to its end.
+
+    Args:
+        network: A discriminator, wrapped or not.
+        path: Dotted path of the module.
+
+    Raises:
+        ConfigError: If there is no convolution up to there.
+    """
+    modules = list(unwrap(network).named_modules())
+    end = max(place for place, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{path}."))
+    before = [module.out_channels for _, module in modules[: end + 1] if isinstance(module, nn.Conv2d)]
+    if not before:
+        raise ConfigError(
+            f"no convolution leads to {path}: {_listing(network)}; change tam_features or tam_trunk "
+            "(--guide_tam_features, --guide_tam_trunk)"
+        )
+    return before[-1]
 
 
 def normalisation_behind(network: nn.Module, path: str) -> tuple[str, nn.Module] | None:

@@ -177,7 +177,7 @@ def attach(
         config: How; the defaults are the paper's PHA + RHP.
         plugins: Plugins beside the installed ones.
         name: Name of the pair.
-        optimizers: The training's, if made already: they take up new parameters (a trainable transfer block), and
+        optimizers: The training's, if made already: they take up new parameters (T, M), and
             state of G's first convolution is widened with it (``concat="alpha"``).
         beside: Another pair of the same training, to share the transfer block and the binding with.
         memory: ``"image"``, the map of the same image's previous visit, or ``"batch"``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guidegan_plugin.guidance.attention import Attention, PostHocAttention
+from guidegan_plugin.guidance.attention_module import TrainableAttention
 from guidegan_plugin.guidance.concatenation import AlphaChannel, Concatenation, ResidualHadamard
 from guidegan_plugin.guidance.transfer import BilinearTransfer, ConvTransfer, Transfer
 from guidegan_plugin.plugins.hookspecs import hookimpl
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def guidegan_register_attention() -> list[type[Attention]]:
-    """Post-hoc attention."""
-    return [PostHocAttention]
+    """Post-hoc attention and the trainable attention module."""
+    return [PostHocAttention, TrainableAttention]
 
 
 @hookimpl

@@ -44,17 +44,20 @@ def train(generator: Any, discriminator: Any, guide: Guide | None) -> None:
         discriminator(fake.detach())
 
 
-@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+@pytest.mark.parametrize(
+    "options", [{}, {"concat": "alpha"}, {"transfer": "conv"}, {"attention": "tam"}], ids=lambda options: str(options)
+)
 @pytest.mark.parametrize("attached", ["before", "after"])
 def test_guidance_adds_no_graph_and_stores_the_same_maps(
-    make_generator: Make, make_discriminator: Make, attached: str, concat: str
+    make_generator: Make, make_discriminator: Make, attached: str, options: dict[str, Any]
 ) -> None:
     networks = make_generator(), make_discriminator()
     graphs, maps = {}, {}
     for way in ("bare", "eager", attached):
         torch._dynamo.reset()
+        torch.manual_seed(0)
         generator, discriminator = copy.deepcopy(networks)
-        backend, guide, config = CountingBackend(), None, GuideConfig(concat=concat)
+        backend, guide, config = CountingBackend(), None, GuideConfig(**options)
         if way in ("before", "eager"):
             guide = attach(generator, discriminator, config)
         if way != "eager":

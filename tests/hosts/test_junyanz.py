@@ -217,7 +217,12 @@ def test_wrong_pairs_are_refused_with_what_there_is(
 @pytest.mark.parametrize(
     ("option", "value", "kind", "message"),
     [
-        ("attention", "pho", PluginError, r"attention 'pho' is unknown, known are: none, pha; .*--guide_attention"),
+        (
+            "attention",
+            "pho",
+            PluginError,
+            r"'pho' is unknown, known are: none, pha, tam; .*--guide_attention",
+        ),
         ("concat", "beta", PluginError, r"known are: alpha, rhp; .*--guide_concat"),
         ("transfer", "conv9", PluginError, r"known are: bilinear, conv; .*--guide_transfer"),
         ("signal", "sound", ConfigError, r"known are: activation, gradcam, gradient; .*--guide_signal"),

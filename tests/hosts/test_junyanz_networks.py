@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -26,6 +27,8 @@ CHECKPOINTS = Path("checkpoints") / "run"
 REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"
 NAMES = {"cycle_gan": ["D_A", "D_B", "G_A", "G_B"], "pix2pix": ["D", "G"]}
 CONV = ["--guide_transfer", "conv"]
+TAM = ["--guide_attention", "tam"]
+MASKS = {"cycle_gan": ["M_A", "M_B"], "pix2pix": ["M_A"]}
 
 
 @pytest.fixture
@@ -125,7 +128,78 @@ def test_a_dry_run_names_the_new_network(
     assert "netT, which the host initialises, saves and loads" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_the_mask_branch_trains_resumes_and_shows_where_the_discriminator_looks(
+    run_host: Run,
+    small: Small,
+    one_epoch: list[str],
+    dataroot: Any,
+    read_weights: Read,
+    model: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_host("train.py", *small(model, dataroot(model)), *one_epoch)
+    keys = {name: list(network) for name, network in read_weights(CHECKPOINTS).items()}
+    options = [*small(f"guide_{model}", dataroot(model)), *TAM, "--guide_tam_start", "residual"]
+    run_host("train.py", *options, *one_epoch, "--continue_train")
+    assert caplog.text.count("starts fresh") == len(MASKS[model])
+    first = read_weights(CHECKPOINTS)
+    assert list(first) == sorted(files([*NAMES[model], *MASKS[model]]))
+    assert all(list(first[name]) == keys[name] for name in keys), "the host's own networks keep their keys"
+    for name in files(MASKS[model]):
+        assert (first[name]["layers.9.bias"] != 0).any(), "trained from the host's bias of zero"
+    with pytest.raises(StoreError, match=r"maps of another kind \(tam_start residual to paper\)"):
+        run_host("train.py", *options, *one_epoch, "--continue_train", "--guide_tam_start", "paper")
+    run_host("train.py", *options, *one_epoch, "--continue_train", "--lr", 1e-9)
+    second = read_weights(CHECKPOINTS)
+    assert caplog.text.count("starts fresh") == len(MASKS[model])
+    assert all(
+        torch.allclose(second[name][key], first[name][key], atol=1e-6)
+        for name in files(MASKS[model])
+        for key in first[name]
+    ), "it was loaded"
+
+    run_host("test.py", *options, "--guide_show")
+    shown = images("results")
+    torch.save({key: value + 1 for key, value in second[files(["M_A"])[0]].items()}, CHECKPOINTS / files(["M_A"])[0])
+    run_host("test.py", *options, "--guide_show", "--results_dir", "other")
+    changed = {name for name, content in images("other").items() if content != shown[name]}
+    assert "0_attention_A.png" in changed and not any("fake" in name for name in changed), "M changes D, never G"
+    for name in files(MASKS[model]):
+        (CHECKPOINTS / name).unlink()
+    run_host("test.py", *options)
+    assert caplog.text.count("starts fresh") == len(MASKS[model]), "without D there is no M"
+    run_host("test.py", *options, "--guide_show")
+    assert caplog.text.count("starts fresh") == 2 * len(MASKS[model])
+    run_host("train.py", *small(model, dataroot(model)), *one_epoch, "--continue_train")
+
+
+def test_one_direction_is_shown_with_its_mask_branch(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch, *TAM)
+    options = [*small("guide_test", unpaired / "testA"), "--model_suffix", "_B", "--no_dropout", *TAM, "--guide_show"]
+    run_host("test.py", *options)
+    assert "0_attention_B.png" in images("results") and "fresh" not in caplog.text
+
+
+def test_with_the_full_state_new_networks_resume_bit_equal(
+    run_host: Run, small: Small, unpaired: Path, read_weights: Read
+) -> None:
+    schedule = ["--n_epochs", 1, "--n_epochs_decay", 1, "--pool_size", 2, "--guide_full_state", *CONV, *TAM]
+    options = [*small("guide_cycle_gan", unpaired), *schedule]
+    run_host("train.py", *options, "--save_epoch_freq", 1, "--checkpoints_dir", "whole")
+    shutil.copytree(Path("whole") / "run", CHECKPOINTS)
+    for path in list(CHECKPOINTS.glob("latest_*")):
+        path.unlink()
+    run_host("train.py", *options, "--continue_train", "--epoch", 1, "--seed", 99)
+    resumed, whole = read_weights(CHECKPOINTS), read_weights(Path("whole") / "run")
+    assert list(resumed) == list(whole) and "latest_net_M_B.pth" in whole
+    assert all(torch.equal(resumed[name][key], whole[name][key]) for name in whole for key in whole[name])
+
+
 RANK = """
+import os
 import sys
 from pathlib import Path
 import torch
@@ -142,10 +216,13 @@ def compare(model):
         for parameter in network.parameters():
             ranks = [torch.empty_like(parameter) for _ in range(2)]
             dist.all_gather(ranks, parameter.detach())
-            assert torch.equal(*ranks) and parameter.grad.abs().sum() > 0, name
+            assert torch.equal(*ranks) and parameter.grad is not None, name
+        assert sum(parameter.grad.abs().sum() for parameter in network.parameters()) > 0, name
     update(model)
 GuidedModel.update_learning_rate = compare
+dist.destroy_process_group = dist.barrier  # gloo's threads may abort a process that ends; not what is tested here
 run(Path(sys.argv[1]), sys.argv[2:])
+os._exit(0)
 """
 
 
@@ -155,19 +232,20 @@ def test_two_processes_train_the_same_new_networks(
 ) -> None:
     options = [*small("guide_cycle_gan", unpaired), *one_epoch]
     if resumed:
-        run_host("train.py", *options)
+        run_host("train.py", *small("cycle_gan", unpaired), *one_epoch)
         options.append("--continue_train")
     script = tmp_path / "rank.py"
     script.write_text(RANK)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, REFERENCE_HOST / "train.py"]
     ended = subprocess.run(
-        [sys.executable, *map(str, command), *options, *CONV],
+        [sys.executable, *map(str, command), *options, *CONV, *TAM],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert (CHECKPOINTS / "latest_net_T.pth").exists() and ("netT starts fresh" in ended.stderr) == resumed
+    assert all((CHECKPOINTS / name).exists() for name in files(["T", "M_A", "M_B"]))
+    assert ended.stderr.count("starts fresh") == (6 if resumed else 0)
 
 
 class ClassicModel:

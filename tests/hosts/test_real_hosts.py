@@ -105,12 +105,13 @@ def test_new_networks_are_trained_saved_and_loaded_by_the_host(
     execute: Callable[..., None], tmp_path: Path, model: str
 ) -> None:
     execute("train.py", model, "--name", "run")
-    guided = ["--name", "run", "--guide_transfer", "conv"]
+    guided = ["--name", "run", "--guide_transfer", "conv", "--guide_attention", "tam"]
     for _ in range(2):  # the first without a file of T
         execute("train.py", f"guide_{model}", *guided, "--continue_train")
-        transfer = weights(tmp_path / "checkpoints" / "run")["latest_net_T.pth"]
-        assert all((bias != 0).any() for key, bias in transfer.items() if "bias" in key)
-    execute("test.py", f"guide_{model}", *guided)
+        saved = weights(tmp_path / "checkpoints" / "run")
+        assert all((bias != 0).any() for key, bias in saved["latest_net_T.pth"].items() if "bias" in key)
+        assert (saved["latest_net_M_A.pth"]["layers.9.bias"] != 0).any()
+    execute("test.py", f"guide_{model}", *guided, "--guide_show")
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])

@@ -27,7 +27,7 @@ from guidegan_plugin.plugins.pairs import HOW_TO_WRITE, NamedPair, check_distinc
 _log = logging.getLogger(__name__)
 
 # Options that change what a stored map means.
-_MAP_OPTIONS = ("attention", "signal", "layer", "tap", "border")
+_MAP_OPTIONS = ("attention", "signal", "layer", "tap", "border", "tam_start", "tam_features", "tam_trunk")
 
 
 def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
@@ -192,8 +192,9 @@ class HostGuides:
             _log.warning("no store %s: every image starts from ones", path)
             return
         states, facts = load_stores(path)
-        saved, now = json.loads(facts.get("config", "{}")), self.config.as_dict()
-        changed = [f"{name} {saved.get(name)} to {now[name]}" for name in _MAP_OPTIONS if saved.get(name) != now[name]]
+        now = self.config.as_dict()
+        saved = {**GuideConfig().as_dict(), **json.loads(facts.get("config", "{}"))}  # an older store lacks new options
+        changed = [f"{name} {saved[name]} to {now[name]}" for name in _MAP_OPTIONS if saved[name] != now[name]]
         if changed:
             raise StoreError(
                 f"{path} holds maps of another kind ({', '.join(changed)}); change --guide_* back, or delete it to "

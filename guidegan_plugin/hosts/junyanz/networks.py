@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 import torch.distributed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -65,6 +66,14 @@ class NewNetworks:
     def wrapped(self) -> dict[str, nn.Module]:
         """The networks by name as the host calls its own: in its wrappers, once it has made them."""
         return {name: getattr(self._model, f"net{name}") for name in self.names}
+
+    def load(self, name: str, network: nn.Module, suffix: str) -> None:
+        """Load a network of the guidance that is none of the host's at test time; without a file it stays fresh."""
+        path = Path(self._model.save_dir) / f"{suffix}_net_{name}.pth"
+        if path.is_file():
+            network.load_state_dict(torch.load(path, map_location=self._model.device, weights_only=True))
+        else:
+            _log.warning("no checkpoint %s: net%s starts fresh", path, name)
 
     @contextmanager
     def fresh_without_file(self, suffix: str) -> Iterator[None]:

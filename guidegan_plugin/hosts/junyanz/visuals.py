@@ -85,6 +85,9 @@ class AttentionVisuals:
             discriminator.load_state_dict(weights)
             setattr(self._model, pair.discriminator, discriminator.to(self._model.device))
             self._guides.guides[pair.name].watch(discriminator)
+            for name, network in self._guides.guides[pair.name].networks().items():
+                if name not in self._guides.new_networks.names:
+                    self._guides.new_networks.load(name, network, self._guides.suffix)
 
     def _define_discriminator(self, weights: dict[str, Tensor]) -> nn.Module:
         options, networks = self._model.opt, sys.modules["models.networks"]
