@@ -208,7 +208,7 @@ def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:
     Returns:
         ``(1, h, w)``, float32 in [0, 1), on the CPU.
     """
-    digest = hashlib.sha256(f"{seed} {key}".encode()).digest()
+    digest = hashlib.sha256(f"{seed} {key}".encode(errors="surrogateescape")).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
     return torch.rand(1, *shape, generator=generator)
 

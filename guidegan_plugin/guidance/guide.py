@@ -23,7 +23,7 @@ from guidegan_plugin.guidance.hooks import remove
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.optimizers import TRANSFER
 from guidegan_plugin.guidance.reports import EpochReport, Reporter, StepReport
-from guidegan_plugin.guidance.source import SourceBinding
+from guidegan_plugin.guidance.source import SourceBinding, as_keys
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.store_file import load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.transfer import Transfer
@@ -74,13 +74,14 @@ class Guide:
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
         self._blend = PlaceholderBlend(concatenation, transfer)
+        self.binding.claim(name)
         self._adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
         self._tap: DiscriminatorTap | None = None
         self._handles = self._adapter.attach(generator) if attention is not None else []
         if discriminator is not None:
             try:
                 self.watch(discriminator)
-            except ConfigError:
+            except BaseException:
                 self.detach()
                 raise
 
@@ -193,11 +194,11 @@ class Guide:
             Maps ``(N, 1, h, w)``, float32 in [0, 1], and visited ``(N,)``, bool, False where the map is still the
             placeholder of ones.
         """
-        return self.store.read(keys)
+        return self.store.read(as_keys(keys))
 
     def views(self, keys: Sequence[str]) -> View | None:
         """Under which crop and flip each image was last seen; None where no view is known."""
-        return self.store.views(keys)
+        return self.store.views(as_keys(keys))
 
     @property
     def latest(self) -> Tensor | None:

@@ -36,7 +36,8 @@ def pack_keys(keys: Sequence[str]) -> dict[str, Tensor]:
     Returns:
         ``keys`` uint8, their UTF-8 bytes, and ``offsets`` ``(N + 1,)`` int64 into them.
     """
-    encoded = [key.encode() for key in keys]
+    # File names need not be UTF-8; Python hands their other bytes on as surrogates.
+    encoded = [key.encode(errors="surrogateescape") for key in keys]
     text = bytearray(b"".join(encoded))
     return {
         "keys": torch.frombuffer(text, dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8),
@@ -47,7 +48,10 @@ def pack_keys(keys: Sequence[str]) -> dict[str, Tensor]:
 def unpack_keys(tensors: Mapping[str, Tensor]) -> list[str]:
     """The keys that :func:`pack_keys` packed."""
     text = bytes(tensors["keys"].tolist())
-    return [text[start:end].decode() for start, end in itertools.pairwise(tensors["offsets"].tolist())]
+    return [
+        text[start:end].decode(errors="surrogateescape")
+        for start, end in itertools.pairwise(tensors["offsets"].tolist())
+    ]
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:

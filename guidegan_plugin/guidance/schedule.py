@@ -21,7 +21,7 @@ def is_dropped(key: str, visit: int, probability: float, seed: int) -> bool:
         probability: In [0, 1].
         seed: Another seed drops other visits.
     """
-    digest = hashlib.sha256(f"dropout {seed} {visit} {key}".encode()).digest()
+    digest = hashlib.sha256(f"dropout {seed} {visit} {key}".encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:6], "little") < probability * 2**48
 
 

@@ -12,6 +12,13 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.view import View
 
 
+def as_keys(keys: Sequence[object] | Tensor) -> list[str]:
+    """Keys as they are remembered: a loader collates numbers into a tensor, and one string is one key."""
+    return (
+        [keys] if isinstance(keys, str) else [str(key) for key in (keys.tolist() if isinstance(keys, Tensor) else keys)]
+    )
+
+
 @dataclass(eq=False)
 class Visit:
     """One batch of source images of one pair, from its binding to the next.
@@ -51,6 +58,17 @@ class SourceBinding:
 
     def __init__(self) -> None:
         self._visits: dict[str, Visit] = {}
+        self._claimed: set[str] = set()
+
+    def claim(self, pair: str) -> None:
+        """A pair joins the training.
+
+        Raises:
+            ConfigError: If another has its name.
+        """
+        if pair in self._claimed:
+            raise ConfigError(f"a pair of this training is named {pair!r} already; change name=")
+        self._claimed.add(pair)
 
     def bind(
         self,
@@ -72,15 +90,16 @@ class SourceBinding:
         Raises:
             ConfigError: If the counts differ.
         """
-        if isinstance(keys, Tensor):  # numbers that a loader has collated
-            keys = keys.tolist()
-        keys = [keys] if isinstance(keys, str) else keys
+        keys = None if keys is None else as_keys(keys)
         if len(images if keys is None else keys) != len(images) or (view is not None and len(view) != len(images)):
             counts = f"{len(images)} images, {len(keys or ())} keys"
             found = counts + (f", {len(view)} views" if view is not None else "")
             raise ConfigError(f"bind: expected one key and one view an image, found {found}; change keys= or view=")
+        if remember is not None and len(remember) != len(images):
+            found = f"{len(images)} images, {len(remember)} flags"
+            raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
         kept = None if remember is None or all(remember) else tuple(remember)
-        visit = Visit(pair, weakref.ref(images), tuple(map(str, keys or ())), view, kept)
+        visit = Visit(pair, weakref.ref(images), tuple(keys or ()), view, kept)
         self._visits[pair] = visit
         return visit
 
@@ -102,5 +121,6 @@ class SourceBinding:
         return None
 
     def forget(self, pair: str) -> None:
-        """End the pair's visit."""
+        """The pair leaves the training, and its visit ends."""
         self._visits.pop(pair, None)
+        self._claimed.discard(pair)

@@ -199,15 +199,13 @@ def attach(
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
     workshop, optimizers = Workshop.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
     if beside is not None:
-        if name == beside.name:
-            raise ConfigError(f"the pair beside this one is named {name!r}, too; change name=")
         workshop = workshop.beside(beside)
     guide = workshop.guide(generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps))
     try:
         guide.adapt_generator(optimizers)
         if optimizers:
             add_parameters(guide.networks(), generator, discriminator, optimizers)
-    except ConfigError:
+    except BaseException:
         guide.detach()
         raise
     if guide.networks() and not optimizers:

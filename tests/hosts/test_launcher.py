@@ -99,7 +99,7 @@ def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path
     options = "--model guide_cycle_gan --netG resnet_6blocks --ngf 4 --ndf 4 --load_size 36 --crop_size 32 --name two"
     options += " --num_threads 0 --n_epochs 1 --n_epochs_decay 0 --guide_concat alpha"
     launch = f"-m torch.distributed.run --nproc_per_node 2 --master_port {port} -m guidegan_plugin run"
-    subprocess.run(
+    ended = subprocess.run(
         [
             sys.executable,
             *launch.split(),
@@ -109,10 +109,11 @@ def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path
             *options.split(),
         ],
         cwd=tmp_path,
-        check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
+        text=True,
     )
+    assert ended.returncode == 0, ended.stderr[-3000:]
     states, _ = load_stores(tmp_path / "checkpoints" / "two" / "latest_guide.safetensors")
     assert states["A"]["visits"].tolist() == [1, 1, 1], (
         "as one process: no image is missing, padding counts for nothing"

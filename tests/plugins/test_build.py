@@ -159,7 +159,7 @@ def test_a_pair_attached_beside_another_shares_transfer_and_binding(
 ) -> None:
     networks = [make_generator(), make_discriminator(), make_generator(), make_discriminator()]
     one = attach(networks[0], networks[1])
-    with pytest.raises(ConfigError, match=r"named 'A', too; change name="):
+    with pytest.raises(ConfigError, match=r"named 'A' already; change name="):
         attach(networks[2], networks[3], beside=one)
     with pytest.raises(ConfigError, match=r"'bilinear' in pair A and 'flat' beside it; change transfer="):
         attach(networks[2], networks[3], GuideConfig(transfer="flat"), [Plugin()], name="B", beside=one)

@@ -82,8 +82,9 @@ def init_ddp() -> torch.device:
 
 
 def cleanup_ddp() -> None:
-    """Leave the process group, if there is one."""
+    """Leave the process group, if there is one; all at once, since a rank that saves is later than the others."""
     if dist.is_initialized():
+        dist.barrier()
         dist.destroy_process_group()
 
 

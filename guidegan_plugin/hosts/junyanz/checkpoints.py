@@ -42,12 +42,13 @@ def complete_set(folder: Path) -> Iterator[Path]:
         finish(folder)
     except (OSError, RuntimeError) as error:
         # torch.save reports a full disk as a RuntimeError of its own writer.
-        shutil.rmtree(writing, ignore_errors=True)
         reason = " ".join(str(error).split())
         raise StoreError(
             f"checkpoint in {folder} could not be written ({reason}); the former one is untouched; "
             "free space or change --checkpoints_dir"
         ) from error
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
 
 
 def finish(folder: Path) -> None:

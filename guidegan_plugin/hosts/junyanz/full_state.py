@@ -71,9 +71,15 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
             f"the training state is of other networks ({error}); change --guide_* back, or leave out --guide_full_state"
         ) from error
     for scheduler, saved in zip(model.schedulers, state["schedulers"], strict=True):
-        # The linear schedule adds epoch_count to its own count: restored too, it would decay twice.
         if not isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
             scheduler.load_state_dict(saved)
+            continue
+        # The linear schedule adds epoch_count to its own count: restored too, it would decay twice. Its rate is made
+        # anew, because the options may say a longer training than the one that was saved.
+        for group, base, factor in zip(
+            scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+        ):
+            group["lr"] = base * factor(scheduler.last_epoch)
     for name, pool in _pools(model).items():
         vars(pool).update(state["pools"][name])
         pool.images = [image.to(model.device) for image in pool.images]
