@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from guidegan_plugin.guidance.source import Visit
+
+_log = logging.getLogger(__name__)
+
+# Batches in a row without a judgement before a warning; several critic steps to one of G's are no reason for one.
+_PATIENCE = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +70,7 @@ class Reporter:
         on_epoch: Callable[[EpochReport], None] | None = None,
     ) -> None:
         self._pair, self._on_step, self._on_epoch = pair, on_step, on_epoch
-        self._steps = self._epochs = 0
+        self._steps = self._epochs = self._missed = 0
         self._images: Tensor | None = None
 
     def begin(self, images: Tensor) -> None:
@@ -74,7 +80,18 @@ class Reporter:
     def step(self, visit: Visit | None, maps: Tensor | None) -> None:
         """A visit is over; without a judgement there is nothing to tell."""
         if visit is None or not visit.judged:
+            self._missed += visit is not None
+            if visit is not None and self._missed == _PATIENCE:
+                _log.warning(
+                    "pair %s is not guided: in %d batches %s; bind the very tensor that the generator is called with",
+                    self._pair,
+                    _PATIENCE,
+                    "the generator was not called with it"
+                    if visit.maps is None
+                    else "no discriminator judged the fake",
+                )
             return
+        self._missed = 0
         self._steps += 1
         fakes = visit.living_fakes()
         if self._on_step is None or self._images is None or maps is None or visit.maps is None or not fakes:

@@ -441,3 +441,33 @@ def test_without_a_discriminator_there_is_nothing_to_look_with(pair: tuple[nn.Mo
     guide = attach(*pair, GuideConfig(attention="none"))
     with pytest.raises(ConfigError, match="--guide_show"):
         guide.look(torch.rand(1, 3, 64, 64))
+
+
+def test_a_pair_that_is_never_guided_says_so_once(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    guide = attach(*pair)
+    for _ in range(30):
+        guide.bind(batch[0], ["a", "b"])
+        pair[1](pair[0](batch[0].clone()))
+    assert caplog.text.count("pair A is not guided: in 20 batches the generator was not called with it") == 1
+
+
+def test_flags_must_be_as_many_as_images(pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]) -> None:
+    with pytest.raises(ConfigError, match=r"2 images, 1 flags; change remember="):
+        attach(*pair).bind(batch[0], ["a", "b"], remember=[True])
+
+
+def test_a_failed_attachment_leaves_nothing(pair: tuple[nn.Module, nn.Module]) -> None:
+    with pytest.raises(AttributeError):
+        attach(pair[0], "no network")  # type: ignore[arg-type]
+    with attach(*pair):
+        pass
+
+
+def test_numbers_are_keys_everywhere(pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]) -> None:
+    guide = attach(*pair)
+    guide.bind(batch[0], torch.tensor([3, 4]))
+    pair[1](pair[0](batch[0]))
+    assert guide.maps(torch.tensor([4, 5]))[1].tolist() == [True, False]  # type: ignore[arg-type]
+    assert guide.maps("3")[1].tolist() == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -455,3 +456,22 @@ def test_networks_compiled_by_the_host_are_followed(
     states, _ = load_stores(CHECKPOINTS / "latest_guide.safetensors")
     assert states["A"]["visits"].tolist() == [1, 1, 1]
     assert "model.0.weight" in torch.load(CHECKPOINTS / "latest_net_D.pth", weights_only=True), "plain keys"
+
+
+def test_weights_are_not_tested_with_another_concatenation_than_they_were_trained_with(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    run_host("train.py", *small("guide_cycle_gan", unpaired), *one_epoch)
+    with pytest.raises(StoreError, match=r"trained with concat=rhp, not alpha; change --guide_concat"):
+        run_host("test.py", *small("guide_cycle_gan", unpaired), "--guide_concat", "alpha")
+
+
+def test_file_names_that_are_not_utf8_are_remembered(
+    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9 \xff.png")
+    (unpaired / "trainA" / "0.png").rename(unpaired / "trainA" / odd)
+    options = [*small("guide_cycle_gan", unpaired), *one_epoch, "--guide_init", "random"]
+    run_host("train.py", *options)
+    run_host("train.py", *options, "--continue_train")
+    assert b"caf\xe9 \xff.png" in bytes(load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]["A"]["keys"].tolist())

@@ -120,6 +120,22 @@ class HostGuides:
         if self.active and self.model.isTrain and self.model.opt.continue_train:
             self.load(Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors")
 
+    def check_tested(self) -> None:
+        """Refuse to test weights that were trained with another input; without a store nobody knows.
+
+        Raises:
+            StoreError: If the store beside the checkpoint says so.
+        """
+        path = Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors"
+        if self.active and not self.model.isTrain and path.exists():
+            saved, now = json.loads(load_stores(path)[1].get("config", "{}")), self.config.as_dict()
+            for name in ("concat", "transfer"):
+                if name in saved and saved[name] != now[name]:
+                    raise StoreError(
+                        f"{path} says the generator was trained with {name}={saved[name]}, not {now[name]}; change "
+                        f"--guide_{name}"
+                    )
+
     def bind(self, batch: dict[str, Any]) -> None:
         """Say which image each source tensor of a batch is."""
         for pair in self.pairs if self.active else ():

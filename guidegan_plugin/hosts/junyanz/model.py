@@ -101,6 +101,7 @@ class GuidedModel(HostModel):
             sys.stdout.write(f"{description}\n")  # the launcher, which keeps a script's output to itself, has it anyway
             raise DryRunFinished(description)
         finish(Path(self.save_dir))
+        self.guides.check_tested()
         state = self._training_state()
         if state is not None:
             opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
