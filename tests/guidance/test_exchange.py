@@ -15,7 +15,9 @@ CPU = torch.device("cpu")
 
 # Two epochs on two ranks: each writes images of its own, both write "shared", rank 1 later and so newer.
 SCRIPT = """
+import os
 import sys
+import time
 import torch
 import torch.distributed as dist
 from guidegan_plugin import View
@@ -34,6 +36,13 @@ for epoch in range(2):
 exchange(store, torch.device("cpu"))  # nothing new
 torch.save({key: (store.read([key])[0], store.record(key).visits, store.views([key]) is not None) for key in store},
            f"{sys.argv[3]}/{rank}.pt")
+# What is tested is done on both ranks: gloo's threads now and then abort a process that ends while they run.
+open(f"{sys.argv[3]}/{rank}.done", "w").close()
+for _ in range(3000):
+    if os.path.exists(f"{sys.argv[3]}/{1 - rank}.done"):
+        os._exit(0)
+    time.sleep(0.01)
+os._exit(1)
 """
 
 
