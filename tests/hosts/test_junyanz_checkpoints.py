@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish
+from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
 
 NAMES = ("latest_guide.safetensors", "latest_net_D.pth", "latest_net_G.pth")
 
@@ -30,6 +30,16 @@ def content(folder: Path) -> set[str]:
 def test_a_set_appears_as_a_whole(tmp_path: Path) -> None:
     save(tmp_path, "first")
     save(tmp_path, "second")
+    assert content(tmp_path) == {"second"}
+
+
+def test_reading_leaves_a_set_that_is_being_written_to_its_writer(tmp_path: Path) -> None:
+    save(tmp_path, "first")
+    with complete_set(tmp_path) as writing:
+        for name in NAMES:
+            (writing / name).write_text("second")
+            roll_forward(tmp_path)
+            assert {(tmp_path / name).read_text() for name in NAMES} == {"first"}
     assert content(tmp_path) == {"second"}
 
 

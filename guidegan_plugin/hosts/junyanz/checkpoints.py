@@ -6,6 +6,7 @@ then on it counts as saved, and whoever opens the checkpoints next moves its fil
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -52,13 +53,20 @@ def complete_set(folder: Path) -> Iterator[Path]:
 
 
 def finish(folder: Path) -> None:
-    """Move a complete set into place, if a killed run left one, and drop an incomplete one."""
-    complete = folder / _COMPLETE
-    if complete.is_dir():
-        for path in sorted(complete.iterdir()):
-            path.replace(folder / path.name)
-        complete.rmdir()
+    """Move a complete set into place, if a killed run left one, and drop an incomplete one; for who writes there."""
+    roll_forward(folder)
     shutil.rmtree(folder / _WRITING, ignore_errors=True)
+
+
+def roll_forward(folder: Path) -> None:
+    """Move a complete set into place; a set still being written is left to its writer, so reading is always safe."""
+    complete = folder / _COMPLETE
+    # Ranks that start together, or a test beside a training, may move the same files: each is moved by one of them.
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted(complete.iterdir()):
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(folder / path.name)
+        complete.rmdir()
 
 
 def _flush(path: Path) -> None:

@@ -18,7 +18,7 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.hosts.base import DryRunFinished
 from guidegan_plugin.hosts.junyanz import JunyanzHost, full_state, presets
-from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish
+from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
 from guidegan_plugin.hosts.junyanz.description import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.modules import DATASETS
@@ -100,7 +100,7 @@ class GuidedModel(HostModel):
             description = describe(self.guides)
             sys.stdout.write(f"{description}\n")  # the launcher, which keeps a script's output to itself, has it anyway
             raise DryRunFinished(description)
-        finish(Path(self.save_dir))
+        (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
         state = self._training_state()
         if state is not None:
