@@ -16,10 +16,11 @@ PACKAGE = Path(guidegan_plugin.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import at module level, besides itself. Nobody imports monitors, evaluation or datasets.
-_GROUND = {"errors", "config", "files"}
+_GROUND = {"errors", "config", "files", "progress"}
 ALLOWED = {
     "errors": set(),
     "files": set(),
+    "progress": set(),
     "config": {"errors"},
     "guidance": _GROUND,
     "plugins": {*_GROUND, "guidance"},
@@ -27,6 +28,7 @@ ALLOWED = {
     "decorators": {*_GROUND, "guidance", "plugins"},
     "evaluation": {*_GROUND, "guidance", "plugins"},
     "datasets": _GROUND,
+    "monitors": {*_GROUND, "guidance", "plugins"},
     "cli": {*_GROUND, "guidance", "plugins", "hosts"},
     "__main__": {"cli"},
     "__init__": {"config", "guidance", "plugins", "decorators"},

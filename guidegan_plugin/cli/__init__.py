@@ -1,0 +1,64 @@
+"""The ``guidegan`` command: one module a group of commands, each importing what it needs when it is called."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from guidegan_plugin.cli import hosts
+from guidegan_plugin.cli.data import data
+from guidegan_plugin.cli.evaluate import evaluate
+from guidegan_plugin.cli.plugins import plugins
+from guidegan_plugin.errors import GuideError
+from guidegan_plugin.hosts.one_line import in_one_line
+
+TRAIN, RESULTS, HELP = "Train and test", "Data and results", "What is there"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="The discriminator tells the generator where it looks: GuideGAN for any conditional GAN.",
+    epilog="Exit codes: 0 done, 1 refused or failed (one line on standard error says why), 2 wrong usage.",
+)
+app.command(rich_help_panel=TRAIN, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
+    hosts.run
+)
+app.command(rich_help_panel=TRAIN)(hosts.install)
+app.command(rich_help_panel=TRAIN)(hosts.uninstall)
+app.command(rich_help_panel=TRAIN)(hosts.bake)
+app.add_typer(data, name="data", rich_help_panel=RESULTS)
+app.add_typer(evaluate, name="evaluate", rich_help_panel=RESULTS)
+app.command(rich_help_panel=HELP)(plugins)
+app.command(rich_help_panel=HELP)(hosts.presets)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(importlib.metadata.version("guidegan_plugin"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """What stands before a command's name; :func:`main` reads --debug itself, since errors end there."""
+
+
+def main() -> None:
+    """Run the command; what we refuse is one line on standard error and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="guidegan: %(message)s")
+    try:
+        app()
+    except GuideError as error:
+        if sys.argv[1:2] == ["--debug"]:
+            raise
+        sys.exit(in_one_line(error))

@@ -1,0 +1,51 @@
+"""What the command shows: results on standard output, progress and complaints on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.files import write_whole
+from guidegan_plugin.progress import Item, Track, silently
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
+JsonOut = Annotated[
+    Path | None, typer.Option("--json", metavar="OUT", help="Write the result there as JSON; - is standard output.")
+]
+
+
+def tracker(quiet: bool = False) -> Track:
+    """Progress bars on standard error; none where that is no terminal, or where nobody wants them."""
+    return silently if quiet or not sys.stderr.isatty() else _bar
+
+
+def _bar(items: Iterable[Item], about: str, total: int | None = None) -> Iterator[Item]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(items, total=total, description=about)
+
+
+def write_json(result: Mapping[str, object], out: Path | None) -> None:
+    """Write a result where ``--json`` says; nothing where it says nothing.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    if out is None:
+        return
+    text = json.dumps(result, indent=2) + "\n"
+    if str(out) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        write_whole(out, text.encode())
+    except OSError as error:
+        raise ConfigError(f"cannot write {out} ({error.strerror}); change --json") from error

@@ -1,0 +1,7 @@
+"""``guidegan evaluate``: scores of translated images."""
+
+from __future__ import annotations
+
+import typer
+
+evaluate = typer.Typer(no_args_is_help=True, help="Score translated images, and where the discriminator looks.")
