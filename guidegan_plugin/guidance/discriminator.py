@@ -14,6 +14,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention import Attention
 from guidegan_plugin.guidance.hooks import Hook, is_guided
 from guidegan_plugin.guidance.provenance import origin
+from guidegan_plugin.guidance.signals import score
 from guidegan_plugin.guidance.source import SourceBinding, Visit
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.unnoticed import unnoticed
@@ -30,14 +31,23 @@ class DiscriminatorTap:
         binding: Knows the visit under way and what the generator made of it.
         store: Where maps go.
         attention: The mechanism that reads them.
+        scores: Whether somebody wants D's score of each fake.
+
+    Attributes:
+        latest: Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1].
+        score: The mean of D's prediction in it, one value, float32.
     """
 
-    def __init__(self, pair: str, binding: SourceBinding, store: AttentionStore, attention: Attention) -> None:
+    def __init__(
+        self, pair: str, binding: SourceBinding, store: AttentionStore, attention: Attention, scores: bool = False
+    ) -> None:
         self._pair, self._binding, self._store, self._attention = pair, binding, store, attention
+        self._scores = scores
         self._visit: Visit | None = None
         self._looking = False
         self._warned = False
         self.latest: Tensor | None = None
+        self.score: Tensor | None = None
 
     def attach(self, discriminator: nn.Module) -> list[RemovableHandle]:
         """Register the hooks; if one cannot be, none stays.
@@ -107,6 +117,7 @@ class DiscriminatorTap:
             self._remember(visit, maps)
         visit.judged = True
         self.latest = maps
+        self.score = score(output) if self._scores else None
 
     def _remember(self, visit: Visit, maps: Tensor) -> None:
         keys, view = visit.keys, visit.view

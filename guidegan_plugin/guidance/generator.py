@@ -166,6 +166,7 @@ class GeneratorAdapter:
     def _read(self, visit: Visit, images: Tensor) -> Tensor:
         """Equation (1): the maps of the same images at their previous visit, moved to where they are seen now."""
         maps, visited = self._store.read(visit.keys, images.device)
+        visit.ages = self._store.ages(visit.keys)
         seen = self._store.views(visit.keys)
         if (
             self._how.align

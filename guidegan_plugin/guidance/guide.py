@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,17 +12,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.attachment import Attachment
 from guidegan_plugin.guidance.attention import Attention
 from guidegan_plugin.guidance.batch_memory import BatchMemory
 from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.exchange import exchange
 from guidegan_plugin.guidance.generator import Behaviour, GeneratorAdapter, PlaceholderBlend
-from guidegan_plugin.guidance.hooks import remove
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.optimizers import TRANSFER
-from guidegan_plugin.guidance.reports import EpochReport, Reporter, StepReport
+from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
 from guidegan_plugin.guidance.source import SourceBinding, as_keys
+from guidegan_plugin.guidance.statistics import statistics
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.store_file import load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.transfer import Transfer
@@ -45,6 +45,7 @@ class Guide:
         binding: Shared by the pairs of one training.
         on_step: Called with a report when a visit is over, at the next :meth:`bind`.
         on_epoch: Called with a report by :meth:`end_epoch`.
+        losses: Says what the host's losses are, for reports.
 
     Raises:
         ConfigError: If a network is guided already or lacks the layer; nothing stays attached then.
@@ -64,20 +65,23 @@ class Guide:
         binding: SourceBinding | None = None,
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
+        losses: Losses | None = None,
     ) -> None:
         self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
         self.attention, self.concatenation = attention, concatenation
-        self._generator = weakref.ref(generator)
-        self._discriminator: Callable[[], nn.Module | None] = lambda: None
-        self._reporter = Reporter(name, on_step, on_epoch)
+        self._reporter = Reporter(name, on_step, on_epoch, losses)
         how = behaviour or Behaviour()
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
         self._blend = PlaceholderBlend(concatenation, transfer)
         self.binding.claim(name)
-        self._adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
-        self._tap: DiscriminatorTap | None = None
-        self._handles = self._adapter.attach(generator) if attention is not None else []
+        adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
+        tap = (
+            None
+            if attention is None
+            else DiscriminatorTap(name, self.binding, store, attention, scores=on_step is not None)
+        )
+        self._attachment = Attachment(name, generator, adapter, tap)
         if discriminator is not None:
             try:
                 self.watch(discriminator)
@@ -96,9 +100,9 @@ class Guide:
     @property
     def pair(self) -> dict[str, str]:
         """What is attached where, in words: generator, discriminator, attention, concatenation."""
-        discriminator = self._discriminator()
+        discriminator = self._attachment.discriminator
         return {
-            "generator": type(unwrap(self._network())).__name__,
+            "generator": type(unwrap(self._attachment.generator)).__name__,
             "discriminator": "none" if discriminator is None else type(unwrap(discriminator)).__name__,
             "attention": "none" if self.attention is None else self.attention.place,
             "concatenation": self.concatenation.place,
@@ -110,7 +114,7 @@ class Guide:
         Separate from the construction because some hosts initialise their networks later, and before a DDP wrap.
         """
         if self.attention is not None:
-            self.concatenation.adapt(self._network(), optimizers)
+            self.concatenation.adapt(self._attachment.generator, optimizers)
 
     def watch(self, discriminator: nn.Module) -> None:
         """Tap a discriminator; done by the construction where there is one already.
@@ -118,26 +122,18 @@ class Guide:
         Raises:
             ConfigError: If it is guided already or lacks the layer; it is untouched then.
         """
-        if self.attention is not None:
-            tap = DiscriminatorTap(self.name, self.binding, self.store, self.attention)
-            self._handles += tap.attach(discriminator)
-            self._tap, self._discriminator = tap, weakref.ref(discriminator)
+        self._attachment.watch(discriminator)
 
     def follow(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Go over to compiled wrappers of the same networks, which the host calls from now on.
 
         Hooks inside a compiled graph would break it; on the wrapper that ``torch.compile`` returns they stay outside.
         """
-        remove(self._handles)
-        self._generator = weakref.ref(generator)
-        self._handles = self._adapter.attach(generator)
-        if self._tap is not None:
-            self._handles += self._tap.attach(discriminator)
-            self._discriminator = weakref.ref(discriminator)
+        self._attachment.follow(generator, discriminator)
 
     def is_on(self, generator: nn.Module, discriminator: nn.Module) -> bool:
         """Whether these are the very modules the hooks are on."""
-        return self._generator() is generator and self._discriminator() in (None, discriminator)
+        return self._attachment.is_on(generator, discriminator)
 
     def bind(
         self,
@@ -160,7 +156,7 @@ class Guide:
         if keys is None and self._fresh is None:
             raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
         keys = keys if self._fresh is None else None
-        self._reporter.step(self.binding.current(self.name), self.latest)
+        self._reporter.step(self.binding.current(self.name), self._attachment)
         self.binding.bind(self.name, images, keys, view, remember)
         self._reporter.begin(images)
         self._schedule.steps += 1
@@ -177,15 +173,7 @@ class Guide:
         Raises:
             ConfigError: If this guide has no discriminator.
         """
-        discriminator = self._discriminator()
-        if self._tap is None or discriminator is None:
-            raise ConfigError(
-                f"pair {self.name} has no discriminator to look with; change discriminator= (--guide_show)"
-            )
-        prediction, maps = self._tap.look(discriminator, images)
-        if maps is None:
-            raise ConfigError(f"pair {self.name}: the call did not pass the tapped layer; change layer (--guide_layer)")
-        return prediction, maps
+        return self._attachment.look(images)
 
     def maps(self, keys: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The maps remembered, as seen at their last visit.
@@ -203,7 +191,8 @@ class Guide:
     @property
     def latest(self) -> Tensor | None:
         """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
-        return None if self._tap is None else self._tap.latest
+        tap = self._attachment.tap
+        return None if tap is None else tap.latest
 
     def networks(self) -> dict[str, nn.Module]:
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
@@ -219,8 +208,8 @@ class Guide:
 
     def digest(self) -> str:
         """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
-        discriminator = self._discriminator()
-        networks = {"G": self._network(), **({"D": discriminator} if discriminator is not None else {})}
+        discriminator = self._attachment.discriminator
+        networks = {"G": self._attachment.generator, **({"D": discriminator} if discriminator is not None else {})}
         return networks_digest(networks)
 
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -264,25 +253,19 @@ class Guide:
         Where training is distributed every rank must call it.
         """
         exchange(self.store, self._device())
-        self._reporter.epoch(self.statistics())
+        self._reporter.epoch(self.statistics, self._attachment)
+        self.store.end_epoch()
 
     def statistics(self) -> dict[str, float]:
-        """Facts about the memory: images remembered, visits, bytes."""
-        return self.store.statistics()
+        """Facts about the memory, as :func:`~guidegan_plugin.guidance.statistics.statistics`; waits for the device."""
+        return statistics(self.store)
 
     def detach(self) -> None:
         """Restore both networks to what they were; twice is fine."""
-        remove(self._handles)
-        self._handles = []
+        self._attachment.remove()
         self.concatenation.restore()
         self.binding.forget(self.name)
 
     def _device(self) -> torch.device:
-        parameter = next(self._network().parameters(), None)
+        parameter = next(self._attachment.generator.parameters(), None)
         return parameter.device if parameter is not None else torch.device("cpu")
-
-    def _network(self) -> nn.Module:
-        generator = self._generator()
-        if generator is None:
-            raise ConfigError(f"the generator of pair {self.name} no longer exists; keep it alive as long as its guide")
-        return generator

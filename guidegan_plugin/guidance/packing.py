@@ -61,13 +61,14 @@ def unpack(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
         tensors: As ``AttentionStore.state`` returns them; maps of any of the three dtypes.
     """
     shapes = sorted(_shape_of(name) for name in tensors if name.startswith("maps."))
-    maps = itertools.chain.from_iterable(_as_float(tensors[f"maps.{height}x{width}"]) for height, width in shapes)
+    maps = itertools.chain.from_iterable(as_float(tensors[f"maps.{height}x{width}"]) for height, width in shapes)
     columns = (unpack_keys(tensors), maps, tensors["views"], tensors["visits"].tolist())
     for key, one, theta, visits in zip(*columns, strict=True):
         yield Entry(key, one, None if theta.isnan().any() else View(theta[None]), visits)
 
 
-def _as_float(maps: Tensor) -> Tensor:
+def as_float(maps: Tensor) -> Tensor:
+    """Maps of any of a store's dtypes as float32 in [0, 1]."""
     return maps.float() / 255 if maps.dtype is torch.uint8 else maps.float()
 
 

@@ -3,19 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
-
-from guidegan_plugin.guidance.signals import judgements
-
-
-def score(answer: object) -> float:
-    """How real D finds a batch: the mean of its prediction over images, patches and scales; waits for the device.
-
-    Args:
-        answer: What D answered, as for :func:`~guidegan_plugin.guidance.signals.predictions`; not empty.
-    """
-    found = judgements([leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor)])
-    return sum(float(prediction.float().mean()) for prediction in found) / len(found)
 
 
 class Refinement:

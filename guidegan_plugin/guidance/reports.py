@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from guidegan_plugin.guidance.attachment import Attachment
+from guidegan_plugin.guidance.collapse import CollapseWatch
 from guidegan_plugin.guidance.source import Visit
+
+Losses = Callable[[], Mapping[str, Tensor | float]]
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,10 @@ class StepReport:
         maps: What the discriminator looked at in this visit, ``(N, 1, h, w)``, float32 in [0, 1].
         blended: Maps that went into the generator, ``(N, 1, h, w)``, float32 in [0, 1].
         output: What the generator made, ``(N, C', H, W)``.
+        ages: How many batches ago the map blended for each image was written, None at an image's first visit; none
+            where nothing is stored.
+        score: How real D finds the output: the mean of its prediction, one value, float32.
+        losses: The host's losses by name, one value each; none where the host does not say.
     """
 
     pair: str
@@ -37,6 +45,9 @@ class StepReport:
     maps: Tensor
     blended: Tensor
     output: Tensor
+    ages: tuple[int | None, ...] = ()
+    score: Tensor | None = None
+    losses: Mapping[str, Tensor | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,13 @@ class EpochReport:
 
 
 class Reporter:
-    """Counts a pair's steps and epochs, and reports them where somebody listens.
+    """Counts a pair's steps and epochs, reports them where somebody listens, and warns of what goes wrong silently.
 
     Args:
         pair: Name of the pair.
         on_step: Called with a report when a visit is over.
         on_epoch: Called with a report when an epoch is over.
+        losses: Says what the host's losses are.
     """
 
     def __init__(
@@ -68,39 +80,66 @@ class Reporter:
         pair: str,
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
+        losses: Losses | None = None,
     ) -> None:
-        self._pair, self._on_step, self._on_epoch = pair, on_step, on_epoch
+        self._pair, self._on_step, self._on_epoch, self._losses = pair, on_step, on_epoch, losses or dict
         self._steps = self._epochs = self._missed = 0
         self._images: Tensor | None = None
+        self._collapse = CollapseWatch(pair)
 
     def begin(self, images: Tensor) -> None:
         """A visit begins; its images are held for the report, since a host lets go of its batch before that."""
         self._images = images if self._on_step is not None else None
 
-    def step(self, visit: Visit | None, maps: Tensor | None) -> None:
+    def step(self, visit: Visit | None, attachment: Attachment) -> None:
         """A visit is over; without a judgement there is nothing to tell."""
         if visit is None or not visit.judged:
-            self._missed += visit is not None
-            if visit is not None and self._missed == _PATIENCE:
-                _log.warning(
-                    "pair %s is not guided: in %d batches %s; bind the very tensor that the generator is called with",
-                    self._pair,
-                    _PATIENCE,
-                    "the generator was not called with it"
-                    if visit.maps is None
-                    else "no discriminator judged the fake",
-                )
+            self._miss(visit)
             return
         self._missed = 0
         self._steps += 1
-        fakes = visit.living_fakes()
-        if self._on_step is None or self._images is None or maps is None or visit.maps is None or not fakes:
-            return
-        blended, output = visit.maps.detach(), fakes[-1].detach()
-        self._on_step(StepReport(self._pair, self._steps, visit.keys, self._images, maps, blended, output))
+        maps = attachment.tap.latest if attachment.tap is not None else None
+        if maps is not None:
+            self._collapse.see(maps, attachment.discriminator)
+        if self._on_step is not None and maps is not None:
+            self._report(self._on_step, visit, maps, attachment)
 
-    def epoch(self, statistics: Mapping[str, float]) -> None:
-        """An epoch is over."""
+    def _miss(self, visit: Visit | None) -> None:
+        self._missed += visit is not None
+        if visit is not None and self._missed == _PATIENCE:
+            _log.warning(
+                "pair %s is not guided: in %d batches %s; bind the very tensor that the generator is called with",
+                self._pair,
+                _PATIENCE,
+                "the generator was not called with it" if visit.maps is None else "no discriminator judged the fake",
+            )
+
+    def _report(
+        self, on_step: Callable[[StepReport], None], visit: Visit, maps: Tensor, attachment: Attachment
+    ) -> None:
+        fakes = visit.living_fakes()
+        if self._images is None or visit.maps is None or not fakes or attachment.tap is None:
+            return
+        on_step(
+            StepReport(
+                self._pair,
+                self._steps,
+                visit.keys,
+                self._images,
+                maps,
+                visit.maps.detach(),
+                fakes[-1].detach(),
+                visit.ages,
+                attachment.tap.score,
+                self._losses(),
+            )
+        )
+
+    def epoch(self, statistics: Callable[[], Mapping[str, float]], attachment: Attachment) -> None:
+        """An epoch is over; its statistics are made only where somebody listens."""
         self._epochs += 1
+        self._collapse.end_epoch(
+            attachment.tap.latest if attachment.tap is not None else None, attachment.discriminator
+        )
         if self._on_epoch is not None:
-            self._on_epoch(EpochReport(self._pair, self._epochs, statistics))
+            self._on_epoch(EpochReport(self._pair, self._epochs, statistics()))

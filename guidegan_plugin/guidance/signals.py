@@ -65,6 +65,19 @@ def predictions(answer: object) -> list[Tensor]:
     return judgements([leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor) and leaf.requires_grad])
 
 
+def score(answer: object) -> Tensor:
+    """How real D finds a batch: the mean of its prediction over images, patches and scales.
+
+    Args:
+        answer: What D answered, as for :func:`predictions`, with or without gradient; not empty.
+
+    Returns:
+        One value, float32, detached, on D's device.
+    """
+    found = judgements([leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor)])
+    return torch.stack([prediction.detach().float().mean() for prediction in found]).mean()
+
+
 def normalises_by_batch(module: nn.Module) -> bool:
     """Whether a normalisation removes the mean of the very images it is given, not one it has learned."""
     return module.training or not getattr(module, "track_running_stats", False)

@@ -30,6 +30,7 @@ class Visit:
         view: Crop and flip of each image, or None where nobody knows.
         remember: Which images' maps are to be stored, all where None.
         maps: ``(N, 1, h, w)`` as blended into the generator's input, once it was read.
+        ages: How many batches ago each image's map was written, None where it has none; once read from a store.
         refined: ``(N, 1, h, w)``, what test time blends in place of the placeholder; None for the placeholder.
         fakes: Weak references to what the generator made of the images.
         judged: Whether the discriminator's maps of this visit were stored.
@@ -41,6 +42,7 @@ class Visit:
     view: View | None
     remember: tuple[bool, ...] | None = None
     maps: Tensor | None = None
+    ages: tuple[int | None, ...] = ()
     refined: Tensor | None = None
     fakes: list[weakref.ReferenceType[Tensor]] = field(default_factory=list)
     judged: bool = False

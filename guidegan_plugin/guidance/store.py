@@ -4,38 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidegan_plugin.guidance.packing import Entry, pack_keys, unpack
+from guidegan_plugin.guidance.packing import Entry, as_float, pack_keys, unpack
+from guidegan_plugin.guidance.records import Counts, Record
 from guidegan_plugin.guidance.slab import Shape, Slab
 from guidegan_plugin.guidance.view import View
 
 _DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
-
-
-@dataclass
-class Record:
-    """What is known of one image.
-
-    Attributes:
-        shape: Height and width of its map.
-        row: Where in that shape's slab the map lies.
-        visits: How often the image was visited.
-        view: Crop and flip of the last visit.
-        fresh: Visits that other processes have not heard of.
-        stamp: When the map was written, counted in writes.
-    """
-
-    shape: Shape
-    row: int
-    visits: int = 0
-    view: View | None = None
-    fresh: int = 0
-    stamp: int = 0
 
 
 class AttentionStore:
@@ -51,7 +30,7 @@ class AttentionStore:
         self._dtype = _DTYPES[dtype]
         self._records: dict[str, Record] = {}
         self._slabs: dict[Shape, Slab] = {}
-        self._writes = 0
+        self._writes = self._epoch_visits = self._epoch_first_visits = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -68,10 +47,24 @@ class AttentionStore:
         size = torch.empty((), dtype=self._dtype).element_size()
         return sum(record.shape[0] * record.shape[1] * size for record in self._records.values())
 
-    def statistics(self) -> dict[str, float]:
-        """Images remembered, their visits, and bytes of their maps."""
-        visits = sum(record.visits for record in self._records.values())
-        return {"images": len(self._records), "visits": visits, "bytes": self.nbytes}
+    @property
+    def counts(self) -> Counts:
+        """How the memory was used."""
+        records = self._records.values()
+        age = sum(self._writes - record.stamp for record in records) / max(len(records), 1)
+        visits = sum(record.visits for record in records)
+        return Counts(visits, self._epoch_visits, self._epoch_first_visits, age)
+
+    def end_epoch(self) -> None:
+        """Count the visits of an epoch anew."""
+        self._epoch_visits = self._epoch_first_visits = 0
+
+    def chunks(self, size: int = 1024) -> Iterator[Tensor]:
+        """All maps, some at a time: ``(n, 1, h, w)``, float32 in [0, 1], where they are kept."""
+        for shape, slab in self._slabs.items():
+            rows = [record.row for record in self._records.values() if record.shape == shape]
+            for start in range(0, len(rows), size):
+                yield as_float(slab.maps[torch.tensor(rows[start : start + size], device=slab.maps.device)])
 
     def record(self, key: str) -> Record | None:
         """What is known of one image, None before its first visit."""
@@ -99,6 +92,8 @@ class AttentionStore:
                 record = self._records[key] = Record(shape, slab.take(), visits, fresh=fresh)
             slab.maps[record.row].copy_(stored[index], non_blocking=True)
             record.view = None if view is None else View(view.theta[index : index + 1])
+            self._epoch_visits += first
+            self._epoch_first_visits += first and record.visits == 0
             record.visits += first
             record.fresh += first
             record.stamp = self._writes
@@ -132,9 +127,14 @@ class AttentionStore:
             return None
         return View.stack([view if view is not None else View.identity() for view in views])
 
+    def ages(self, keys: Sequence[str]) -> tuple[int | None, ...]:
+        """How many writes ago each image's map was written, 1 for the newest; None where there is none."""
+        records = [self._records.get(key) for key in keys]
+        return tuple(None if record is None else self._writes - record.stamp + 1 for record in records)
+
     def _row(self, record: Record, shape: Shape, device: torch.device) -> Tensor:
         kept = self._slabs[record.shape].maps[record.row].to(device, non_blocking=True)
-        row = kept.float() / 255 if self._dtype is torch.uint8 else kept.float()
+        row = as_float(kept)
         if record.shape == shape:
             return row
         return F.interpolate(row[None], size=shape, mode="bilinear", align_corners=False)[0]
@@ -185,7 +185,8 @@ class AttentionStore:
         self._slabs.clear()
         for entry in unpack(tensors):
             self.write([entry.key], entry.map[None].to(device), entry.view, first=False)
-            self._records[entry.key].visits = entry.visits
+            self._records[entry.key].visits, self._records[entry.key].stamp = entry.visits, 0
+        self._writes = 0
 
     def changes(self) -> dict[str, Tensor]:
         """What other processes have not heard of: as :meth:`state`, but ``visits`` since then, and ``stamps``."""
@@ -211,9 +212,11 @@ class AttentionStore:
                 visits[entry.key] += entry.visits
                 if entry.key not in newest or stamp > newest[entry.key][0]:
                     newest[entry.key] = stamp, entry
-        for key, (_, entry) in newest.items():
+        writes = self._writes  # taking in what others saw is no visit
+        for key, (stamp, entry) in newest.items():
             known = self._records.get(key)
             before = known.visits - known.fresh if known is not None else 0
             self.write([key], entry.map[None].to(device), entry.view, first=False)
-            self._records[key].visits = before + visits[key]
-            self._records[key].fresh = 0
+            record = self._records[key]
+            record.visits, record.fresh, record.stamp = before + visits[key], 0, stamp
+        self._writes = writes

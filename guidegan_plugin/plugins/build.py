@@ -19,6 +19,7 @@ from guidegan_plugin.guidance.concatenation import Concatenation
 from guidegan_plugin.guidance.generator import Behaviour
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.guidance.reports import Losses
 from guidegan_plugin.guidance.schedule import Schedule
 from guidegan_plugin.guidance.source import SourceBinding
 from guidegan_plugin.guidance.store import AttentionStore
@@ -97,6 +98,7 @@ class Workshop:
         memory: str = "image",
         judged: Callable[[Tensor, Tensor], Tensor] | None = None,
         progress: Callable[[int], float] | None = None,
+        losses: Losses | None = None,
     ) -> Guide:
         """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
 
@@ -108,6 +110,7 @@ class Workshop:
             memory: As for :func:`attach`.
             judged: As for :func:`attach`.
             progress: From the number of batches bound to the share of the training done, for ``config.anneal``.
+            losses: Says what the host's losses are, for monitors.
 
         Raises:
             ConfigError: As :class:`Guide` and :class:`Schedule`.
@@ -136,6 +139,7 @@ class Workshop:
             binding=self.binding,
             on_step=self.listeners.step,
             on_epoch=self.listeners.epoch,
+            losses=losses,
         )
 
 

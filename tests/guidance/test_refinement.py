@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach
-from guidegan_plugin.guidance.refinement import Refinement, score
+from guidegan_plugin.guidance.refinement import Refinement
+from guidegan_plugin.guidance.signals import score
 
 
 def run(scores: list[float], passes: int) -> tuple[Refinement, list[float | None]]:
@@ -46,8 +47,8 @@ def test_it_stops_when_the_score_no_longer_rises_and_keeps_the_best(
 
 def test_the_score_is_the_mean_over_images_patches_and_scales_and_leaves_features_out() -> None:
     one, other = torch.tensor([[[[0.0, 1.0]]], [[[1.0, 2.0]]]]), torch.full((2, 1, 1, 1), 3.0)
-    assert score(one) == 1 and score([one, other]) == 2
-    assert score({"patches": other, "features": torch.zeros(2, 8, 4, 4)}) == 3
+    assert float(score(one) == 1 and score([one, other])) == 2
+    assert float(score({"patches": other, "features": torch.zeros(2, 8, 4, 4)})) == 3
 
 
 def test_a_refined_visit_blends_its_maps_at_test_time_and_nowhere_else(

@@ -124,13 +124,14 @@ def test_monitors_hear_of_a_step_at_the_next_bind_and_one_that_raises_is_dropped
         fake = training.step(source, torch.rand(1, 3, 64, 64))
         del source
     guide.bind(torch.rand(1, 3, 64, 64), ["last"])
+    statistics = guide.statistics()
     guide.end_epoch()
     report = listener.steps[-1]
     assert (report.pair, report.step, report.keys) == ("A", 3, ("image 2",))
     assert (report.images == 0.2).all() and torch.equal(report.output, fake.detach())
     assert report.maps.shape == (1, 1, 7, 7) and report.blended.shape == (1, 1, 1, 1)
     assert not report.output.requires_grad and not report.maps.requires_grad
-    assert listener.epochs == [EpochReport("A", 1, guide.statistics())]
+    assert listener.epochs == [EpochReport("A", 1, statistics)] and guide.statistics()["epoch_visits"] == 0
     assert caplog.text.count("ConnectionError: server away; it is dropped") == 2, "once a hook"
 
 

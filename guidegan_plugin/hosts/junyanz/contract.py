@@ -18,6 +18,7 @@ class HostModel:
     gpu_ids: list[int]
     save_dir: str | Path
     model_names: list[str]
+    loss_names: list[str]
     visual_names: list[str]
     optimizers: list[torch.optim.Optimizer]
     schedulers: list[Any]

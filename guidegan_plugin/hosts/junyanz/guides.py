@@ -78,7 +78,12 @@ class HostGuides:
             if model.isTrain:
                 discriminator = self.network(pair.discriminator)
             self.guides[pair.name] = workshop.guide(
-                generator, discriminator, pair.name, testing=not model.isTrain, progress=self._progress
+                generator,
+                discriminator,
+                pair.name,
+                testing=not model.isTrain,
+                progress=self._progress,
+                losses=self._losses,
             )
             self.new_networks.add(self.guides[pair.name], generator, discriminator)
         if model.isTrain and config.anneal_span is not None:
@@ -107,6 +112,15 @@ class HostGuides:
                 classic = self.host.generation == "classic"
                 return self.epoch.progress(getattr(options, "epoch_count", 1), epochs, classic)
         raise HostError("the host has no option n_epochs that says how long it trains; change --guide_anneal to off")
+
+    def _losses(self) -> dict[str, Tensor | float]:
+        """The host's losses of the newest step, as they are: reading a number off one would wait for the device."""
+        found = {name: getattr(self.model, f"loss_{name}", None) for name in self.model.loss_names}
+        return {
+            name: loss.detach() if isinstance(loss, Tensor) else loss
+            for name, loss in found.items()
+            if isinstance(loss, (Tensor, float, int))
+        }
 
     def adapt(self, network: nn.Module | None = None) -> None:
         """Widen generators where the concatenation asks for it: this one if it is a guided one, by default all."""

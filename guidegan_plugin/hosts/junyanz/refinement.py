@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import torch
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.refinement import Refinement, score
+from guidegan_plugin.guidance.refinement import Refinement
+from guidegan_plugin.guidance.signals import score
 from guidegan_plugin.guidance.unnoticed import unnoticed
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
@@ -55,7 +56,7 @@ class HostRefinement:
                 if asked is None or visit is None:  # a pair whose generator this forward does not call
                     refinement.done = True
                     continue
-                refinement.judge(score(asked[0]), asked[1])
+                refinement.judge(float(score(asked[0])), asked[1])
                 visit.refined = refinement.maps
         self._report(refinements)
 

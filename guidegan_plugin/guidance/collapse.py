@@ -1,0 +1,78 @@
+"""Notices maps that say nothing, without waiting for the device."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor, nn
+
+from guidegan_plugin.guidance.statistics import is_placeholder
+
+_log = logging.getLogger(__name__)
+
+# Visits between two looks at a count that is kept on the device; by the second look its copy has long arrived.
+_EVERY = 50
+
+
+class CollapseWatch:
+    """Says once that maps of a pair have collapsed into the placeholder, and why that is likely.
+
+    Args:
+        pair: Name of the pair.
+    """
+
+    def __init__(self, pair: str) -> None:
+        self._pair = pair
+        self._visits = 0
+        self._count: Tensor | None = None
+        self._arrived: Tensor | None = None
+        self._told = False
+
+    def see(self, maps: Tensor, discriminator: nn.Module | None) -> None:
+        """Take in the maps of one visit.
+
+        Args:
+            maps: ``(N, 1, h, w)``, in [0, 1].
+            discriminator: D, to find the cause in.
+        """
+        if self._told:
+            return
+        collapsed = is_placeholder(maps).any()
+        self._count = collapsed.long() if self._count is None else self._count + collapsed
+        self._visits += 1
+        if self._visits % _EVERY == 0:
+            self.tell(maps, discriminator)
+            self._arrived = self._count.to("cpu", non_blocking=True)
+
+    def end_epoch(self, maps: Tensor | None, discriminator: nn.Module | None) -> None:
+        """An epoch is over; here waiting is fine."""
+        if maps is not None and self._count is not None and not self._told:
+            self._arrived = self._count.cpu()
+            self.tell(maps, discriminator)
+
+    def tell(self, maps: Tensor, discriminator: nn.Module | None) -> None:
+        """Warn if the count that has arrived says so."""
+        if self._arrived is None or not int(self._arrived):
+            return
+        self._told = True
+        _log.warning(
+            "pair %s: in %d of %d batches D's layer gave no usable map, and G was given ones for it; likely cause: %s",
+            self._pair,
+            int(self._arrived),
+            self._visits,
+            _cause(maps, discriminator),
+        )
+
+
+def _cause(maps: Tensor, discriminator: nn.Module | None) -> str:
+    if maps.shape[-2:].numel() == 1:
+        return "a map of a single cell has no range; change layer (--guide_layer), or take larger crops"
+    state = {} if discriminator is None else discriminator.state_dict()
+    broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        return f"the training has diverged, D's {broken[0]} is not finite; go back to an earlier checkpoint"
+    return (
+        "the layer's output is constant, or overflows in half precision; change layer (--guide_layer) or tap "
+        "(--guide_tap), or look at D's losses"
+    )
