@@ -64,7 +64,7 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv", option: 
         if not 1 <= layer <= len(found):
             raise ConfigError(f"layer {layer} does not exist: {_listing(network)}; {cure}")
         name = found[layer - 1][0]
-    elif layer in names:
+    elif layer and layer in names:
         name = layer
     else:
         raise ConfigError(f"layer {layer!r} does not exist: {_listing(network)}; {cure}")

@@ -90,8 +90,10 @@ class SourceBinding:
             remember: Whether each image's map is to be stored; by default all are.
 
         Raises:
-            ConfigError: If the counts differ.
+            ConfigError: If the counts differ, or the view is none.
         """
+        if view is not None and not isinstance(view, View):
+            raise ConfigError(f"bind: expected a View, found {type(view).__name__}; change view=")
         keys = None if keys is None else as_keys(keys)
         if len(images if keys is None else keys) != len(images) or (view is not None and len(view) != len(images)):
             counts = f"{len(images)} images, {len(keys or ())} keys"

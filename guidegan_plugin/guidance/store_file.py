@@ -50,6 +50,8 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
     Raises:
         StoreError: If the file is missing, torn, altered, or not one of ours.
     """
+    if not path.is_file():
+        raise StoreError(f"there is no store {path}; change path=, or start from ones without it")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})

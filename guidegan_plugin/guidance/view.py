@@ -22,7 +22,7 @@ class View:
             views are composed without waiting for a device.
 
     Raises:
-        ConfigError: If ``theta`` has another shape.
+        ConfigError: If ``theta`` has another shape, is not finite, or shows nothing (a crop without area).
     """
 
     theta: Tensor
@@ -30,7 +30,11 @@ class View:
     def __post_init__(self) -> None:
         if self.theta.dim() != 3 or self.theta.shape[1:] != (2, 3):
             raise ConfigError(f"view: expected theta of shape (N, 2, 3), found {tuple(self.theta.shape)}; change view=")
-        object.__setattr__(self, "theta", self.theta.detach().to("cpu", torch.float32))
+        theta = self.theta.detach().to("cpu", torch.float32)
+        area = theta[:, 0, 0] * theta[:, 1, 1] - theta[:, 0, 1] * theta[:, 1, 0]
+        if not bool(((area != 0) & theta.isfinite().flatten(1).all(1)).all()):
+            raise ConfigError(f"view: expected a crop with an area, found theta {theta.tolist()}; change view=")
+        object.__setattr__(self, "theta", theta)
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -58,8 +62,16 @@ class View:
 
         Returns:
             A view of one visit, ``theta`` ``(1, 2, 3)``.
+
+        Raises:
+            ConfigError: If the crop or the image has no area.
         """
         (x, y), (w, h), (width, height) = position, size, image_size
+        if min(w, h, width, height) <= 0:
+            raise ConfigError(
+                f"view: expected sizes in pixels, found a crop of {w} x {h} in an image of {width} x {height}; change "
+                "size= or image_size="
+            )
         scale_x, scale_y = w / width, h / height
         shift_x, shift_y = (2 * x + w) / width - 1, (2 * y + h) / height - 1
         return cls(torch.tensor([[[-scale_x if flip else scale_x, 0.0, shift_x], [0.0, scale_y, shift_y]]]))

@@ -194,13 +194,16 @@ def attach(
         The guide, attached.
 
     Raises:
-        ConfigError: If a network is guided already or lacks the layer, the name is taken or no word, no optimizer
-            holds the parameters of the network that new ones belong to, or maps are to fade and ``total_steps`` is
-            missing or below 1.
+        ConfigError: If a network is none, is guided already or lacks the layer, the name is taken or no word, no
+            optimizer holds the parameters of the network that new ones belong to, or maps are to fade and
+            ``total_steps`` is missing or below 1.
         PluginError: If a name is unknown.
     """
     if not re.fullmatch(r"\w+", name):
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
+    for place, network in (("generator", generator), ("discriminator", discriminator)):
+        if not isinstance(network, nn.Module):
+            raise ConfigError(f"{place}: expected a torch.nn.Module, found {type(network).__name__}; change {place}=")
     workshop, optimizers = Workshop.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
     if beside is not None:
         workshop = workshop.beside(beside)

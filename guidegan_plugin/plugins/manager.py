@@ -6,6 +6,7 @@ import importlib.metadata
 import logging
 import os
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -40,11 +41,21 @@ def create_manager(plugins: Iterable[object] = ()) -> pluggy.PluginManager:
             if entry.group == ENTRY_POINTS and entry.name not in disabled and not manager.has_plugin(entry.name):
                 _load(manager, entry, distribution)
     for plugin in plugins:
-        _register(manager, plugin, None, f"plugin {plugin!r}", "leave it out of plugins=")
+        name = _name_of(plugin)
+        taken = sum(other.partition("#")[0] == name for other, _ in manager.list_name_plugin())
+        _register(
+            manager, plugin, f"{name}#{taken + 1}" if taken else name, f"plugin {name}", "leave it out of plugins="
+        )
     if os.environ.get(TRACE):
         manager.trace.root.setwriter(lambda line: _log.warning("%s", line.rstrip()))
         manager.enable_tracing()
     return manager
+
+
+def _name_of(plugin: object) -> str:
+    """A module's name, or an object's class's."""
+    kind = plugin if isinstance(plugin, type) else type(plugin)
+    return str(plugin.__name__) if isinstance(plugin, ModuleType) else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _load(

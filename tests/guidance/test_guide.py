@@ -457,7 +457,7 @@ def test_flags_must_be_as_many_as_images(pair: tuple[nn.Module, nn.Module], batc
 
 
 def test_a_failed_attachment_leaves_nothing(pair: tuple[nn.Module, nn.Module]) -> None:
-    with pytest.raises(AttributeError):
+    with pytest.raises(ConfigError, match=r"discriminator: expected a torch.nn.Module, found str"):
         attach(pair[0], "no network")  # type: ignore[arg-type]
     with attach(*pair):
         pass

@@ -59,3 +59,9 @@ def test_unequal_counts_are_refused_naming_all_of_them(keys: list[str], views: i
 
 def test_forgetting_a_visit_that_is_not_there_is_fine() -> None:
     SourceBinding().forget("A")
+
+
+def test_a_tensor_is_no_view() -> None:
+    images = torch.rand(1, 3, 4, 4)
+    with pytest.raises(ConfigError, match="expected a View, found Tensor; change view="):
+        SourceBinding().bind("A", images, ["a"], torch.eye(3)[None, :2])  # type: ignore[arg-type]

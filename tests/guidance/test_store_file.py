@@ -73,3 +73,8 @@ def test_a_digest_follows_weights_and_not_wrappers() -> None:
     with torch.no_grad():
         net[0].weight[0, 0] += 1e-6
     assert networks_digest({"G": net}) != digest
+
+
+def test_a_file_that_is_not_there_is_not_called_torn(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no store .*missing.safetensors; change path="):
+        load_stores(tmp_path / "missing.safetensors")

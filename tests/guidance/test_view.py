@@ -48,3 +48,11 @@ def test_theta_of_another_shape_is_refused() -> None:
 def test_views_live_on_the_cpu_in_float32() -> None:
     view = View(torch.eye(3, dtype=torch.float64)[None, :2])
     assert view.theta.dtype is torch.float32 and view.theta.device.type == "cpu" and len(view) == 1
+
+
+def test_views_that_show_nothing_are_refused() -> None:
+    for theta in (torch.zeros(1, 2, 3), torch.full((1, 2, 3), torch.nan), torch.eye(3)[None, :2] * torch.inf):
+        with pytest.raises(ConfigError, match="crop with an area"):
+            View(theta)
+    with pytest.raises(ConfigError, match="crop of 0 x 4 in an image of 8 x 8; change size="):
+        View.crop((0, 0), (0, 4), (8, 8))

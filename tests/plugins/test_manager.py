@@ -110,7 +110,7 @@ def test_a_class_without_a_name_and_a_hook_that_raises_are_refused_naming_the_pl
         def guidegan_register_attention(self) -> list[type]:
             raise KeyError("x")
 
-    for plugin, message in ((Nameless(), r"of plugin '\d+' has no name"), (Raising(), "KeyError: 'x'")):
+    for plugin, message in ((Nameless(), r"of plugin '.*Nameless' has no name"), (Raising(), "KeyError: 'x'")):
         with pytest.raises(PluginError, match=message):
             collect(create_manager([plugin]), "attention")
 
@@ -130,3 +130,11 @@ def test_tracing_logs_every_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest
         manager = create_manager()
         manager.hook.guidegan_register_attention()
     assert "guidegan_register_attention" in caplog.text
+
+
+def test_two_plugins_of_one_class_have_names_that_tell_whose_they_are() -> None:
+    class Silent:
+        pass
+
+    names = [name for name, plugin in create_manager([Silent(), Silent()]).list_name_plugin() if "Silent" in name]
+    assert [name.rpartition(".")[2] for name in names] == ["Silent", "Silent#2"]
