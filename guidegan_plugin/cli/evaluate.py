@@ -76,15 +76,11 @@ def _subset_size(text: str) -> int | None:
 
 def _kid_table(result: KidResult) -> Table:
     fid = "none" if result.fid is None else f"{result.fid:.2f}"
-    table = Table(
-        "against",
-        "x100",
-        "std",
-        "images",
-        title=result.title,
-        caption=f"{result.images['fake']} fakes, {result.subsets} subsets of {result.subset_size}, seed {result.seed}; "
-        f"FID to target {fid}",
-    )
+    drawn = f"{result.images['fake']} fakes, {result.subsets} subsets of {result.subset_size}, seed {result.seed}"
+    below = f"{drawn}; FID to target {fid}"
+    # A title is wrapped at the table's width, which is small; a name in two halves is hard to copy.
+    width = max(len(result.title), len(below))
+    table = Table("against", "x100", "std", "images", title=result.title, caption=below, min_width=width)
     for name, score in (("target", result.target), ("source", result.source), ("mean", result.mean)):
         if score is not None:
             table.add_row(name, f"{score.kid_x100:.3f}", f"{score.std_x100:.3f}", str(result.images.get(name, "")))

@@ -20,22 +20,19 @@ INCEPTION = "inception"
 
 
 class Features(Protocol):
-    """Images to features, the same for an image whatever else is in its batch.
-
-    Attributes:
-        name: which they are, for titles: ``inception`` is Inception with the official weights and nothing else.
-        weights_sha256: of the weights; None where they are unknown.
-        resize: what happens to an image's size first; ``none`` where nothing does.
-    """
+    """Images to features, the same for an image whatever else is in its batch."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Which they are, for titles: ``inception`` is Inception with the official weights and nothing else."""
 
     @property
-    def weights_sha256(self) -> str | None: ...
+    def weights_sha256(self) -> str | None:
+        """Of the weights; None where they are unknown."""
 
     @property
-    def resize(self) -> str: ...
+    def resize(self) -> str:
+        """What happens to an image's size first; ``none`` where nothing does."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), float32, in [0, 1], to features (N, F)."""
