@@ -21,25 +21,26 @@ _VISUAL = re.compile(r"_(real|fake|rec|idt)(_[AB])?$")
 _log = logging.getLogger(__name__)
 
 
-def find_images(folder: Path, flag: str, suffix: str = "", least: int = 1) -> list[Path]:
+def find_images(folder: Path, flag: str, suffix: str | None = None, least: int = 1) -> list[Path]:
     """The images of a folder, not of its subfolders, sorted by name.
 
     Args:
         folder: where they lie.
         flag: the option that names the folder, for the error.
-        suffix: what a file name ends with before its extension, such as ``_fake_B`` among a host's results.
+        suffix: what a file name ends with before its extension, such as ``_fake_B`` among a host's results; None for a
+            folder that no ``--suffix`` is said of.
         least: how many are needed.
 
     Raises:
         DataError: If it is no folder, holds too few images, or holds several visuals of each image (a host's results)
-            and ``suffix`` does not say which.
+            and no suffix says which.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; change {flag}")
     paths = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS and path.stem.endswith(suffix) and not path.name.startswith(".")
+        if path.suffix.lower() in EXTENSIONS and path.stem.endswith(suffix or "") and not path.name.startswith(".")
     )
     cure = f"change {flag} or --suffix" if suffix else f"change {flag}"
     if len(paths) < least:
@@ -49,7 +50,8 @@ def find_images(folder: Path, flag: str, suffix: str = "", least: int = 1) -> li
         )
     visuals = sorted({match[0] for path in paths if (match := _VISUAL.search(path.stem))})
     if len(visuals) > 1 and not suffix:
-        raise DataError(f"{folder} mixes a host's visuals ({', '.join(visuals)}); say --suffix, or change {flag}")
+        say = "" if suffix is None else "say --suffix, or "
+        raise DataError(f"{folder} mixes a host's visuals ({', '.join(visuals)}); {say}change {flag}")
     return paths
 
 

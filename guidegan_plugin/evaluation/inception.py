@@ -46,14 +46,13 @@ class InceptionFeatures:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         extractor = optional(_MODULE).FeatureExtractorInceptionV3
         try:
-            self._network = extractor(
-                "inception-v3-compat", ["2048"], feature_extractor_weights_path=_only_tensors(content)
-            ).to(self._device)
+            network = extractor("inception-v3-compat", ["2048"], feature_extractor_weights_path=_only_tensors(content))
         except Exception as error:  # torch has half a dozen unrelated kinds for a file it cannot read
             raise ConfigError(
                 f"{weights} is torn or not Inception's weights ({type(error).__name__}); change --weights, expected is "
                 f"{FILE} (sha256 {_PREFIX}...)"
             ) from error
+        self._network = network.to(self._device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:

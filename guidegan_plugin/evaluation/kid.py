@@ -109,7 +109,7 @@ def evaluate_kid(
     """
     folders = {"fake": fake, "target": target} | ({} if source is None else {"source": source})
     paths = {
-        name: find_images(path, f"--{name}", suffix if name == "fake" else "", 2) for name, path in folders.items()
+        name: find_images(path, f"--{name}", suffix if name == "fake" else None, 2) for name, path in folders.items()
     }
     counts = {name: len(found) for name, found in paths.items()}
     _check_numbers(subsets=subsets, batch_size=batch_size, seed=seed)

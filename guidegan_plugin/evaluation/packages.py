@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 from types import ModuleType
@@ -24,7 +25,12 @@ def optional(module: str) -> ModuleType:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of this package, of what computes, and of the named distributions, for a result file."""
-    return {
-        name: importlib.metadata.version(name) for name in ("guidegan_plugin", "torch", "numpy", "pillow", *packages)
-    }
+    """Versions of this package, of what computes, and of the named distributions, for a result file.
+
+    A package that is not installed as a distribution (a checkout, another build of Pillow) is left out.
+    """
+    found: dict[str, str] = {}
+    for name in ("guidegan_plugin", "torch", "numpy", "pillow", *packages):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

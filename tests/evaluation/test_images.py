@@ -45,8 +45,10 @@ def test_a_suffix_picks_one_visual_of_a_hosts_results(tmp_path: Path) -> None:
 def test_several_visuals_of_each_image_are_refused(tmp_path: Path) -> None:
     for name in ("1_fake_B.png", "1_real_A.png"):
         save(tmp_path / name)
-    with pytest.raises(DataError, match=r"mixes a host's visuals \(_fake_B, _real_A\); say --suffix"):
-        find_images(tmp_path, "--fake")
+    with pytest.raises(DataError, match=r"mixes a host's visuals \(_fake_B, _real_A\); say --suffix, or change --fake"):
+        find_images(tmp_path, "--fake", "")
+    with pytest.raises(DataError, match=r"\(_fake_B, _real_A\); change --target"):
+        find_images(tmp_path, "--target")
 
 
 def test_too_few_images_are_counted_and_the_flag_named(tmp_path: Path) -> None:
