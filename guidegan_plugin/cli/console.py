@@ -21,6 +21,26 @@ JsonOut = Annotated[
     Path | None, typer.Option("--json", metavar="OUT", help="Write the result there as JSON; - is standard output.")
 ]
 
+Label = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="Kept in the result, for guidegan report; may be repeated."),
+]
+
+
+def parse_labels(pairs: Iterable[str] | None) -> dict[str, str]:
+    """What ``--label`` says.
+
+    Raises:
+        ConfigError: If one is not ``key=value``, or a key stands twice.
+    """
+    labels: dict[str, str] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not key or not equals or key in labels:
+            raise ConfigError(f"label: expected key=value with a key once, found {pair!r}; change --label")
+        labels[key] = value
+    return labels
+
 
 def tracker(quiet: bool = False) -> Track:
     """Progress bars on standard error; none where that is no terminal, or where nobody wants them."""

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from guidegan_plugin.cli import evaluate_kid
+
 evaluate = typer.Typer(no_args_is_help=True, help="Score translated images, and where the discriminator looks.")
+evaluate.command()(evaluate_kid.kid)

@@ -1,0 +1,168 @@
+"""What turns images into the features that KID compares: Inception, or a user's own ``module:attribute``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.evaluation.images import batches, read_image
+from guidegan_plugin.evaluation.named import load_named
+from guidegan_plugin.progress import Track, silently
+
+INCEPTION = "inception"
+
+
+class Features(Protocol):
+    """Images to features, the same for an image whatever else is in its batch."""
+
+    @property
+    def name(self) -> str:
+        """Which they are, for titles: ``inception`` is Inception with the official weights and nothing else."""
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of the weights; None where they are unknown."""
+
+    @property
+    def resize(self) -> str:
+        """What happens to an image's size first; ``none`` where nothing does."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), float32, in [0, 1], to features (N, F)."""
+
+
+class NamedFeatures:
+    """A user's own features.
+
+    Args:
+        name: as the user named them.
+        compute: (N, 3, H, W) in [0, 1] to (N, F); an ``nn.Module`` gets the images on its own device and computes in
+            evaluation mode, its training flags are put back afterwards.
+    """
+
+    resize = "none"
+
+    def __init__(self, name: str, compute: Callable[[Tensor], Tensor]) -> None:
+        self.name = name
+        self._compute = compute
+        self._module = compute if isinstance(compute, nn.Module) else None
+        self.weights_sha256 = None if self._module is None else _digest(self._module)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) to features (N, F).
+
+        Raises:
+            ConfigError: If the user's code fails on them.
+        """
+        try:
+            if self._module is None:
+                return self._compute(images)
+            held = next(iter(self._module.state_dict().values()), images)
+            with _at_rest(self._module):
+                return self._compute(images.to(held.device))
+        except Exception as error:  # any, because it is the user's own code that runs
+            brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise ConfigError(
+                f"features {self.name} fail on images {tuple(images.shape)} ({brief}); change --features or "
+                "--batch-size"
+            ) from error
+
+
+def load_features(name: str = INCEPTION, weights: Path | None = None) -> Features:
+    """Features by name.
+
+    Args:
+        name: ``inception``, or ``module:attribute``: an ``nn.Module``, a function of images, or a factory (a class, or
+            a function without required arguments) of either. Naming a module runs its code.
+        weights: Inception's, a file; None looks in ``TORCH_HOME/hub/checkpoints`` and else downloads them there.
+
+    Raises:
+        ConfigError: If there are no such features, or their weights cannot be had.
+    """
+    if name == INCEPTION:
+        from guidegan_plugin.evaluation.inception import InceptionFeatures, find_weights
+
+        return InceptionFeatures(find_weights(weights))
+    if ":" not in name:
+        raise ConfigError(f"features: expected {INCEPTION} or module:attribute, found {name!r}; change --features")
+    if weights is not None:
+        raise ConfigError(f"weights are Inception's, {name} brings its own; leave out --weights, or change --features")
+    compute = load_named(name, "--features")
+    if not callable(compute):
+        raise ConfigError(
+            f"features {name}: expected something callable, found {type(compute).__name__}; change --features"
+        )
+    return NamedFeatures(name, compute)
+
+
+def extract(
+    paths: list[Path], features: Features, flag: str, *, batch_size: int = 32, track: Track = silently
+) -> tuple[Tensor, set[tuple[int, int]]]:
+    """Features of images.
+
+    Args:
+        paths: of the images.
+        features: what computes them.
+        flag: the option that names their folder, for errors.
+        batch_size: images a call, at most; images of several sizes are never in one call.
+        track: shows how many have been read.
+
+    Returns:
+        Features (N, F), float64, on the CPU; and the sizes (H, W) found.
+
+    Raises:
+        DataError: If an image cannot be read.
+        ConfigError: If the features are no finite floating (N, F) with one F.
+    """
+    rows: list[Tensor] = []
+    sizes: set[tuple[int, int]] = set()
+    for batch in batches((read_image(path, flag) for path in track(paths, f"features {flag}", len(paths))), batch_size):
+        sizes.add((batch.shape[2], batch.shape[3]))
+        found = features(batch)
+        width = rows[0].shape[1] if rows else None
+        _check(found, len(batch), width, features.name)
+        rows.append(found.detach().to("cpu", torch.float64))
+    return torch.cat(rows), sizes
+
+
+def _check(found: object, count: int, width: int | None, name: str) -> None:
+    wanted = f"({count}, {width or 'F'})"
+    if not isinstance(found, Tensor):
+        raise ConfigError(
+            f"features {name}: expected a tensor {wanted}, found {type(found).__name__}; change --features"
+        )
+    if found.ndim != 2 or len(found) != count or not found.shape[1] or width not in (None, found.shape[1]):
+        raise ConfigError(f"features {name}: expected {wanted}, found {tuple(found.shape)}; change --features")
+    if not found.is_floating_point():
+        raise ConfigError(f"features {name}: expected floating, found {found.dtype}; change --features")
+    if not found.isfinite().all():
+        raise ConfigError(f"features {name} are not finite; change --features")
+
+
+@contextmanager
+def _at_rest(module: nn.Module) -> Iterator[None]:
+    flags = [(each, each.training) for each in module.modules()]
+    try:
+        for each, _ in flags:
+            each.training = False
+        yield
+    finally:
+        for each, training in flags:
+            each.training = training
+
+
+def _digest(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        if isinstance(value, Tensor):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

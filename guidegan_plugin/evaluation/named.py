@@ -1,0 +1,69 @@
+"""What a user names as ``module:attribute``: his own code, imported on his word."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+
+from torch import nn
+
+from guidegan_plugin.errors import ConfigError
+
+
+def load_named(spec: str, flag: str) -> object:
+    """Import ``module:attribute``; a module of the current directory may be named, too.
+
+    A class, or a function without a required argument, is a factory: what it returns is what is meant.
+
+    Args:
+        spec: ``package.module:attribute``; the attribute may be dotted.
+        flag: the option it stands in, for the error.
+
+    Raises:
+        ConfigError: If it is no such name, does not import, or its factory fails.
+    """
+    module_name, _, attribute = spec.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
+        raise ConfigError(f"{flag}: expected module:attribute, found {spec!r}; change {flag}")
+    with _current_directory_importable():
+        try:
+            found: object = reduce(getattr, attribute.split("."), importlib.import_module(module_name))
+            return found() if _is_factory(found) else found  # type: ignore[operator]
+        except Exception as error:  # any, because it is the user's own code that runs
+            raise ConfigError(
+                f"{flag}: {spec} cannot be had ({_brief(error)}), looked for in {Path.cwd()} and among installed "
+                f"packages; change {flag}"
+            ) from error
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def _current_directory_importable() -> Iterator[None]:
+    here = str(Path.cwd())
+    importlib.invalidate_caches()  # a module written a moment ago counts, too
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _is_factory(found: object) -> bool:
+    if isinstance(found, type):
+        return True
+    if isinstance(found, nn.Module) or not callable(found):
+        return False
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except ValueError:  # a builtin may hide its signature
+        return False
+    return not any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
