@@ -142,14 +142,14 @@ def _named(columns: Sequence[GridColumn], found: Sequence[Mapping[str, Path]], i
 def _choose(columns: Sequence[GridColumn], found: Sequence[Mapping[str, Path]], count: int, seed: int) -> list[str]:
     everything = set().union(*found)
     common = everything.intersection(*found)
+    if not common:
+        examples = "; ".join(f"{c.title}: {min(files)}" for c, files in zip(columns, found, strict=True))
+        raise DataError(f"no image is in every column ({examples}); change --column, or its :SUFFIX")
     for column, files in zip(columns, found, strict=True):
         if missing := sorted(everything - set(files)):
             _log.warning(
                 "column %s lacks %d of %d images: %s", column.title, len(missing), len(everything), _some(missing)
             )
-    if not common:
-        examples = "; ".join(f"{c.title}: {min(files)}" for c, files in zip(columns, found, strict=True))
-        raise DataError(f"no image is in every column ({examples}); change --column, or its :SUFFIX")
     return sorted(random.Random(seed).sample(sorted(common), min(count, len(common))))
 
 
@@ -209,6 +209,7 @@ def _page(titles: Sequence[str], rows: int, size: int, title: str) -> Image.Imag
 
 def _write(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, height: int, room: int) -> None:
     """Text around a point, made smaller where it would not fit, and cut where it still would not."""
+    text = text.replace("→", "->")  # which Pillow's own font lacks
     while (font := ImageFont.load_default(height)) and draw.textlength(text, font) > room and height > _SMALLEST:
         height -= 1
     while draw.textlength(text, font) > room and len(text) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,11 @@ _log = logging.getLogger(__name__)
 
 FCN_SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
 ATTENTION_SCORES = ("pointing_game", "energy", "auc", "iou")
+TABLE_LABELS = ("setting", "epoch", "dataset", "direction", "method", "seed")
 # Scores made by different ones of these are never beside one another in a column.
-_EVALUATOR = ("features", "weights_sha256", "resize", "segmenter", "palette")
+_EVALUATOR = ("features", "weights_sha256", "resize", "segmenter", "segmenter_sha256", "palette")
 # Where these differ scores can be compared, but a reader wants to know.
-_CIRCUMSTANCES = ("images", "subsets", "subset_size", "versions")
+_CIRCUMSTANCES = ("images", "subsets", "subset_size", "resized", "versions")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Result:
         labels: what ``--label`` said; one line each, printable.
         scores: by name; ``target``, ``source``, ``mean`` (KID x 100) and ``fid``, or those of fcn and attention.
         spreads: standard deviation over subsets x 100, of KID.
-        evaluator: what the scores were made with, as far as the file says.
+        evaluator: what the scores were made with, as far as the file says, as pairs of name and value.
         circumstances: other facts that a difference may come from, as JSON.
     """
 
@@ -43,7 +44,7 @@ class Result:
     labels: Mapping[str, str]
     scores: Mapping[str, float]
     spreads: Mapping[str, float]
-    evaluator: Mapping[str, str]
+    evaluator: tuple[tuple[str, str], ...]
     circumstances: Mapping[str, str]
 
 
@@ -67,7 +68,8 @@ def read_results(places: Sequence[Path], track: Track = silently) -> tuple[list[
 
     Raises:
         ConfigError: a place does not exist.
-        DataError: there is no result at all.
+        DataError: there is no result at all; or two have the same labels, seed included, so that an average would count
+            one run twice.
     """
     results: list[Result] = []
     skipped: list[Skipped] = []
@@ -82,6 +84,7 @@ def read_results(places: Sequence[Path], track: Track = silently) -> tuple[list[
         known = f"; the first of {len(skipped)} skipped: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
         names = ", ".join(map(str, places))
         raise DataError(f"no results of guidegan evaluate --json in {names}{known}; change DIR")
+    _refuse_twice(results)
     return results, skipped
 
 
@@ -93,6 +96,18 @@ def _files(places: Sequence[Path]) -> Iterator[Path]:
             yield place
         else:
             raise ConfigError(f"{place} does not exist; change DIR")
+
+
+def _refuse_twice(results: Iterable[Result]) -> None:
+    seen: dict[tuple[object, ...], Result] = {}
+    for result in results:
+        key = result.title, result.evaluator, *(result.labels.get(label, "") for label in TABLE_LABELS)
+        other = seen.setdefault(key, result)
+        if other is not result:
+            raise DataError(
+                f"{other.path} and {result.path} are both {result.title} of method {result.labels['method']!r}, with"
+                f" the same {', '.join(TABLE_LABELS)}; remove one, or evaluate with another --label seed="
+            )
 
 
 def _parse(path: Path, found: object) -> Result:
@@ -123,9 +138,16 @@ def _parse(path: Path, found: object) -> Result:
         labels={one_line(key): one_line(value) for key, value in labels.items()},
         scores=scores,
         spreads=spreads,
-        evaluator={key: one_line(found[key]) for key in _EVALUATOR if found.get(key) is not None},
+        evaluator=_evaluator(found),
         circumstances={key: json.dumps(found.get(key), sort_keys=True) for key in _CIRCUMSTANCES},
     )
+
+
+def _evaluator(found: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    facts = {key: one_line(found[key]) for key in _EVALUATOR if found.get(key) is not None}
+    if "segmenter_sha256" in facts:  # the same weights may lie at another path
+        facts.pop("segmenter", None)
+    return tuple(facts.items())
 
 
 def _kid_title(found: Mapping[str, object]) -> str:

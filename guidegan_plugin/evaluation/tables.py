@@ -7,13 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from guidegan_plugin.errors import DataError
 from guidegan_plugin.evaluation.paper_tables import NOTICE, PAPER_TABLES, paper_direction, paper_row, plain
 from guidegan_plugin.evaluation.results import ATTENTION_SCORES, FCN_SCORES, Result
 
 _COMBINATIONS = ("pha+alpha", "pha+rhp", "tam+alpha", "tam+rhp")
 _SETTINGS = {"unpaired": 4, "unsupervised": 4, "paired": 5, "supervised": 5}
-_CELL_LABELS = ("setting", "epoch", "dataset", "direction", "method", "seed")
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,7 @@ def arrange(results: Sequence[Result], paper: bool = True) -> list[Table]:
 
     Returns:
         The tables, in the paper's order.
-
-    Raises:
-        DataError: two results have the same labels, seed included, so that averaging them would count one run twice.
     """
-    _refuse_twice(results)
     tables = []
     for kind in _KINDS:
         groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
@@ -131,22 +125,6 @@ def _order(key: tuple[str, str, str]) -> tuple[object, ...]:
     return len(title), title, setting, epoch == "best", len(epoch), epoch
 
 
-def _refuse_twice(results: Iterable[Result]) -> None:
-    seen: dict[tuple[object, ...], Result] = {}
-    for result in results:
-        key = result.title, _evaluator(result), *(result.labels.get(label, "") for label in _CELL_LABELS)
-        other = seen.setdefault(key, result)
-        if other is not result:
-            raise DataError(
-                f"{other.path} and {result.path} are both {result.title} of method {result.labels['method']!r} with"
-                f" the same {', '.join(_CELL_LABELS)}; remove one, or evaluate with another --label seed="
-            )
-
-
-def _evaluator(result: Result) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(result.evaluator.items()))
-
-
 class _Arrangement:
     """One table on its way."""
 
@@ -157,7 +135,7 @@ class _Arrangement:
         self.cells: dict[tuple[str, _Place], list[Result]] = defaultdict(list)
         for result in results:
             labels = result.labels
-            place = _Place(labels.get("dataset", ""), labels.get("direction", ""), _evaluator(result))
+            place = _Place(labels.get("dataset", ""), labels.get("direction", ""), result.evaluator)
             self.cells[labels["method"], place].append(result)
         self.methods = sorted({method for method, _ in self.cells}, key=_rank)
         self.places = sorted({place for _, place in self.cells})
