@@ -162,7 +162,7 @@ class _Arrangement:
                 from_paper = True
                 columns.append(Column((*heading, NOTICE), paper=True))
                 filled.append(printed)
-        names = [*self.methods, *(f"{row} (paper only)" for row in self.unclaimed if from_paper)]
+        names = [*self.methods, *(f"paper: {row}" for row in self.unclaimed if from_paper)]
         rows = tuple((name, tuple(column[index] for column in filled)) for index, name in enumerate(names))
         return Table(self._title(), tuple(columns), rows, tuple(self._notes()))
 

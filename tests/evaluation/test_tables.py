@@ -106,7 +106,7 @@ def test_the_first_table_has_combinations_only_target_before_mean(
     ]
     assert headings[1] == ("apple->orange", "target KID", NOTICE)
     rows = shown(table)
-    assert list(rows) == ["PHA+Alpha", "tam+rhp", "PHA+RHP (paper only)", "TAM+Alpha (paper only)"]
+    assert list(rows) == ["PHA+Alpha", "tam+rhp", "paper: PHA+RHP", "paper: TAM+Alpha"]
     assert rows["PHA+Alpha"][:2] == ["2.00 (n=1, ± 0.50 over subsets)", "7.25 ± 0.83"]
     assert rows["tam+rhp"][-2:] == ["*1.50 (n=1, ± 0.25 over subsets)*", "6.47 ± 0.37"]
 
@@ -122,9 +122,9 @@ def test_the_papers_column_stands_apart_names_its_method_and_never_competes(
     assert shown(table) == {
         "bare": ["9.00 (n=1, ± 0.50 over subsets)", "3.94 ± 0.41, CycleGAN", "*7.00 (n=1, ± 0.50 over subsets)*"],
         "pha+rhp": ["*8.00 (n=1, ± 0.50 over subsets)*", "1.03 ± 0.35", None],
-        "StarGAN (paper only)": [None, "12.42 ± 0.74", None],
-        "AGGAN (paper only)": [None, "4.12 ± 0.80", None],
-        "UNIT (paper only)": [None, "12.25 ± 0.74", None],
+        "paper: StarGAN": [None, "12.42 ± 0.74", None],
+        "paper: AGGAN": [None, "4.12 ± 0.80", None],
+        "paper: UNIT": [None, "12.25 ± 0.74", None],
     }
     bare = tables_of(tmp_path, paper=False)["Table 2: KID × 100, target only"]
     assert list(shown(bare)) == ["bare", "pha+rhp"] and not any(column.paper for column in bare.columns)
@@ -149,6 +149,16 @@ def test_the_setting_says_which_table_fcn_scores_belong_to(
     assert row[0] == "*0.500 (n=1)*"
     assert (row[1] if printed else None) == printed
     assert bool(table.notes) == (not setting)
+
+
+def test_kid_of_paired_training_is_not_the_papers(tmp_path: Path, kid_result: Callable[..., Path]) -> None:
+    kid_result(tmp_path / "a.json", 1, method="bare", setting="paired", **HORSES)
+    kid_result(tmp_path / "b.json", 1, method="bare", setting="unpaired", **HORSES)
+    tables = tables_of(tmp_path, paper=True)
+    assert {title: len(table.columns) for title, table in tables.items()} == {
+        "KID × 100, target only, paired": 1,
+        "Table 2: KID × 100, target only, unpaired": 2,
+    }
 
 
 def test_a_column_whose_results_differ_in_circumstance_says_so(tmp_path: Path, kid_result: Callable[..., Path]) -> None:
