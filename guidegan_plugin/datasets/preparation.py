@@ -64,7 +64,8 @@ class Plan:
     def identity(self) -> dict[str, object]:
         """What two runs must have in common for one to go on where the other stopped."""
         lines = (
-            "\0".join([*(os.path.abspath(source) for source in job.sources), "", *job.targets])  # noqa: PTH100
+            # What a partial was given, as the boxes of crops, decides too; the function itself has no stable name.
+            "\0".join([*(os.path.abspath(path) for path in job.sources), *job.targets, repr(_given(job))])  # noqa: PTH100
             for job in self.jobs
         )
         digest = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
@@ -125,6 +126,10 @@ def prepare(plan: Plan, out: Path, *, workers: int | None = None, track: Track =
         _record(plan, partial, images=dict(result.images), failures=list(result.failures))
         put_in_place(partial, out)
     return result
+
+
+def _given(job: Job) -> Mapping[str, object]:
+    return job.make.keywords if isinstance(job.make, functools.partial) else {}
 
 
 def _check(plan: Plan) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image
 
 from guidegan_plugin import cli
 from guidegan_plugin.datasets import preparation
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "data.md"
+COMMANDS = [line for line in PAGE.read_text().splitlines() if line.startswith("guidegan data ")]
 
 Command = Callable[..., int | str]
 
@@ -136,3 +141,17 @@ def test_shapes_below_a_file_or_over_a_folder_names_out(data: Command, images: P
     assert "cannot be written" in below and below.endswith("choose another folder (OUT)") and "\n" not in below
     assert str(data("shapes", images)).endswith("choose another folder (OUT), or empty it")
     assert "--test-count" in str(data("shapes", images / "new", "--test-count", 0))
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_what_the_page_tells_a_user_to_type_is_understood(line: str) -> None:
+    _, _, name, *arguments = shlex.split(line)
+    group = typer.main.get_command(cli.data)
+    command = group.commands[name]
+    # Ends with a wrong usage on an unknown option, a missing argument or a value of another type.
+    command.make_context(name, arguments)
+
+
+def test_the_page_shows_every_command_there_is() -> None:
+    group = typer.main.get_command(cli.data)
+    assert {line.split()[2] for line in COMMANDS} | {"shapes"} == set(group.commands)

@@ -149,3 +149,16 @@ def test_missing_label_files_and_photos_say_where_they_are_expected(root: Path) 
         plan_bdd100k(root, release="odd")
     with pytest.raises(ConfigError, match="--min-size"):
         plan_bdd100k(root, min_size=0)
+
+
+def test_other_boxes_are_another_data_set(root: Path) -> None:
+    identities = []
+    for x in (1, 1, 2):
+        write(
+            root,
+            "2018",
+            "train",
+            [frame("d.jpg", "daytime", sign(x, 2, 64, 64)), frame("n.jpg", "night", sign(1, 2, 64, 64))],
+        )
+        identities.append(plan_bdd100k(root).identity())
+    assert identities[0] == identities[1] != identities[2]
