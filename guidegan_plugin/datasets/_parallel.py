@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -51,7 +52,9 @@ def in_parallel(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_become_worker)
     try:
-        yield from pool.map(function, items, chunksize=_CHUNK)
+        with _ctrl_c_ignored():
+            results = pool.map(function, items, chunksize=_CHUNK)
+        yield from results
     except BrokenProcessPool as error:
         raise GuideError(
             'a worker process died; guard the calling script with `if __name__ == "__main__"`, '
@@ -61,8 +64,21 @@ def in_parallel(
         pool.shutdown(cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, which a terminal sends to all, from their first import on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set it
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 def _become_worker() -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the parent; end when the parent was killed."""
+    """Leave Ctrl-C to the parent where it was not inherited that way; end when the parent was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
