@@ -1,15 +1,29 @@
-"""``guidegan data``: data sets made on the spot, or prepared from what a user downloads."""
+"""``guidegan data``: data sets made on the spot, checked, or prepared from what a user downloads."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.cli import prepare
+from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
+from guidegan_plugin.errors import ConfigError, DataError
 
-data = typer.Typer(no_args_is_help=True, help="Make or prepare data sets.")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from guidegan_plugin.datasets.published import FolderCheck
+
+_log = logging.getLogger(__name__)
+
+data = typer.Typer(no_args_is_help=True, help="Make, check or prepare data sets.")
+for _command in (prepare.split, prepare.pairs, prepare.cityscapes, prepare.camvid, prepare.bdd100k):
+    data.command()(_command)
 
 
 @data.command()
@@ -20,7 +34,11 @@ def shapes(
     ] = "unpaired",
     size: Annotated[int, typer.Option(help="Side of an image in pixels.")] = 128,
     count: Annotated[int, typer.Option(help="Training images a domain.")] = 200,
+    test_count: Annotated[
+        int | None, typer.Option(help="Test images a domain; a fifth of --count where nothing is said.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same images.")] = 0,
+    workers: prepare.Workers = None,
 ) -> None:
     """Make a small data set on the spot, with the object's region beside each image."""
     from guidegan_plugin.datasets.shapes import write_unpaired
@@ -29,4 +47,48 @@ def shapes(
     writers = {"unpaired": write_unpaired, "paired": write_paired}
     if kind not in writers:
         raise ConfigError(f"kind: expected {' or '.join(writers)}, found {kind!r}; change --kind")
-    writers[kind](out, size, count, seed=seed)
+    writers[kind](out, size, count, test_count, seed, workers)
+
+
+@data.command()
+def check(
+    root: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with trainA, trainB, testA and testB.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Compare with its published counts: apple2orange, horse2zebra or summer2winter."),
+    ] = None,
+    workers: prepare.Workers = None,
+    quiet: Quiet = False,
+    json_out: JsonOut = None,
+) -> None:
+    """Check an unpaired data set: its folders, how many images they hold, and that every image opens."""
+    from guidegan_plugin.datasets.published import check_dataset
+
+    checks = check_dataset(root, dataset, workers=workers, track=tracker(quiet))
+    if not quiet and str(json_out) != "-":
+        Console().print(_table(checks))
+    for failure in (failure for found in checks for failure in found.unreadable):
+        _log.warning("%s", failure)
+    problems = [found.problem for found in checks if found.problem]
+    folders = {
+        found.folder: {
+            "published": found.published,
+            "found": found.found,
+            "modes": dict(found.modes),
+            "unreadable": list(found.unreadable),
+        }
+        for found in checks
+    }
+    write_json({"dataset": dataset, "folders": folders, "problems": problems}, json_out)
+    if problems:
+        raise DataError(f"{root}: {'; '.join(problems)}")
+
+
+def _table(checks: Sequence[FolderCheck]) -> Table:
+    table = Table("folder", "images", "published", "unreadable", "modes")
+    for found in checks:
+        modes = ", ".join(f"{count} {mode}" for mode, count in sorted(found.modes.items()))
+        images = "missing" if found.found is None else str(found.found)
+        published = "" if found.published is None else str(found.published)
+        table.add_row(found.folder, images, published, str(len(found.unreadable)), modes)
+    return table

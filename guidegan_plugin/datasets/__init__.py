@@ -1,1 +1,1 @@
-"""Data sets: made on the spot, or read from disk with the view each image is seen under."""
+"""Data sets: made on the spot, prepared from downloads, or read from disk with the view each image is seen under."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +13,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from guidegan_plugin.datasets._drawing import Pixels
-from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.datasets._folders import put_in_place, refuse_taken, writing
+from guidegan_plugin.datasets._parallel import in_parallel
+from guidegan_plugin.errors import ConfigError
 
 Annotation = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
 Draw = Callable[[np.random.Generator, int], tuple[Pixels, Annotation]]
 
-# A worker imports the package before its first image; below this many images it costs more than it saves.
 IMAGES_PER_WORKER = 500
 
 
@@ -82,37 +79,28 @@ def write_set(root: Path, splits: Sequence[Split], annotations: str, size: int, 
 
     Raises:
         ConfigError: an argument is out of range.
-        GuideError: `root` is taken, or a worker process died.
+        GuideError: `root` is taken or cannot be written, or a worker process died.
     """
     _at_least(32, "size", size)
     _at_least(0, "seed", seed)
     _at_least(1, "workers", 1 if workers is None else workers)
-    root = root.resolve()
-    _refuse_taken(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        # The set is one level down, because mkdtemp's own folder is closed to other users.
-        _draw_all(_plan(staging / "set", splits, annotations, size, seed), workers)
-        _refuse_taken(root)
-        if root.exists():
-            root.rmdir()  # Windows renames onto no folder, not even onto an empty one
-        (staging / "set").rename(root)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with writing(root):
+        root = root.resolve()
+        refuse_taken(root)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        try:
+            # The set is one level down, because mkdtemp's own folder is closed to other users.
+            _draw_all(_plan(staging / "set", splits, annotations, size, seed), workers)
+            put_in_place(staging / "set", root)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _at_least(least: int, name: str, found: int) -> None:
     if found < least:
         flag = name.replace("_", "-")
         raise ConfigError(f"`{name}` expected to be at least {least}, got {found}; change `{name}` (--{flag})")
-
-
-def _refuse_taken(root: Path) -> None:
-    if root.exists() and not root.is_dir():
-        raise GuideError(f"{root} is a file, a data set needs a folder; choose another `root` (--root)")
-    if root.is_dir() and any(root.iterdir()):
-        raise GuideError(f"{root} is not empty; choose another `root` (--root), or empty it")
 
 
 def _plan(root: Path, splits: Sequence[Split], annotations: str, size: int, seed: int) -> list[_Job]:
@@ -128,23 +116,8 @@ def _plan(root: Path, splits: Sequence[Split], annotations: str, size: int, seed
 
 
 def _draw_all(jobs: list[_Job], workers: int | None) -> None:
-    if workers is None:
-        workers = min(os.cpu_count() or 1, 1 + len(jobs) // IMAGES_PER_WORKER)
-    if workers == 1:
-        for job in jobs:
-            _draw_one(job)
-        return
-    # Forking a process in which torch runs threads may deadlock: spawn.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            for _ in pool.map(_draw_one, jobs, chunksize=16):
-                pass
-    except BrokenProcessPool as error:
-        raise GuideError(
-            'a worker process died while drawing; guard the calling script with `if __name__ == "__main__"`, '
-            "or set `workers` to 1 (--workers 1)"
-        ) from error
+    for _ in in_parallel(_draw_one, jobs, workers, IMAGES_PER_WORKER):
+        pass
 
 
 def _draw_one(job: _Job) -> None:

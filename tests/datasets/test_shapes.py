@@ -195,7 +195,7 @@ def test_a_finished_run_leaves_only_its_folder_open_to_others(tmp_path: Path, wr
 @BOTH
 def test_a_folder_with_something_in_it_is_refused_and_kept(tmp_path: Path, write: Write) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(GuideError, match=r"is not empty; choose another `root` \(--root\), or empty it") as refusal:
+    with pytest.raises(GuideError, match=r"is not empty; choose another folder \(OUT\), or empty it") as refusal:
         write(tmp_path, 32, count=1, workers=1)
     assert str(tmp_path) in str(refusal.value)
     with pytest.raises(GuideError, match=r"mine.txt is a file"):

@@ -1,0 +1,109 @@
+"""Image files: read whole, put side by side, encoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from guidegan_plugin.errors import ConfigError, DataError
+
+# What Pillow's decoders raise on a broken file; OSError and its children come on top.
+_BROKEN = (SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How images are written.
+
+    Attributes:
+        format: `png` or `jpg`.
+        quality: Of a JPEG, 1 to 100.
+
+    Raises:
+        ConfigError: One of them is out of range.
+    """
+
+    format: str = "png"
+    quality: int = 95
+
+    def __post_init__(self) -> None:
+        if self.format not in ("png", "jpg"):
+            raise ConfigError(f"format: expected png or jpg, found {self.format!r}; change --format")
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"quality: expected 1 to 100, found {self.quality}; change --quality")
+
+    def encode(self, image: Image.Image) -> bytes:
+        """Encode an image.
+
+        Args:
+            image: RGB or L.
+
+        Returns:
+            The file's content.
+        """
+        buffer = io.BytesIO()
+        if self.format == "jpg":
+            # Full colour resolution: halved, it would smear the edges between two labels' colours.
+            image.save(buffer, "JPEG", quality=self.quality, subsampling=0)
+        else:
+            image.save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def options(self) -> dict[str, str | int]:
+        """What decides the written bytes, by name."""
+        return {"format": self.format} | ({"quality": self.quality} if self.format == "jpg" else {})
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+
+
+def read_image(path: Path) -> Image.Image:
+    """Read an image to its last byte, in its own mode.
+
+    Raises:
+        DataError: It is missing, cut off, damaged, or no image.
+    """
+    content = io.BytesIO(read_bytes(path))
+    try:
+        with Image.open(content) as image:
+            image.load()
+            return image.copy()
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not an image") from error
+    except (OSError, *_BROKEN) as error:
+        raise DataError(f"{path}: damaged ({error})") from error
+
+
+def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Join two images of one size into A|B.
+
+    Args:
+        left: A, (H, W).
+        right: B, (H, W).
+
+    Returns:
+        RGB, (H, 2 * W).
+
+    Raises:
+        DataError: Their sizes differ.
+    """
+    if left.size != right.size:
+        raise DataError(f"A is {left.width} x {left.height}, B is {right.width} x {right.height}; a pair has one size")
+    joined = Image.new("RGB", (2 * left.width, left.height))
+    joined.paste(left.convert("RGB"), (0, 0))
+    joined.paste(right.convert("RGB"), (left.width, 0))
+    return joined
