@@ -93,7 +93,9 @@ def class_attention(
     track, found = tracker(quiet), {}
     if maps is not None:
         shown = seen_maps.maps_in_folder(maps, "_attention_A" if suffix is None else suffix)
-        found[maps.name] = statistics.class_attention(track(shown, "maps"), truths, known, alpha)
+        # A host's results lie in <name>/test_<epoch>/images.
+        title = maps.parent.name if maps.name == "images" else maps.name
+        found[title] = statistics.class_attention(track(shown, "maps"), truths, known, alpha)
     for epoch, path in seen_maps.store_files(store or []).items():
         seen = seen_maps.maps_in_store(path, pair, suffix or "")
         found[epoch] = statistics.class_attention(track(seen, f"epoch {epoch}", len(seen)), truths, known, alpha)

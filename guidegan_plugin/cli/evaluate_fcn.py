@@ -35,8 +35,8 @@ def fcn(
     segmenter: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE|torchvision:NAME:FILE|MODULE:ATTRIBUTE",
-            help="Reads photos: TorchScript, weights of a torchvision network, or an nn.Module. Code in it is run.",
+            metavar="FILE|NAME",
+            help="Reads photos: a TorchScript file, torchvision:NAME:FILE, or module:attribute (code in it is run).",
         ),
     ] = None,
     suffix: Annotated[

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from guidegan_plugin.errors import DataError
+from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation import confusion
 from guidegan_plugin.evaluation.label_images import Labels, nearest_labels, read_labels, read_pixels
 from guidegan_plugin.evaluation.packages import optional, versions
@@ -120,7 +120,7 @@ def evaluate_fcn(
 
     Raises:
         DataError: If an image is missing, not readable, of another size, or of an id or colour nobody knows.
-        ConfigError: If the segmenter tells other classes apart, or torchmetrics is not installed.
+        ConfigError: If the segmenter fails or tells other classes apart, or torchmetrics is not installed.
     """
     pairs = _pairs(pred, truth, suffix, truth_suffix, partial)
     void = palette.void_label
@@ -144,7 +144,11 @@ def _as_segmenter(network: nn.Module | None, device: torch.device | str) -> Segm
     if network is None:
         return None
     segmenter = network if isinstance(network, Segmenter) else Segmenter(network, type(network).__name__)
-    return segmenter.to(device)
+    try:
+        return segmenter.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"the segmenter cannot run on {device} ({reason}); change --device") from error
 
 
 def _pairs(pred: Path, truth: Path, suffix: str, truth_suffix: str, partial: bool) -> list[tuple[Path, Path]]:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from guidegan_plugin.errors import DataError
+from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.fcn_score import FcnResult, evaluate_fcn
 from guidegan_plugin.evaluation.palettes import CAMVID, CITYSCAPES
 
@@ -110,6 +110,11 @@ def test_a_segmenter_reads_photos(folders: tuple[Path, Path], answers: tuple[Ids
     found = evaluate_fcn(*folders, CAMVID, segmenter=ByRed())
     assert three(found) == pytest.approx(reference(pred, truth, 11), abs=1e-12)
     assert found.segmenter == "ByRed"
+
+
+def test_a_device_there_is_not_is_named(folders: tuple[Path, Path], answers: tuple[Ids, Ids]) -> None:
+    with pytest.raises(ConfigError, match=r"cannot run on nowhere .*; change --device"):
+        evaluate_fcn(*folders, CAMVID, segmenter=ByRed(), device="nowhere")
 
 
 def test_the_result_file_holds_scores_classes_and_labels(folders: tuple[Path, Path], answers: tuple[Ids, Ids]) -> None:
