@@ -35,7 +35,7 @@ class FcnResult:
         matrix: Pixels by truth (rows) and answer (columns), ``(C, C + 1)``, int64; the last column counts pixels
             painted as something that is not scored.
         segmenter: What read the photos, None where label images were read.
-        segmenter_sha256: Of its weights file, where there is one.
+        segmenter_sha256: Of its weights file, or of its weights; None where there are none.
         resized: Whether images were brought to their truth's size.
         labels: What tables file the result under.
     """

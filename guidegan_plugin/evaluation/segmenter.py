@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.named import load_named
+from guidegan_plugin.guidance.store_file import networks_digest
 
 _FLAG = "--segmenter"
 _TORCHVISION = "torchvision:"
@@ -33,14 +34,15 @@ class Segmenter(nn.Module):
     Args:
         network: ``(1, 3, H, W)`` in [0, 1] to logits ``(1, C, H, W)``, or a dictionary that has them as ``"out"``.
         name: As result files show it.
-        sha256: Of its weights file, where there is one.
+        sha256: Of its weights file, by default of the weights themselves.
     """
 
     def __init__(self, network: nn.Module, name: str, sha256: str | None = None) -> None:
         super().__init__()
         self.network = network
         self.name = name
-        self.sha256 = sha256
+        # Trained again, a network has the same name and other weights; one without weights is its name.
+        self.sha256 = sha256 or (networks_digest({"": network}) if network.state_dict() else None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, out of the dictionary where the network returns one."""

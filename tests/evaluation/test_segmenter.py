@@ -82,6 +82,16 @@ def test_a_network_is_found_by_module_and_attribute(tmp_path: Path, monkeypatch:
         load_segmenter("my_segmenters:no", 3)
 
 
+def test_a_network_trained_again_is_another_one() -> None:
+    network = nn.Conv2d(3, 3, 1)
+    first = Segmenter(network, "mine").sha256
+    assert Segmenter(network, "mine").sha256 == first
+    with torch.no_grad():
+        network.weight += 1
+    assert Segmenter(network, "mine").sha256 != first
+    assert Segmenter(nn.Identity(), "mine").sha256 is None
+
+
 def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     torch.save(nn.Conv2d(3, 3, 1).state_dict(), weights)
