@@ -1,13 +1,14 @@
 """How well attention maps find regions that are known.
 
-Three measures, each in [0, 1], each scored per image and averaged over images:
+Four measures, each in [0, 1], each scored per image and averaged over images:
 
 - pointing game: does the map's maximum lie inside the region?
 - energy: which share of the map's sum lies inside the region?
 - AUC: how likely is a pixel inside the region brighter than one outside? (1/2 by chance)
+- IoU: how well does the map, at the best threshold for all images, coincide with the region (region_iou.py)?
 
-A constant map says nothing and is scored as what it is, a guess: pointing game and energy are the region's share of
-the area, AUC is 1/2. All measures are to be read beside that share.
+A constant map says nothing and is scored as what it is, a guess: pointing game, energy and IoU are the region's share
+of the area, AUC is 1/2. All measures are to be read beside that share.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from guidegan_plugin.errors import DataError, GuideError
+from guidegan_plugin.evaluation.region_iou import best_iou, iou_by_threshold
 
 Map = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]
@@ -39,7 +41,9 @@ class AttentionQuality:
         energy: mean share of a map's sum inside the region, in [0, 1].
         auc: mean area under the ROC curve, in [0, 1].
         region_share: mean share of the area that the region takes, in (0, 1): what a constant map scores in
-            the pointing game and in energy.
+            the pointing game, in energy and in IoU.
+        iou: mean intersection over union with the region at the best threshold, in [0, 1].
+        threshold: that threshold, in [0, 1].
     """
 
     images: int
@@ -47,6 +51,8 @@ class AttentionQuality:
     energy: float
     auc: float
     region_share: float
+    iou: float
+    threshold: float
 
 
 def pointing_game(maps: Map, regions: Region) -> float:
@@ -124,7 +130,7 @@ def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attenti
     Raises:
         DataError: a folder holds no map, a map has no region, a file is no readable image or a map is not gray.
     """
-    scores = []
+    scores, curves = [], []
     for map_path, region_path in _matched(maps_dir, regions_dir, suffix):
         values, region = _read_map(map_path), _read_region(region_path)
         if region.all() or not region.any():
@@ -132,10 +138,11 @@ def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attenti
             continue
         values = resize(values, region.shape)
         scores.append((_pointing(values, region), _energy(values, region), _auc(values, region), region.mean()))
+        curves.append(iou_by_threshold(values, region))
     if not scores:
         raise DataError(f"every region in {regions_dir} is empty or the whole image; change `regions_dir` (--regions)")
     pointing, energy, auc, share = np.mean(scores, axis=0).tolist()
-    return AttentionQuality(len(scores), pointing, energy, auc, share)
+    return AttentionQuality(len(scores), pointing, energy, auc, share, *best_iou(np.stack(curves)))
 
 
 def resize(values: Map, shape: tuple[int, ...]) -> Map:

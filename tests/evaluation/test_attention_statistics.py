@@ -19,6 +19,7 @@ from guidegan_plugin.evaluation.attention_statistics import (
     region_auc,
     resize,
 )
+from guidegan_plugin.evaluation.region_iou import best_iou, iou_by_threshold
 
 RNG = np.random.default_rng(0)
 REGIONS = RNG.random((5, 9, 11)) < 0.3
@@ -145,6 +146,7 @@ def test_quality_of_a_folder_equals_the_measures_on_arrays(folders: tuple[Path, 
         pytest.approx(energy_in_region(scaled, REGIONS)),
         pytest.approx(region_auc(scaled, REGIONS)),
         pytest.approx(REGIONS.mean(axis=(1, 2)).mean()),
+        *best_iou(np.stack([iou_by_threshold(*one) for one in zip(scaled, REGIONS, strict=True)])),
     )
     assert found == expected
 

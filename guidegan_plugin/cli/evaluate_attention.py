@@ -1,0 +1,111 @@
+"""``guidegan evaluate attention``, ``classes`` and ``class-attention``: where the discriminator looks, and at what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tracker, write_json
+from guidegan_plugin.cli.evaluate_fcn import PaletteName, Truth, TruthSuffix
+from guidegan_plugin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from guidegan_plugin.evaluation.class_attention import ClassAttention
+
+MapSuffix = Annotated[str, typer.Option(help="What a map's name ends with, before its extension.")]
+
+
+def attention(
+    maps: Annotated[Path, typer.Option(help="Folder of attention maps: a host's results, from --guide_show.")],
+    regions: Annotated[Path, typer.Option(help="Folder of <stem>.png, zero outside of the region to be found.")],
+    suffix: MapSuffix = "_attention_A",
+    label: Label = None,
+    json: JsonOut = None,
+    quiet: Quiet = False,
+) -> None:
+    """How well attention maps find known regions: pointing game, energy, AUC, IoU."""
+    from dataclasses import asdict
+
+    from guidegan_plugin.evaluation.attention_statistics import attention_quality
+    from guidegan_plugin.evaluation.packages import versions
+
+    found = asdict(attention_quality(maps, regions, suffix))
+    if not quiet and str(json) != "-":
+        table = Table("measure", "value", title=f"Attention of {found['images']} images")
+        for name, value in found.items():
+            if name != "images":
+                table.add_row(name.replace("_", " "), f"{value:.4f}")
+        Console().print(table)
+    write_json({"metric": "attention", **found, "labels": parse_labels(label), "versions": versions()}, json)
+
+
+def classes(
+    truth: Truth,
+    palette: PaletteName,
+    out: Annotated[Path, typer.Option(help="Folder for classes.csv and classes.png.")],
+    truth_suffix: TruthSuffix = "",
+    quiet: Quiet = False,
+) -> None:
+    """How many images show each class, and how many pixels it takes."""
+    from guidegan_plugin.evaluation.class_statistics import class_frequencies, write_frequencies
+    from guidegan_plugin.evaluation.palette_file import load_palette
+
+    images, found = class_frequencies(truth, load_palette(palette), truth_suffix, tracker(quiet))
+    write_frequencies(found, out)
+    if not quiet:
+        table = Table("class", "images", "presence", "pixel frequency", title=f"Classes of {images} images")
+        for row in found:
+            table.add_row(row.name, str(row.images), f"{row.presence:.4f}", f"{row.frequency:.4f}")
+        Console().print(table)
+
+
+def class_attention(
+    truth: Truth,
+    palette: PaletteName,
+    out: Annotated[Path, typer.Option(help="Folder for class_attention.csv and class_attention.png.")],
+    store: Annotated[
+        list[Path] | None,
+        typer.Option(help="A <epoch>_guide.safetensors, or a folder of them; may be repeated."),
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="Which pair of the store, where it holds several: A or B.")] = None,
+    maps: Annotated[Path | None, typer.Option(help="Instead of --store: a folder of attention maps.")] = None,
+    suffix: Annotated[
+        str | None,
+        typer.Option(help="What a map's, or a store's image's, name has after the stem; _attention_A for --maps."),
+    ] = None,
+    truth_suffix: TruthSuffix = "",
+    alpha: Annotated[float, typer.Option(help="A pixel is attended over it.")] = 0.5,
+    quiet: Quiet = False,
+) -> None:
+    """In which share of images each class is attended (half its pixels over alpha), epoch by epoch."""
+    from guidegan_plugin.evaluation import class_attention as statistics
+    from guidegan_plugin.evaluation import seen_maps
+    from guidegan_plugin.evaluation.palette_file import load_palette
+    from guidegan_plugin.evaluation.stems import images_by_stem
+
+    if bool(store) == (maps is not None):
+        raise ConfigError("class-attention: expected either stores or a folder of maps; pass --store or --maps")
+    known, truths = load_palette(palette), images_by_stem(truth, "--truth", truth_suffix)
+    track, found = tracker(quiet), {}
+    if maps is not None:
+        shown = seen_maps.maps_in_folder(maps, "_attention_A" if suffix is None else suffix)
+        # A host's results lie in <name>/test_<epoch>/images.
+        title = maps.parent.name if maps.name == "images" else maps.name
+        found[title] = statistics.class_attention(track(shown, "maps"), truths, known, alpha)
+    for epoch, path in seen_maps.store_files(store or []).items():
+        seen = seen_maps.maps_in_store(path, pair, suffix or "")
+        found[epoch] = statistics.class_attention(track(seen, f"epoch {epoch}", len(seen)), truths, known, alpha)
+    statistics.write_class_attention(found, out)
+    if not quiet:
+        Console().print(_table(found))
+
+
+def _table(found: dict[str, list[ClassAttention]]) -> Table:
+    table = Table("class", *found, title="Share of images a class is attended in, of those that show it")
+    for rows in zip(*found.values(), strict=True):
+        table.add_row(rows[0].name, *("" if row.share is None else f"{row.share:.3f} of {row.images}" for row in rows))
+    return table
