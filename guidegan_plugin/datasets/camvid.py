@@ -7,9 +7,9 @@ from pathlib import Path
 
 from guidegan_plugin.datasets._folders import images_in
 from guidegan_plugin.datasets.labelled import Style, job
-from guidegan_plugin.datasets.palettes import CAMVID
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.palettes import CAMVID
 
 SPLITS = ("train", "val", "test")
 PUBLISHED = {"train": 367, "val": 101, "test": 233}
@@ -26,7 +26,7 @@ def plan_camvid(root: Path, *, style: Style | None = None) -> Plan:
     Raises:
         DataError: `train` is missing, or an image has no counterpart.
     """
-    style = replace(style or Style(), classes=CAMVID, rest=None)
+    style = replace(style or Style(), classes=CAMVID.entries, rest=None)
     jobs = [entry for split in SPLITS for entry in _split(root, split, style)]
     return Plan("camvid", style.options(), tuple(jobs))
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from guidegan_plugin.datasets.labelled import Style, job
-from guidegan_plugin.datasets.palettes import CITYSCAPES
 from guidegan_plugin.datasets.preparation import Plan
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.palettes import CITYSCAPES
 
 LABELS = ("color", "ids")
 PUBLISHED = {"train": 2975, "test": 500}
@@ -33,7 +33,7 @@ def plan_cityscapes(root: Path, *, labels: str = "color", style: Style | None = 
         raise ConfigError(f"labels: expected {' or '.join(LABELS)}, found {labels!r}; change --labels")
     style = style or Style()
     if labels == "ids":
-        style = replace(style, classes=CITYSCAPES, rest=(0, 0, 0))
+        style = replace(style, classes=CITYSCAPES.classes, rest=(0, 0, 0))
     jobs = []
     for split, phase in (("train", "train"), ("val", "test")):
         for photo in _photos(root, split):

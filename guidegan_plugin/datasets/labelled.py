@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guidegan_plugin.datasets.palettes import Classes, Colour
 from guidegan_plugin.datasets.pictures import Encoding, read_image, side_by_side
 from guidegan_plugin.datasets.preparation import Job
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.palettes import RGB, LabelClass
 
 KINDS = ("paired", "unpaired")
 IDS = "labels"
@@ -37,8 +37,8 @@ class Style:
     kind: str = "paired"
     size: int = 256
     encoding: Encoding = field(default_factory=Encoding)
-    classes: Classes | None = None
-    rest: Colour | None = None
+    classes: tuple[LabelClass, ...] | None = None
+    rest: RGB | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -100,7 +100,7 @@ def photo_and_label(sources: Sequence[Path], style: Style) -> list[bytes]:
     return contents
 
 
-def painted(ids: Image.Image, classes: Classes, rest: Colour | None = None) -> Image.Image:
+def painted(ids: Image.Image, classes: Sequence[LabelClass], rest: RGB | None = None) -> Image.Image:
     """Paint class ids in their classes' colours.
 
     Args:
@@ -118,8 +118,8 @@ def painted(ids: Image.Image, classes: Classes, rest: Colour | None = None) -> I
         raise DataError(f"a label file of class ids has mode L, this one {ids.mode}; is it a picture in colours?")
     table = np.full((256, 3), rest or (0, 0, 0), dtype=np.uint8)
     known = np.full(256, rest is not None)
-    for _, colour, numbers in classes:
-        table[list(numbers)], known[list(numbers)] = colour, True
+    for entry in classes:
+        table[list(entry.ids)], known[list(entry.ids)] = entry.colour or (0, 0, 0), True
     found = np.asarray(ids)
     unknown = sorted(set(np.unique(found[~known[found]]).tolist()))
     if unknown:

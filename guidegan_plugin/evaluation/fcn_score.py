@@ -19,9 +19,9 @@ from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation import confusion
 from guidegan_plugin.evaluation.label_images import Labels, nearest_labels, read_labels, read_pixels
 from guidegan_plugin.evaluation.packages import optional, versions
-from guidegan_plugin.evaluation.palettes import Palette
 from guidegan_plugin.evaluation.segmenter import Segmenter
 from guidegan_plugin.evaluation.stems import images_by_stem, require
+from guidegan_plugin.palettes import Palette
 from guidegan_plugin.progress import Track, silently
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.evaluation.palettes import Palette
+from guidegan_plugin.palettes import Palette
 
 Labels = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]

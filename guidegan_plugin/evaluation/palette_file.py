@@ -19,7 +19,7 @@ import json
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.palettes import PALETTES, RGB, LabelClass, Palette
+from guidegan_plugin.palettes import PALETTES, RGB, LabelClass, Palette
 
 IGNORE = "ignore"
 

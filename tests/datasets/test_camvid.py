@@ -8,9 +8,9 @@ from PIL import Image
 
 from guidegan_plugin.datasets.camvid import plan_camvid
 from guidegan_plugin.datasets.labelled import Style
-from guidegan_plugin.datasets.palettes import CAMVID
 from guidegan_plugin.datasets.preparation import prepare
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.palettes import CAMVID
 
 SIZE = 12
 
@@ -38,7 +38,9 @@ def test_ids_become_segnets_colours_beside_the_photo_and_are_kept(root: Path, tm
     assert result.images == folders | {f"labels/{split}": count for split, count in folders.items()}
     with Image.open(tmp_path / "out" / "train" / "1.png") as pair:
         assert pair.size == (2 * SIZE, SIZE)
-        assert [tuple(colour) for colour in np.asarray(pair)[0, SIZE:].tolist()] == [colour for _, colour, _ in CAMVID]
+        assert [tuple(colour) for colour in np.asarray(pair)[0, SIZE:].tolist()] == [
+            entry.colour for entry in CAMVID.entries
+        ]
     with Image.open(tmp_path / "out" / "labels" / "train" / "1.png") as ids:
         assert np.asarray(ids)[0].tolist() == list(range(SIZE))
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.class_attention import ClassAttention, class_attention, write_class_attention
-from guidegan_plugin.evaluation.palettes import CAMVID
 from guidegan_plugin.evaluation.seen_maps import SeenMap
 from guidegan_plugin.guidance.view import View
+from guidegan_plugin.palettes import CAMVID
 
 # Columns: sky, sky, road, car, one pixel a map's cell.
 IDS = np.array([[0, 0, 3, 8]] * 4, dtype=np.uint8)

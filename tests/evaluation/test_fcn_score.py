@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardInd
 
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.fcn_score import FcnResult, evaluate_fcn
-from guidegan_plugin.evaluation.palettes import CAMVID, CITYSCAPES
+from guidegan_plugin.palettes import CAMVID, CITYSCAPES
 
 Ids = npt.NDArray[np.uint8]
 COLOURS = np.array([entry.colour for entry in CAMVID.entries], dtype=np.uint8)

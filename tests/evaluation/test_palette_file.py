@@ -6,7 +6,7 @@ import pytest
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.palette_file import load_palette
-from guidegan_plugin.evaluation.palettes import CAMVID, LabelClass
+from guidegan_plugin.palettes import CAMVID, LabelClass
 
 
 def write(tmp_path: Path, name: str, text: str) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.palettes import (
+from guidegan_plugin.palettes import (
     CAMVID,
     CITYSCAPES,
     CITYSCAPES_TRAIN_IDS,
