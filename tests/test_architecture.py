@@ -31,7 +31,7 @@ ALLOWED = {
     "monitors": {*_GROUND, "guidance", "plugins"},
     "cli": {*_GROUND, "guidance", "plugins", "hosts"},
     "__main__": {"cli"},
-    "__init__": {"config", "guidance", "plugins", "decorators"},
+    "__init__": {"errors"},
 }
 
 
