@@ -63,7 +63,7 @@ def show_facts(facts: Sequence[Fact]) -> None:
         return
     table = Table(show_header=False)
     for number, (label, text) in enumerate(facts):
-        if number and label.startswith("pair "):
+        if number and label.startswith(("pair ", "new network", "memory")):
             table.add_section()
         table.add_row(Text(label, style="bold"), Text(text, style="yellow" if label == "warning" else ""))
     Console().print(table)

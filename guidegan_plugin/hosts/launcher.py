@@ -27,13 +27,32 @@ def recognise(root: Path, manager: pluggy.PluginManager | None = None) -> Host:
     Raises:
         HostError: If no host knows the codebase; the message says what each looked for.
     """
-    kinds: dict[str, type[Host]] = collect(manager or create_manager(), "host")
-    for kind in kinds.values():
-        host = kind.recognise(root)
-        if host is not None:
-            return host
+    manager = manager or create_manager()
+    host = find_host(root, manager)
+    if host is None:
+        raise HostError(f"{root} {what_is_missing(manager)}; name a script in such a folder (SCRIPT)")
+    return host
+
+
+def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
+    """The host adapter for a codebase, None if no host knows it.
+
+    Args:
+        root: The codebase's folder.
+        manager: Whose hosts to ask.
+
+    Raises:
+        HostError: If a host knows the folder but cannot read its files.
+    """
+    kinds: dict[str, type[Host]] = collect(manager, "host")
+    return next(filter(None, (kind.recognise(root) for kind in kinds.values())), None)
+
+
+def what_is_missing(manager: pluggy.PluginManager) -> str:
+    """Why a folder was not recognised, as the end of a sentence that begins with the folder."""
+    kinds: dict[str, type[Host]] = collect(manager, "host")
     looked = "; ".join(f"{name} looks for {kind.looks_for}" for name, kind in kinds.items())
-    raise HostError(f"{root} is no codebase we know: {looked}; name a script in such a folder (SCRIPT)")
+    return f"is no codebase we know: {looked}"
 
 
 def run(script: Path, arguments: Sequence[str] = ()) -> None:
