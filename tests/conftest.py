@@ -166,6 +166,21 @@ def run_host(in_host: Callable[[], None]) -> Callable[..., None]:
 
 
 @pytest.fixture
+def guidegan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+    """Run the command in this process; its exit code, or the one line it ends with."""
+
+    from guidegan_plugin import cli
+
+    def call(*arguments: object) -> int | str:
+        monkeypatch.setattr(sys, "argv", ["guidegan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0
+
+    return call
+
+
+@pytest.fixture
 def small() -> Callable[[str, Path], list[str]]:
     """Options that train a model of the host within a second or two an epoch; U-Nets need 128 pixels."""
 
