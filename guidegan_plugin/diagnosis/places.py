@@ -10,9 +10,6 @@ from pathlib import Path
 
 from guidegan_plugin.diagnosis.check import Check
 
-_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-_DIGEST = "6726825d"  # how its SHA-256 begins, by torch's convention for file names
-
 _IMAGES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"}  # the family's
 # At the family's crop of 256 pixels the paper's layer gives 31 x 31 cells of a byte; view, visits and key stand beside.
 _MAP_BYTES = 31 * 31 + 128
@@ -25,14 +22,16 @@ def check_weights(hub: Path) -> Check:
     Args:
         hub: Torch's folder, as ``torch.hub.get_dir()`` says.
     """
-    path = hub / "checkpoints" / _WEIGHTS
+    from guidegan_plugin.evaluation.inception import FILE, SHA256  # lazily, because it imports torch
+
+    path = hub / "checkpoints" / FILE
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        cure = f"guidegan evaluate kid downloads them once; without a network put {_WEIGHTS} there"
+        cure = f"guidegan evaluate kid downloads them once; without a network put {FILE} there"
         return Check("weights for KID", "warning", f"not at {path}: {error.strerror}", cure)
-    if not digest.startswith(_DIGEST):
-        found = f"{path} is damaged: SHA-256 {digest[:8]}..., expected {_DIGEST}..."
+    if digest != SHA256:
+        found = f"{path} is damaged: SHA-256 {digest[:8]}..., expected {SHA256[:8]}..."
         return Check("weights for KID", "failure", found, "delete it; guidegan evaluate kid downloads it again")
     return Check("weights for KID", "ok", str(path))
 
