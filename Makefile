@@ -1,6 +1,7 @@
 # make demo   the main job, from nothing to an HTML page
 # make test   everything that must hold
-# Both set up .venv/ first; a second run starts at once.
+# make docs   docs/ and an API reference as HTML, in build/docs
+# They set up .venv/ first; a second run starts at once.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +9,7 @@ READY := .venv/.ready
 # Old pip takes the first for its build environments, new pip the second; see constraints.txt.
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip
 
-.PHONY: demo test lint patches clean
+.PHONY: demo test lint docs patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -21,6 +22,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(READY)
+	$(BIN)/python docs/build.py
+
 patches: $(READY)
 	$(BIN)/python -m guidegan_plugin.hosts.patches > patches/guidegan.patch
 
@@ -30,4 +34,4 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build

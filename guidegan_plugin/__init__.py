@@ -17,15 +17,58 @@ On a class of your own::
     class MyTranslator: ...
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from guidegan_plugin.config import GuideConfig
-from guidegan_plugin.decorators import guided
-from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.view import View
-from guidegan_plugin.plugins.build import attach
-from guidegan_plugin.plugins.hookspecs import hookimpl
-from guidegan_plugin.plugins.pairs import Pair
+from guidegan_plugin.errors import ConfigError, DataError, GuideError, HostError, PluginError, StoreError
+
+if TYPE_CHECKING:
+    from guidegan_plugin.config import GuideConfig
+    from guidegan_plugin.decorators import guided
+    from guidegan_plugin.guidance.guide import Guide
+    from guidegan_plugin.guidance.view import View
+    from guidegan_plugin.plugins.build import attach
+    from guidegan_plugin.plugins.hookspecs import hookimpl
+    from guidegan_plugin.plugins.pairs import Pair
+else:
+    # Imported at first use, so that the command answers, completes and diagnoses where torch is slow to import or
+    # broken.
+    _HOMES = {
+        "Guide": "guidance.guide",
+        "GuideConfig": "config",
+        "Pair": "plugins.pairs",
+        "View": "guidance.view",
+        "attach": "plugins.build",
+        "guided": "decorators",
+        "hookimpl": "plugins.hookspecs",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __version__ = version("guidegan_plugin")
-__all__ = ["Guide", "GuideConfig", "Pair", "View", "__version__", "attach", "guided", "hookimpl"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Guide",
+    "GuideConfig",
+    "GuideError",
+    "HostError",
+    "Pair",
+    "PluginError",
+    "StoreError",
+    "View",
+    "__version__",
+    "attach",
+    "guided",
+    "hookimpl",
+]

@@ -151,11 +151,31 @@ def in_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
 @pytest.fixture
 def run_host(in_host: Callable[[], None]) -> Callable[..., None]:
     """Run a script of the reference host through the launcher: ``run_host("train.py", "--model", ...)``."""
-    from guidegan_plugin.hosts.launcher import run
+    from guidegan_plugin.cli.console import show_facts
+    from guidegan_plugin.hosts import launcher
 
     def call(script: str, *arguments: object, dry_run: bool = False) -> None:
         in_host()
-        run(REFERENCE_HOST / script, [str(argument) for argument in arguments], dry_run)
+        options = [str(argument) for argument in arguments]
+        if dry_run:
+            show_facts(launcher.dry_run(REFERENCE_HOST / script, options))
+        else:
+            launcher.run(REFERENCE_HOST / script, options)
+
+    return call
+
+
+@pytest.fixture
+def guidegan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+    """Run the command in this process; its exit code, or the one line it ends with."""
+
+    from guidegan_plugin import cli
+
+    def call(*arguments: object) -> int | str:
+        monkeypatch.setattr(sys, "argv", ["guidegan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0
 
     return call
 

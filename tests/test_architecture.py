@@ -30,9 +30,10 @@ ALLOWED = {
     "evaluation": {*_GROUND, "guidance", "plugins"},
     "datasets": _GROUND,
     "monitors": {*_GROUND, "guidance", "plugins"},
+    "diagnosis": {*_GROUND, "guidance", "plugins", "hosts"},
     "cli": {*_GROUND, "guidance", "plugins", "hosts"},
     "__main__": {"cli"},
-    "__init__": {"config", "guidance", "plugins", "decorators"},
+    "__init__": {"errors"},
 }
 
 

@@ -9,22 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guidegan_plugin import cli
-
 REFERENCE_HOST = Path(__file__).resolve().parent.parent / "examples" / "reference_host"
-
-
-@pytest.fixture
-def guidegan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
-    """Run the command in this process; its exit code, or the one line it ends with."""
-
-    def call(*arguments: object) -> int | str:
-        monkeypatch.setattr(sys, "argv", ["guidegan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return call
 
 
 def test_plugins_lists_version_distribution_and_hooks(

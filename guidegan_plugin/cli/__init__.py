@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import logging
 import sys
@@ -11,6 +12,7 @@ import typer
 
 from guidegan_plugin.cli import hosts
 from guidegan_plugin.cli.data import data
+from guidegan_plugin.cli.doctor import doctor
 from guidegan_plugin.cli.evaluate import evaluate
 from guidegan_plugin.cli.plugins import plugins
 from guidegan_plugin.cli.report import grid, report
@@ -19,12 +21,18 @@ from guidegan_plugin.hosts.one_line import in_one_line
 
 TRAIN, RESULTS, HELP = "Train and test", "Data and results", "What is there"
 
+_DEBUG = "guidegan --debug before the command's name shows where"
+_CURES: dict[int | None, str] = {
+    errno.ENOSPC: "free space there, or name another place",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions, or name another place"),
+}
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="The discriminator tells the generator where it looks: GuideGAN for any conditional GAN.",
-    epilog="Exit codes: 0 done, 1 refused or failed (one line on standard error says why), 2 wrong usage.",
+    epilog="Exit codes: 0 done, 1 refused or failed (one line on standard error says why), 2 wrong usage, 130 Ctrl-C.",
 )
 app.command(rich_help_panel=TRAIN, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
     hosts.run
@@ -36,6 +44,7 @@ app.add_typer(data, name="data", rich_help_panel=RESULTS)
 app.add_typer(evaluate, name="evaluate", rich_help_panel=RESULTS)
 app.command(rich_help_panel=RESULTS)(report)
 app.command(rich_help_panel=RESULTS)(grid)
+app.command(rich_help_panel=HELP)(doctor)
 app.command(rich_help_panel=HELP)(plugins)
 app.command(rich_help_panel=HELP)(hosts.presets)
 
@@ -57,11 +66,20 @@ def _common(
 
 
 def main() -> None:
-    """Run the command; what we refuse is one line on standard error and exit code 1."""
+    """Run the command; what fails is one line on standard error and exit code 1, with ``--debug`` a traceback."""
     logging.basicConfig(level=logging.WARNING, format="guidegan: %(message)s")
     try:
         app()
-    except GuideError as error:
+    except Exception as error:
         if sys.argv[1:2] == ["--debug"]:
             raise
-        sys.exit(in_one_line(error))
+        sys.exit(in_one_line(error if isinstance(error, GuideError) else GuideError(_unforeseen(error))))
+
+
+def _unforeseen(error: Exception) -> str:
+    """A failure that nobody gave words to."""
+    message = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return f"{place}{error.strerror}; {_CURES.get(error.errno, _DEBUG)}"
+    return f"{type(error).__name__}: {message}; this should not happen, {_DEBUG}"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.files import write_whole
+from guidegan_plugin.hosts.base import Fact, as_text
 from guidegan_plugin.progress import Item, Track, silently
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
@@ -51,6 +54,19 @@ def _bar(items: Iterable[Item], about: str, total: int | None = None) -> Iterato
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
         yield from progress.track(items, total=total, description=about)
+
+
+def show_facts(facts: Sequence[Fact]) -> None:
+    """Labels beside what is so: a table on a terminal, two plain columns elsewhere."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(f"{as_text(facts)}\n")
+        return
+    table = Table(show_header=False)
+    for number, (label, text) in enumerate(facts):
+        if number and label.startswith(("pair ", "new network", "memory")):
+            table.add_section()
+        table.add_row(Text(label, style="bold"), Text(text, style="yellow" if label == "warning" else ""))
+    Console().print(table)
 
 
 def write_json(result: Mapping[str, object], out: Path | None) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+
+from guidegan_plugin.cli.console import show_facts
+from guidegan_plugin.errors import GuideError
 
 
 def run(
@@ -16,9 +20,19 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be attached where, and stop.")] = False,
 ) -> None:
     """Run a host's script with --model guide_<x> within its reach; no file of the host changes."""
-    from guidegan_plugin.hosts.launcher import run as launch
+    from guidegan_plugin.hosts import launcher
 
-    launch(script, arguments or [], dry_run)
+    if dry_run:
+        show_facts(launcher.dry_run(script, arguments or []))
+        return
+    try:
+        launcher.run(script, arguments or [])
+    except GuideError:
+        raise
+    except Exception:
+        # The host's own failure looks as under plain python: its author needs the traceback.
+        traceback.print_exc()
+        raise typer.Exit(1) from None
 
 
 def install(host_dir: Annotated[Path, typer.Argument(help="The host's folder.")]) -> None:

@@ -8,17 +8,24 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
 
+Fact = tuple[str, str]  # a label, and what is so; without a label the fact above goes on
+
 
 class DryRunFinished(SystemExit):
     """Ends a host's script after a dry run, with exit code 0.
 
     Args:
-        description: What would be attached where, in words.
+        facts: What would be attached where, in words.
     """
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, facts: Sequence[Fact]) -> None:
         super().__init__(0)
-        self.description = description
+        self.facts = list(facts)
+
+
+def as_text(facts: Sequence[Fact]) -> str:
+    """Facts in two columns, a line each, without a newline at the end."""
+    return "\n".join(f"{label:<14} {text}".rstrip() for label, text in facts)
 
 
 class Host(ABC):

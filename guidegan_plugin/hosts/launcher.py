@@ -13,7 +13,7 @@ from pathlib import Path
 import pluggy
 
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.hosts.base import DryRunFinished, Host
+from guidegan_plugin.hosts.base import DryRunFinished, Fact, Host
 from guidegan_plugin.plugins.manager import collect, create_manager
 
 
@@ -27,49 +27,81 @@ def recognise(root: Path, manager: pluggy.PluginManager | None = None) -> Host:
     Raises:
         HostError: If no host knows the codebase; the message says what each looked for.
     """
-    kinds: dict[str, type[Host]] = collect(manager or create_manager(), "host")
-    for kind in kinds.values():
-        host = kind.recognise(root)
-        if host is not None:
-            return host
+    manager = manager or create_manager()
+    host = find_host(root, manager)
+    if host is None:
+        raise HostError(f"{root} {what_is_missing(manager)}; name a script in such a folder (SCRIPT)")
+    return host
+
+
+def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
+    """The host adapter for a codebase, None if no host knows it.
+
+    Args:
+        root: The codebase's folder.
+        manager: Whose hosts to ask.
+
+    Raises:
+        HostError: If a host knows the folder but cannot read its files.
+    """
+    kinds: dict[str, type[Host]] = collect(manager, "host")
+    return next(filter(None, (kind.recognise(root) for kind in kinds.values())), None)
+
+
+def what_is_missing(manager: pluggy.PluginManager) -> str:
+    """Why a folder was not recognised, as the end of a sentence that begins with the folder."""
+    kinds: dict[str, type[Host]] = collect(manager, "host")
     looked = "; ".join(f"{name} looks for {kind.looks_for}" for name, kind in kinds.items())
-    raise HostError(f"{root} is no codebase we know: {looked}; name a script in such a folder (SCRIPT)")
+    return f"is no codebase we know: {looked}"
 
 
-def run(script: Path, arguments: Sequence[str] = (), dry_run: bool = False) -> None:
+def run(script: Path, arguments: Sequence[str] = ()) -> None:
     """Run a script as ``python SCRIPT ARGS...`` would, in this process.
 
     Args:
         script: A host's ``train.py`` or ``test.py``.
         arguments: Its arguments.
-        dry_run: Describe the guidance and stop instead.
 
     Raises:
         HostError: If the script does not exist or lies in no codebase we know.
         SystemExit: Whatever the script exits with.
     """
-    script = script.resolve()
-    if not script.is_file():
-        raise HostError(f"script {script} does not exist; change SCRIPT")
-    host = recognise(script.parent)
+    script, host = _found(script)
     with host.guided():
-        if dry_run:
-            print(f"host           {host.description}")
-            print(_describe(host, script, arguments))
-        else:
-            _execute(script, arguments)
+        _execute(script, arguments)
 
 
-def _describe(host: Host, script: Path, arguments: Sequence[str]) -> str:
-    """Run a script up to the point where its model is set up, keeping what it prints and writes to ourselves."""
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
+    """Run a script up to the point where its model is set up, keeping what it prints and writes to ourselves.
+
+    Args:
+        script: A host's ``train.py`` or ``test.py``.
+        arguments: Its arguments.
+
+    Returns:
+        The host, and what would be attached where.
+
+    Raises:
+        HostError: If the script does not exist, lies in no codebase we know, or sets up no guided model.
+        SystemExit: If the script ends before that, for its arguments, say.
+    """
+    script, host = _found(script)
+    scratch = tempfile.TemporaryDirectory()
+    with host.guided(), scratch, contextlib.redirect_stdout(io.StringIO()):
         try:
-            _execute(script, host.dry_run_arguments(arguments, Path(scratch)))
+            _execute(script, host.dry_run_arguments(arguments, Path(scratch.name)))
         except DryRunFinished as finished:
-            return finished.description
+            return [("host", host.description), *finished.facts]
     raise HostError(
         f"{script} ended without setting up a guided model; change SCRIPT to the host's train.py or test.py"
     )
+
+
+def _found(script: Path) -> tuple[Path, Host]:
+    script = script.resolve()
+    if not script.is_file():
+        raise HostError(f"script {script} does not exist; change SCRIPT")
+    return script, recognise(script.parent)
 
 
 def _execute(script: Path, arguments: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROJECT = "guidegan"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function as an implementation of the hook of its name."""
 
 
 @hookspec

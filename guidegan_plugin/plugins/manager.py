@@ -21,13 +21,17 @@ DISABLE = "GUIDEGAN_DISABLE_PLUGINS"
 TRACE = "GUIDEGAN_TRACE_PLUGINS"
 
 
-def create_manager(plugins: Iterable[object] = ()) -> pluggy.PluginManager:
+KINDS = ("attention", "concatenation", "transfer", "host", "monitor")
+
+
+def create_manager(plugins: Iterable[object] = (), broken: list[PluginError] | None = None) -> pluggy.PluginManager:
     """A manager with our own plugins, those installed under the entry-point group ``guidegan``, and those given.
 
     ``GUIDEGAN_DISABLE_PLUGINS=name,name`` leaves entry points out; ``GUIDEGAN_TRACE_PLUGINS=1`` logs every call.
 
     Args:
         plugins: Further plugins, modules or objects with ``hookimpl`` methods.
+        broken: Takes the errors of installed plugins, which are left out then; None raises the first.
 
     Raises:
         PluginError: If a plugin cannot be imported, fails to register, or implements a hook that does not exist.
@@ -39,7 +43,12 @@ def create_manager(plugins: Iterable[object] = ()) -> pluggy.PluginManager:
     for distribution in importlib.metadata.distributions():
         for entry in distribution.entry_points:
             if entry.group == ENTRY_POINTS and entry.name not in disabled and not manager.has_plugin(entry.name):
-                _load(manager, entry, distribution)
+                try:
+                    _load(manager, entry, distribution)
+                except PluginError as error:
+                    if broken is None:
+                        raise
+                    broken.append(error)
     for plugin in plugins:
         name = _name_of(plugin)
         taken = sum(other.partition("#")[0] == name for other, _ in manager.list_name_plugin())
@@ -75,6 +84,8 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str | None, w
         manager.register(plugin, name=name)
         manager.check_pending()
     except (pluggy.PluginValidationError, ValueError) as error:
+        if manager.is_registered(plugin):  # one that implements an unknown hook would spoil the next one's check
+            manager.unregister(plugin)
         reason = " ".join(str(error).split())
         raise PluginError(f"{who} could not be registered: {reason}; {cure}") from error
 
@@ -84,7 +95,7 @@ def collect(manager: pluggy.PluginManager, kind: str) -> dict[str, type[Any]]:
 
     Args:
         manager: As :func:`create_manager` builds it.
-        kind: ``"attention"``, ``"concatenation"``, ``"transfer"``, ``"host"`` or ``"monitor"``.
+        kind: One of ``KINDS``.
 
     Returns:
         Classes by their ``name``, ours first.

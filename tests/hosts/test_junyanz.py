@@ -300,6 +300,51 @@ def test_a_killed_saves_complete_set_is_finished_when_the_run_is_resumed(
     assert not complete.exists() and len(list(CHECKPOINTS.glob("latest_*"))) == 5
 
 
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ("netG_A:netD_A:real_X:A_paths", r"cycle_gan has no images real_X \(its set_input makes real_A, real_B\)"),
+        ("netG_A:netD_A:real_A:A_pathes", r"no field A_pathes \(it has A, B, .*--guide_pairs"),
+    ],
+)
+def test_a_dry_run_finds_a_misspelt_source_or_field(
+    run_host: Run, small: Small, unpaired: Path, pairs: str, message: str
+) -> None:
+    with pytest.raises(HostError, match=message):
+        run_host("train.py", *small("guide_cycle_gan", unpaired), "--guide_pairs", pairs, dry_run=True)
+
+
+def test_a_dry_run_goes_on_where_the_hosts_batch_cannot_be_tried(
+    run_host: Run, small: Small, unpaired: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise TypeError("a batch of its own")
+
+    monkeypatch.setattr("guidegan_plugin.hosts.junyanz.description.default_collate", refuse)
+    run_host("train.py", *small("guide_cycle_gan", unpaired), dry_run=True)
+    assert "warning        no batch could be tried (TypeError: a batch of its own)\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--model", "--mod"])
+@pytest.mark.parametrize("model", ["guide_", "guide_guide_cycle_gan"])
+def test_a_model_that_is_nothing_but_our_prefix_is_refused_with_those_there_are(
+    run_host: Run, unpaired: Path, option: str, model: str
+) -> None:
+    with pytest.raises(HostError, match=r"it can guide: guide_cycle_gan, guide_pix2pix, guide_test; change --model"):
+        run_host("train.py", option, model, "--dataroot", unpaired)
+
+
+def test_a_dry_run_reads_abbreviated_options_as_the_host_does(
+    run_host: Run, small: Small, unpaired: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = small("guide_cycle_gan", unpaired)
+    options[options.index("--model")] = "--mod"
+    run_host("train.py", *options, "--continue", dry_run=True)
+    assert "model          guide_cycle_gan" in capsys.readouterr().out
+    with pytest.raises(HostError, match="--model pix2pix is not guided"):
+        run_host("train.py", "--mod=pix2pix", dry_run=True)
+
+
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_a_dry_run_says_what_would_be_attached_and_leaves_no_file(
     run_host: Run, small: Small, dataroot: Any, model: str, capsys: pytest.CaptureFixture[str]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -36,6 +37,25 @@ def test_a_define_g_that_takes_gpu_ids_is_the_classic_generation(tmp_path: Path)
     (tmp_path / "models" / "networks.py").write_text("def define_G(input_nc, output_nc, gpu_ids=[]):\n    pass\n")
     host = recognise(tmp_path)
     assert isinstance(host, JunyanzHost) and host.generation == "classic" and "classic" in host.description
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"x = 1\ndef define_G(:\n", "invalid syntax in line 2"),
+        (b"name = '\xe9'\n", "utf-8"),
+        (b"\x00", "null byte"),
+    ],
+)
+def test_a_host_whose_networks_are_no_python_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    host = tmp_path / "host"
+    shutil.copytree(REFERENCE_HOST, host)
+    (host / "models" / "networks.py").write_bytes(content)
+    with pytest.raises(HostError, match=r"models/networks.py cannot be read as Python") as caught:
+        recognise(host)
+    assert reason in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_plugins_host_is_asked_too(tmp_path: Path) -> None:

@@ -35,11 +35,14 @@ class JunyanzHost(Host):
 
     @classmethod
     def recognise(cls, root: Path) -> JunyanzHost | None:
-        """An adapter if the folder holds the family's packages and a ``define_G``."""
+        """An adapter if the folder holds the family's packages and a ``define_G``.
+
+        Raises:
+            HostError: If its ``networks.py`` is not Python.
+        """
         if not all((root / name).exists() for name in _FILES):
             return None
-        tree = ast.parse((root / "models/networks.py").read_text(encoding="utf-8"))
-        for node in tree.body:
+        for node in _parsed(root / "models/networks.py").body:
             if isinstance(node, ast.FunctionDef) and node.name == "define_G":
                 return cls(root, "classic" if "gpu_ids" in [argument.arg for argument in node.args.args] else "ddp")
         return None
@@ -82,12 +85,36 @@ class JunyanzHost(Host):
 
     def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
         """Ask the guided model to describe itself; checkpoints go to scratch and none are loaded."""
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        parser.add_argument("--model", default="cycle_gan")
-        model: str = parser.parse_known_args(list(arguments))[0].model
+        model = _model_asked_for(arguments)
         if not model.startswith("guide_"):
             raise HostError(
                 f"--model {model} is not guided; change it to --model guide_{re.sub('^guide_?', '', model)}"
             )
-        kept = [argument for argument in arguments if argument != "--continue_train"]
+        kept = [argument for argument in arguments if not _is_short_for("--continue_train", argument)]
         return [*kept, "--guide_dry_run", "--checkpoints_dir", str(scratch)]
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())  # bytes, because a file may declare its encoding
+    except SyntaxError as error:
+        where = f" in line {error.lineno}" if error.lineno else ""
+        reason = f"{error.msg}{where}"
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    raise HostError(f"{path} cannot be read as Python ({reason}); repair it, the host cannot import it either")
+
+
+def _model_asked_for(arguments: Sequence[str]) -> str:
+    """What the host will read as ``--model``, which its parser also takes by any beginning of that name."""
+    found: str | None = None
+    for abbreviated in (False, True):
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=abbreviated)
+        parser.add_argument("--model", nargs="?", const="")
+        found = found or parser.parse_known_args(list(arguments))[0].model
+    return found or "cycle_gan"
+
+
+def _is_short_for(option: str, argument: str) -> bool:
+    """Whether an argument is an option, or a beginning of it long enough to mean no other of the family's."""
+    return len(argument) > len("--c") and option.startswith(argument)

@@ -6,22 +6,28 @@ import importlib
 from typing import Any
 
 import torch
+from torch.utils.data import default_collate
 
+from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.hosts.base import Fact
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.plugins.pairs import NamedPair
 
 
-def describe(guides: HostGuides) -> str:
-    """The guidance of a host's model in words, a line a fact; the process is expected to end afterwards.
+def describe(guides: HostGuides) -> list[Fact]:
+    """The guidance of a host's model in words; the process is expected to end afterwards.
 
     Args:
         guides: Attached, its networks not yet trained.
+
+    Raises:
+        HostError: If a pair names source images or keys that a batch does not bring.
     """
     options = guides.model.opt
-    lines = [("model", f"guide_{guides.host_model} ({type(guides.model).__mro__[2].__name__} of the host)")]
+    lines: list[Fact] = [("model", f"guide_{guides.host_model} ({type(guides.model).__mro__[2].__name__} of the host)")]
     if not guides.active:
-        return _table([*lines, ("attention", "none: the host runs as if we were not there")])
+        return [*lines, ("attention", "none: the host runs as if we were not there")]
     guides.adapt()
     dataset = importlib.import_module("data").find_dataset_using_name(options.dataset_mode)(options)
     total = 0
@@ -61,7 +67,18 @@ def describe(guides: HostGuides) -> str:
         lines.append(("new network", f"net{name}, which the host initialises, saves and loads like its own"))
     if guides.model.isTrain:
         lines.append(("memory", f"{total / 2**20:.1f} MiB in all, on {_place(guides)}"))
-    return _table(lines)
+    return [*lines, *_try_a_batch(guides, dataset)]
+
+
+def _try_a_batch(guides: HostGuides, dataset: Any) -> list[Fact]:
+    """Bind one image, so that a misspelt source or field is found now and not once the training starts."""
+    try:
+        guides.model.set_input(default_collate([dataset[0]]))
+    except GuideError:
+        raise
+    except Exception as error:  # the host's own code, on a batch its own loader might have put together otherwise
+        return [("warning", f"no batch could be tried ({type(error).__name__}: {error})")]
+    return []
 
 
 def _map_shape(guides: HostGuides, pair: NamedPair) -> tuple[int, int]:
@@ -86,7 +103,3 @@ def _count(dataset: Any, pair: NamedPair, options: Any) -> int:
 
 def _place(guides: HostGuides) -> str:
     return "the CPU" if guides.config.store_device == "cpu" else str(guides.model.device)
-
-
-def _table(lines: list[tuple[str, str]]) -> str:
-    return "\n".join(f"{label:<14} {text}".rstrip() for label, text in lines)

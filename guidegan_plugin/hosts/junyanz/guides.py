@@ -155,7 +155,7 @@ class HostGuides:
         for pair in self.pairs if self.active else ():
             self._follow(pair)
             self.guides[pair.name].call_through(self.new_networks.wrapped())
-            images: Tensor = getattr(self.model, pair.source)
+            images = self._source(pair)
             keys = batch.get(self._field(pair.keys))
             if keys is None:
                 raise HostError(
@@ -166,6 +166,16 @@ class HostGuides:
             remember = self.epoch.not_padding(len(images))
             self.guides[pair.name].bind(images, [self._key(key) for key in keys], view, remember)
         self.epoch.count(len(getattr(self.model, self.pairs[0].source)))
+
+    def _source(self, pair: NamedPair) -> Tensor:
+        images = getattr(self.model, pair.source, None)
+        if not isinstance(images, Tensor):
+            found = [name for name, value in vars(self.model).items() if isinstance(value, Tensor)]
+            raise HostError(
+                f"model {self.host_model} has no images {pair.source} (its set_input makes {', '.join(found)}); "
+                f"{HOW_TO_WRITE}"
+            )
+        return images
 
     def _follow(self, pair: NamedPair) -> None:
         """Networks may have been compiled since they were attached to."""

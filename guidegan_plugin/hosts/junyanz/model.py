@@ -16,7 +16,7 @@ import torch
 
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
-from guidegan_plugin.hosts.base import DryRunFinished
+from guidegan_plugin.hosts.base import DryRunFinished, as_text
 from guidegan_plugin.hosts.junyanz import JunyanzHost, full_state, presets
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
 from guidegan_plugin.hosts.junyanz.description import describe
@@ -45,7 +45,7 @@ def guided_model(name: str) -> type:
     Raises:
         HostError: If the host has no such model.
     """
-    if importlib.util.find_spec(f"models.{name}_model") is None:
+    if name.startswith("guide_") or importlib.util.find_spec(f"models.{name}_model") is None:
         known = ", ".join(f"guide_{model}" for model in JunyanzHost.running().model_names())
         raise HostError(f"the host has no model {name!r}, it can guide: {known}; change --model")
     base = importlib.import_module("models").find_model_using_name(name)
@@ -97,9 +97,11 @@ class GuidedModel(HostModel):
     def setup(self, opt: argparse.Namespace) -> None:
         """The host's setup; generators are widened between their initialisation and any wrapping."""
         if opt.guide_dry_run:
-            description = describe(self.guides)
-            sys.stdout.write(f"{description}\n")  # the launcher, which keeps a script's output to itself, has it anyway
-            raise DryRunFinished(description)
+            facts = describe(self.guides)
+            sys.stdout.write(
+                f"{as_text(facts)}\n"
+            )  # the launcher, which keeps a script's output to itself, has it anyway
+            raise DryRunFinished(facts)
         (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
         state = self._training_state()

@@ -11,7 +11,7 @@ from types import ModuleType
 
 DATASETS = ("unaligned", "aligned", "single")
 
-_MODEL = re.compile(r"models\.guide_(\w+)_model")
+_MODEL = re.compile(r"models\.guide_(\w*)_model")  # of a bare guide_, too: that we refuse in words
 _DATASET = re.compile(rf"data\.guide_({'|'.join(DATASETS)})_dataset")
 
 

@@ -1,0 +1,88 @@
+"""Packages: torch and torchvision as a pair, GPUs, visdom."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from guidegan_plugin.diagnosis.check import Check
+
+_PROBE = "guidegan_plugin.diagnosis.probe"
+_SECONDS = 120  # torch from a cold network disk takes its time
+# Build isolation takes the newest setuptools, whichever is installed, and visdom has no wheel.
+_VISDOM_CURE = (
+    "echo 'setuptools<82' > c.txt && PIP_CONSTRAINT=c.txt PIP_BUILD_CONSTRAINT=c.txt pip install visdom "
+    "(a plain pip install fails with: No module named 'pkg_resources')"
+)
+
+
+def check_torch() -> list[Check]:
+    """Torch and torchvision, whether they fit each other, and the GPUs torch can use."""
+    facts, complaint = _probe()
+    if "torch" not in facts:
+        return [Check("torch", "failure", f"torch cannot be imported: {complaint}", "pip install torch torchvision")]
+    checks = [Check("torch", "ok", f"torch {facts['torch']}"), _torchvision(facts, complaint)]
+    return [*checks, _cuda(facts)] if "gpus" in facts else checks
+
+
+def _probe() -> tuple[Mapping[str, object], str]:
+    """What :mod:`guidegan_plugin.diagnosis.probe` said, and the last line of what ended it."""
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", _PROBE], capture_output=True, text=True, errors="replace", timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return {}, f"no answer in {_SECONDS} seconds"
+    facts: dict[str, object] = {}
+    for line in ended.stdout.splitlines():
+        facts |= json.loads(line) if line.startswith("{") else {}
+    if ended.returncode < 0:
+        return facts, f"the interpreter was ended by signal {-ended.returncode}"
+    return facts, (ended.stderr.strip().splitlines() or [""])[-1]
+
+
+def _torchvision(facts: Mapping[str, object], complaint: str) -> Check:
+    if "torchvision" in facts:
+        return Check("torchvision", "ok", f"torchvision {facts['torchvision']}, which fits")
+    return Check(
+        "torchvision",
+        "failure",
+        f"torchvision and torch {facts['torch']} do not work together: {complaint}",
+        "install both in one go, so that pip pairs them: pip install --force-reinstall torch torchvision",
+    )
+
+
+def _cuda(facts: Mapping[str, object]) -> Check:
+    gpus, complaint = facts["gpus"], facts["complaint"]
+    if isinstance(gpus, list) and gpus:
+        return Check("CUDA", "ok", ", ".join(map(str, gpus)))
+    if facts["built_for"] and complaint:
+        return Check(
+            "CUDA",
+            "warning",
+            f"torch is built for CUDA {facts['built_for']} but reaches no GPU: {complaint}",
+            "update the GPU's driver, or install a torch built for it (https://pytorch.org/get-started)",
+        )
+    return Check("CUDA", "ok", "no GPU; a training computes on the CPU (the classic generation needs --gpu_ids -1)")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be found; a mere folder of that name, such as wandb's of logs, is none."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+def check_visdom() -> Check:
+    """Visdom, for ``--guide_visdom`` and the classic generation's windows."""
+    if is_installed("visdom"):
+        return Check("visdom", "ok", f"visdom {importlib.metadata.version('visdom')}")
+    return Check(
+        "visdom",
+        "warning",
+        "not installed: no live windows, and the classic generation needs --display_id -1",
+        _VISDOM_CURE,
+    )
