@@ -28,9 +28,7 @@ class GuideConfig:
         ConfigError: If a value is outside what its field allows, or two fields cannot work together.
     """
 
-    attention: str = field(
-        default="pha", metadata=_about("none, pha, tam, shuffled (a control), or a plugin's")
-    )
+    attention: str = field(default="pha", metadata=_about("none, pha, tam, shuffled (a control), or a plugin's"))
     signal: str = field(default="activation", metadata=_about("what pha reads: activation, gradient, or gradcam"))
     layer: int | str = field(default=4, metadata=_about("D's layer: convolution number or dotted path; several: 4,9"))
     tap: str = field(default="conv", metadata=_about("read that convolution or what follows it", "conv", "activation"))

@@ -30,7 +30,10 @@ CELLS = 8  # the object's place is learnt on a grid of so many cells a side
 
 
 class ShapesClassifier(nn.Module):
-    """Images (N, 3, H, W) in [0, 1] to features (N, 128), standardised over the images it was trained on."""
+    """Images (N, 3, H, W) in [0, 1] to features (N, 128) in [-1, 1], standardised over the images it was trained on.
+
+    They are bounded, since KID cubes products of features: a few broken images should not decide it.
+    """
 
     centre: Tensor
     spread: Tensor
@@ -47,7 +50,7 @@ class ShapesClassifier(nn.Module):
         self.register_buffer("spread", torch.ones(128))
 
     def forward(self, images: Tensor) -> Tensor:
-        return (self.pooled(self.trunk(images * 2 - 1)) - self.centre) / self.spread
+        return torch.tanh((self.pooled(self.trunk(images * 2 - 1)) - self.centre) / (2 * self.spread))
 
     @staticmethod
     def pooled(maps: Tensor) -> Tensor:
@@ -74,7 +77,7 @@ def train_classifier(
     """Train a classifier on plain and striped objects drawn for it, and write its weights as safetensors.
 
     Args:
-        path: Of the weights; where they are already, nothing happens.
+        path: Of the weights; where they are already, trained likewise, nothing happens.
         size: Height and width of images.
         count: Images of each domain; a sixth as many are held out.
         passes: Over all of them.
@@ -84,19 +87,17 @@ def train_classifier(
     Returns:
         What it is, and the share of held-out images whose domain it tells.
     """
-    if not path.exists():
+    about: dict[str, object] = {"name": NAME, "size": size, "images": 2 * count, "passes": passes, "seed": seed}
+    if not path.exists() or not about.items() <= _about(path).items():
         network = _trained(size, count, passes, seed, track)
         held_out = max(2, count // 6)
         images, striped, _, _ = _draw(size, held_out, (seed, 7_002))
         right = float((network.striped(images) == striped.bool()).double().mean())
-        about = {"name": NAME, "size": size, "images": 2 * count, "passes": passes, "seed": seed}
         about |= {"held_out": 2 * held_out, "held_out_accuracy": right}
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
         write_whole(path, save(tensors, {"about": json.dumps(about)}))
-    with safe_open(str(path), "pt") as file:
-        found: dict[str, object] = json.loads(file.metadata()["about"])
-    return found
+    return _about(path)
 
 
 def load_classifier(path: Path) -> ShapesClassifier:
@@ -112,6 +113,12 @@ def trained() -> ShapesClassifier:
     if not os.environ.get("STUDY_CLASSIFIER"):
         raise ConfigError("no weights; name a study's judge/classifier.safetensors in STUDY_CLASSIFIER")
     return load_classifier(Path(os.environ["STUDY_CLASSIFIER"]))
+
+
+def _about(path: Path) -> dict[str, object]:
+    with safe_open(str(path), "pt") as file:
+        found: dict[str, object] = json.loads(file.metadata()["about"])
+    return found
 
 
 def _trained(size: int, count: int, passes: int, seed: int, track: Track) -> ShapesClassifier:
@@ -130,7 +137,7 @@ def _trained(size: int, count: int, passes: int, seed: int, track: Track) -> Sha
                 schedule.step()
     network.eval()
     with torch.no_grad():
-        features = torch.cat([network(part) for part in images.split(batch)])
+        features = torch.cat([network.pooled(network.trunk(part * 2 - 1)) for part in images.split(batch)])
     network.centre.copy_(features.mean(0))
     network.spread.copy_(features.std(0).clamp_min(1e-3))
     return network

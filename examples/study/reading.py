@@ -114,6 +114,8 @@ def _study(top: _Section, folder: Path, text: str, given: Path | None) -> Study:
         scores=scores,
         features=features,
         weights=folder / weights if weights else None,
+        judge_images=evaluate.get("judge_images", 1200, int, least=2),
+        judge_passes=evaluate.get("judge_passes", 20 if "fcn" in scores else 8, int, least=1),
         resamples=evaluate.get("resamples", 10_000, int, least=1),
         text=text,
     )

@@ -102,15 +102,16 @@ def _table(
     arrow = f" ({measure.better} is better)" if measure.better else ""
     yield f"**{measure.key}**: {measure.title}{arrow}"
     yield ""
-    heads = [f"{moment}: {what}" for moment in MOMENTS for what in ("by seed", "mean", f"minus {BARE} [95 %]")]
+    columns = ["by seed", "mean"] + [f"minus {BARE} [95 %]"] * (BARE in rows)
+    heads = [f"{moment}: {what}" for moment in MOMENTS for what in columns]
     yield f"| method | {' | '.join(heads)} |"
     yield "|---" * (1 + len(heads)) + "|"
     for method, moments in rows.items():
-        cells = [cell for moment in MOMENTS for cell in _cells(moments[moment], measure.digits)]
+        cells = [cell for moment in MOMENTS for cell in _cells(moments[moment], measure.digits)[: len(columns)]]
         yield f"| {method} | {' | '.join(cells)} |"
     for name, value in anchors.items():
         if value is not None:
-            yield f"| *{name}* | | {value:.{measure.digits}f} | | | | |"
+            yield f"| *{name}* | | {value:.{measure.digits}f} |" + " |" * (len(heads) - 2)
     yield ""
 
 

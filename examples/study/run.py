@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -26,7 +27,7 @@ import torch
 from material import Material, prepare
 from reading import read_study
 from report import markdown
-from runs import Machine, Run, RunError, test, train
+from runs import Machine, Run, RunError, clear, test, train
 from scores import Judge, collect
 from settings import Study
 from tables import collate
@@ -55,6 +56,7 @@ class Laboratory:
         if read_result(self._study, run):
             return "was done"
         run.folder.mkdir(parents=True, exist_ok=True)
+        clear(run)
         seconds = {"train": self._trained(run), "test": 0.0, "score": 0.0}
         epochs = {}
         for epoch in self._study.epochs:
@@ -86,7 +88,7 @@ class Laboratory:
         missing = [direction for direction in self._study.directions if direction not in outputs]
         if missing:
             raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
-        shutil.rmtree(run.folder / f"results_{epoch}")
+        clear(run)
         labels = {"method": run.method.name, "seed": str(run.seed), "epoch": str(epoch)}
         with self._scoring:
             started = time.monotonic()
@@ -202,6 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, help="trainings at a time; as many as there are GPUs, else 1")
     parser.add_argument("--only", action="append", metavar="METHOD", help="run this method only; may be repeated")
     args = parser.parse_args(arguments)
+    logging.getLogger("guidegan_plugin.evaluation").setLevel(logging.ERROR)  # advice on scores that are not taken
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return _run(args)

@@ -124,11 +124,7 @@ def train(study: Study, run: Run, dataroot: Path, machine: Machine) -> float:
     Raises:
         RunError: If it fails.
     """
-    # A name of this attempt's own: whatever a killed study left running writes elsewhere.
-    attempt = run.folder / f"attempt-{os.getpid()}"
-    for old in run.folder.glob("attempt-*"):
-        shutil.rmtree(old, ignore_errors=True)
-    attempt.mkdir(parents=True)
+    attempt = _attempt(run, "train")
     options = [*_options(study.train_options), *_options(study.schedule)]
     if study.seed_option:
         options += [f"--{study.seed_option}", str(run.seed)]
@@ -145,8 +141,7 @@ def test(study: Study, run: Run, epoch: int, dataroot: Path, machine: Machine) -
     Raises:
         RunError: If it fails, or left no images.
     """
-    results = run.folder / f"results_{epoch}"
-    shutil.rmtree(results, ignore_errors=True)
+    results = _attempt(run, f"test{epoch}")
     command = command_line(study, run, "test.py", dataroot, run.folder / "checkpoints")
     command += [*_options(study.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
     command += ["--num_test", str(study.data.test), *(["--guide_show"] if run.method.guided else [])]
@@ -155,6 +150,19 @@ def test(study: Study, run: Run, epoch: int, dataroot: Path, machine: Machine) -
     if not pages:
         raise RunError(f"test.py of epoch {epoch} left no folder of images; the log is test_{epoch}.log")
     return pages[0], seconds
+
+
+def clear(run: Run) -> None:
+    """Remove what attempts before left half done."""
+    for old in run.folder.glob("attempt-*"):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _attempt(run: Run, what: str) -> Path:
+    # A name of this process's own: what a killed study has left running writes elsewhere.
+    folder = run.folder / f"attempt-{os.getpid()}-{what}"
+    folder.mkdir(parents=True)
+    return folder
 
 
 def command_line(study: Study, run: Run, script: str, dataroot: Path, checkpoints: Path) -> list[str]:

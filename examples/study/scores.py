@@ -42,7 +42,9 @@ class Judge:
         folder = out / "judge"
         self._features = self._network = None
         if study.features == "shapes":
-            self.about["classifier"] = train_classifier(folder / "classifier.safetensors", study.data.size, track=track)
+            self.about["classifier"] = train_classifier(
+                folder / "classifier.safetensors", study.data.size, study.judge_images, study.judge_passes, track=track
+            )
             self._network = load_classifier(folder / "classifier.safetensors")
         if "kid" in study.scores:
             self._features = _features(study, self._network)
@@ -54,7 +56,9 @@ class Judge:
         from guidegan_plugin.evaluation.palettes import CAMVID
 
         train, weights = self._material.train, folder / "segmenter.safetensors"
-        self.about["segmenter"] = train_segmenter(weights, train["B"], train["A"], CAMVID, track=track)
+        self.about["segmenter"] = train_segmenter(
+            weights, train["B"], train["A"], CAMVID, self._study.judge_passes, track=track
+        )
         self._segmenter = load_segmenter(weights, len(CAMVID.classes))
         self._palette, self._truth = CAMVID, folder / "truth"
         if not self._truth.exists():
@@ -110,7 +114,8 @@ class Judge:
     def _kid(self, fakes: Path, target: Path, source: Path, labels: Mapping[str, str]) -> Figures:
         from guidegan_plugin.evaluation.kid import evaluate_kid
 
-        told = evaluate_kid(fakes, target, source, features=self._features, labels=labels).as_dict()
+        # One subset of all images: the estimator is unbiased, and the spread that counts is that of seeds.
+        told = evaluate_kid(fakes, target, source, features=self._features, subsets=1, labels=labels).as_dict()
         return {f"kid_{name}": _number(told[name]["kid_x100"]) for name in ("target", "source", "mean")}
 
     def _share(self, folder: Path, domain: str) -> float:

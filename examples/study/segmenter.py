@@ -59,7 +59,7 @@ def train_segmenter(
     """Train a segmenter on photos and colour-coded labels of the same names; write its weights as safetensors.
 
     Args:
-        path: Of the weights; where they are already, nothing happens.
+        path: Of the weights; where they are already, trained likewise, nothing happens.
         photos: Folder of training photos.
         labels: Folder of their labels.
         palette: What the colours mean; void is not learnt.
@@ -70,16 +70,15 @@ def train_segmenter(
     Returns:
         What it is.
     """
-    if not path.exists():
+    about: dict[str, object] = {"name": NAME, "passes": passes, "seed": seed}
+    if not path.exists() or not about.items() <= _about(path).items():
         images, targets = _read(photos, labels, palette)
         network = _trained(images, targets, len(palette.classes), passes, seed, track)
-        about = {"name": NAME, "size": images.shape[-1], "images": len(images), "passes": passes, "seed": seed}
+        about |= {"size": images.shape[-1], "images": len(images)}
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
         write_whole(path, save(tensors, {"about": json.dumps(about)}))
-    with safe_open(str(path), "pt") as file:
-        found: dict[str, object] = json.loads(file.metadata()["about"])
-    return found | {"weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return _about(path) | {"weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def load_segmenter(path: Path, classes: int) -> SmallUNet:
@@ -98,6 +97,12 @@ def write_truth(labels: Path, folder: Path, palette: Palette) -> None:
     for path in images_of(labels):
         found = np.asarray(nearest_labels(_pixels(path), palette))
         Image.fromarray(ids[found]).save(folder / f"{path.stem}.png")
+
+
+def _about(path: Path) -> dict[str, object]:
+    with safe_open(str(path), "pt") as file:
+        found: dict[str, object] = json.loads(file.metadata()["about"])
+    return found
 
 
 def _block(before: int, width: int) -> nn.Sequential:

@@ -84,6 +84,8 @@ class Study:
         scores: Names among `SCORES`.
         features: Of KID: shapes (the classifier trained here), inception, or module:attribute.
         weights: Their weights file, where it is needed.
+        judge_images: Images of each domain that the shapes classifier is trained on.
+        judge_passes: Over its training images, of the classifier or the segmenter; 8 and 20 by default.
         resamples: Bootstrap resamples.
         text: The YAML as it stands.
     """
@@ -102,6 +104,8 @@ class Study:
     scores: tuple[str, ...]
     features: str
     weights: Path | None
+    judge_images: int
+    judge_passes: int
     resamples: int
     text: str
 
@@ -120,5 +124,6 @@ class Study:
         """Of all that a run's figures depend on; results under another one are of another study."""
         data = {field.name: getattr(self.data, field.name) for field in fields(Data) if field.name != "path"}
         told: list[object] = [self.host.name, self.seed_option, self.model, data, self.scores, self.features, seed]
+        told += [self.judge_images, self.judge_passes]
         told += map(dict, (self.options, self.train_options, self.test_options, self.schedule, method.options))
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
