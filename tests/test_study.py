@@ -143,7 +143,7 @@ def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> Simple
     (host / "test.py").write_text(TEST)
     flags = TINY.replace(", no_html: true", "")  # options in pairs suit the host above
     study = read(flags.replace("title: tiny", "title: tiny\nhost: {path: host}"))
-    run = load("run")
+    run = load("laboratory")
     judge = SimpleNamespace(score=lambda fakes, *_: {"kid_target": float(len(list(fakes.iterdir())))})
     material = load("material").prepare(study.data, tmp_path / "out")
     bench = run.Laboratory(study, material, judge, load("runs").Machine(1, 0))
@@ -187,7 +187,8 @@ def test_bare_runs_are_the_hosts_own_and_guided_ones_start_with_the_same_seed(
 ) -> None:
     study, runs = read(TINY), load("runs")
     bare, guided = (
-        runs.command_line(study, run, "train.py", tmp_path, tmp_path) for run in load("run").planned(study, tmp_path)
+        runs.command_line(study, run, "train.py", tmp_path, tmp_path)
+        for run in load("laboratory").planned(study, tmp_path)
     )
     assert not any("guide" in word.replace(str(tmp_path), "").replace(str(STUDY.parents[1]), "") for word in bare)
     assert guided[1:4] == ["-m", "guidegan_plugin", "run"] and "guide_cycle_gan" in guided

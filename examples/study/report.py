@@ -10,6 +10,12 @@ from measures import Measure, criterion, measures_of
 from settings import BARE, Study
 from tables import MOMENTS, outside_zero
 
+MEANINGS = {
+    ("shapes", "A->B"): ", plain to striped",
+    ("shapes", "B->A"): ", striped to plain",
+    ("camvid", "A->B"): ", label map to photo",
+}
+
 
 def markdown(study: Study, told: Mapping[str, Any]) -> str:
     """The report.
@@ -24,6 +30,11 @@ def markdown(study: Study, told: Mapping[str, Any]) -> str:
         )
         + "\n"
     )
+
+
+def picture_name(direction: str) -> str:
+    """The file of a direction's sample pictures, beside the report."""
+    return f"samples_{direction.replace('->', '_to_')}.png"
 
 
 def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
@@ -81,8 +92,14 @@ def _findings(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
 
 def _body(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
     for direction in study.directions:
-        yield f"## {direction}"
+        yield f"## {direction}{MEANINGS.get((study.data.kind, direction), '')}"
         yield ""
+        # Whose photos may not be passed on should not have to cut them out of a report first.
+        if study.data.kind == "shapes":
+            yield f"![Inputs, and what each method makes of them]({picture_name(direction)})"
+            yield ""
+            yield f"*The first test images under seed {study.seeds[0]}, last epoch; chosen by nobody.*"
+            yield ""
         rows = told["table"]["figures"][direction]
         for measure in measures_of(study):
             if measure.key in rows:

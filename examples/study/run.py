@@ -10,134 +10,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
-import shutil
 import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import facts
 import torch
+from laboratory import Laboratory, planned, read_result, write_json
 from material import Material, prepare
+from pictures import draw_samples
 from reading import read_study
-from report import markdown
-from runs import Machine, Run, RunError, clear, test, train
-from scores import Judge, collect
+from report import markdown, picture_name
+from runs import Machine, Run
+from scores import Judge
 from settings import Study
 from tables import collate
 
 from guidegan_plugin.cli.console import tracker
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.files import write_whole
-
-
-class Laboratory:
-    """Takes runs to their result files, each step kept as it is done.
-
-    Args:
-        study: The study.
-        material: Its data set.
-        judge: Scores outputs, one folder at a time.
-        machine: Runs child processes.
-    """
-
-    def __init__(self, study: Study, material: Material, judge: Judge, machine: Machine) -> None:
-        self._study, self._material, self._judge, self._machine = study, material, judge, machine
-        self._scoring = threading.Lock()
-
-    def finish(self, run: Run) -> str:
-        """Train, test and score what is not yet; in words, what was done."""
-        if read_result(self._study, run):
-            return "was done"
-        run.folder.mkdir(parents=True, exist_ok=True)
-        clear(run)
-        seconds = {"train": self._trained(run), "test": 0.0, "score": 0.0}
-        epochs = {}
-        for epoch in self._study.epochs:
-            told = self._scored(run, epoch)
-            epochs[str(epoch)] = told["figures"]
-            seconds["test"] += told["seconds"]["test"]
-            seconds["score"] += told["seconds"]["score"]
-        fingerprint = self._study.fingerprint(run.method, run.seed)
-        result = {"method": run.method.name, "seed": run.seed, "fingerprint": fingerprint}
-        write_json(run.folder / "result.json", result | {"epochs": epochs, "seconds": seconds})
-        return f"trained in {seconds['train']:.0f} s, tested and scored in {seconds['test'] + seconds['score']:.0f} s"
-
-    def _trained(self, run: Run) -> float:
-        kept = self._kept(run, "trained.json")
-        if kept is None:
-            seconds = train(self._study, run, self._material.root, self._machine)
-            kept = {"seconds": seconds, "fingerprint": self._study.fingerprint(run.method, run.seed)}
-            write_json(run.folder / "trained.json", kept)
-        return float(kept["seconds"])
-
-    def _scored(self, run: Run, epoch: int) -> dict[str, Any]:
-        kept = self._kept(run, f"epoch_{epoch}.json")
-        if kept is not None:
-            return kept
-        page, tested = test(self._study, run, epoch, self._material.root, self._machine)
-        folder = run.folder / f"outputs_{epoch}"
-        shutil.rmtree(folder, ignore_errors=True)
-        outputs = collect(page, folder, self._study)
-        missing = [direction for direction in self._study.directions if direction not in outputs]
-        if missing:
-            raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
-        clear(run)
-        labels = {"method": run.method.name, "seed": str(run.seed), "epoch": str(epoch)}
-        with self._scoring:
-            started = time.monotonic()
-            figures = {
-                direction: self._judge.score(fakes, direction, {**labels, "direction": direction})
-                for direction, fakes in outputs.items()
-            }
-            seconds = {"test": tested, "score": time.monotonic() - started}
-        fingerprint = self._study.fingerprint(run.method, run.seed)
-        told = {"figures": figures, "seconds": seconds, "fingerprint": fingerprint}
-        write_json(run.folder / f"epoch_{epoch}.json", told)
-        return told
-
-    def _kept(self, run: Run, name: str) -> dict[str, Any] | None:
-        return read_kept(self._study, run, name)
-
-
-def read_kept(study: Study, run: Run, name: str) -> dict[str, Any] | None:
-    """What a step of a run has left; None if nothing.
-
-    Raises:
-        ConfigError: If it is of another study.
-    """
-    path = run.folder / name
-    if not path.exists():
-        return None
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if kept["fingerprint"] != study.fingerprint(run.method, run.seed):
-        raise ConfigError(f"{run.folder} is of a study with other settings; change --out, or remove that folder")
-    return kept
-
-
-def read_result(study: Study, run: Run) -> dict[str, Any] | None:
-    """A complete run's figures; None if it is not complete."""
-    return read_kept(study, run, "result.json")
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, whole or not at all."""
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def planned(study: Study, out: Path) -> list[Run]:
-    """All runs, seed by seed, so that a study cut short has whole pairs."""
-    return [
-        Run(method, seed, out / "runs" / method.slug / f"seed{seed}")
-        for seed in study.seeds
-        for method in study.methods
-    ]
 
 
 def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:
@@ -160,8 +54,8 @@ def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:
     return failed
 
 
-def write_report(study: Study, out: Path, judge: Judge, jobs: int) -> None:
-    """Write report.json and report.md of what is complete so far."""
+def write_report(study: Study, out: Path, material: Material, judge: Judge, jobs: int) -> None:
+    """Write report.json, report.md and pictures of what is complete so far."""
     runs = planned(study, out)
     results = {(run.method.name, run.seed): result for run in runs if (result := read_result(study, run))}
     told = {
@@ -176,6 +70,13 @@ def write_report(study: Study, out: Path, judge: Judge, jobs: int) -> None:
         "runs": list(results.values()),
         "study": study.text,
     }
+    for direction in study.directions:
+        shown = [
+            (run.method.name, run.folder / f"outputs_{study.epochs[-1]}" / f"fake_{direction[-1]}")
+            for run in runs
+            if run.seed == study.seeds[0] and (run.method.name, run.seed) in results
+        ]
+        draw_samples(study, direction, material.test[direction[0]], shown, out / picture_name(direction))
     write_json(out / "report.json", told)
     write_whole(out / "report.md", markdown(study, told).encode())
 
@@ -205,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="METHOD", help="run this method only; may be repeated")
     args = parser.parse_args(arguments)
     logging.getLogger("guidegan_plugin.evaluation").setLevel(logging.ERROR)  # advice on scores that are not taken
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _stop)
     try:
         return _run(args)
     except GuideError as error:
@@ -214,6 +115,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -237,7 +142,7 @@ def _run(args: argparse.Namespace) -> int:
         torch.set_num_threads(machine.threads)
         wanted = [run for run in runs if not args.only or run.method.name in args.only]
         failed = perform(Laboratory(study, material, judge, machine), wanted, machine)
-        write_report(study, out, judge, jobs)
+        write_report(study, out, material, judge, jobs)
     print(f"the report: {args.out / 'report.md'}")
     return 1 if failed else 0
 
