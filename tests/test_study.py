@@ -274,3 +274,10 @@ def test_pairs_become_one_folder_a_domain_with_the_labels_colours_kept(load: Loa
     label = np.asarray(Image.open(material.test["A"] / "0.png"))
     assert {tuple(colour) for colour in label.reshape(-1, 3)} == {(128, 0, 0), (128, 64, 128)}
     assert (np.asarray(Image.open(material.test["B"] / "0.png")) == (9, 99, 199)).all()
+
+
+def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Path, unpaired: Path) -> None:
+    (unpaired / "testB" / "1.png").unlink()
+    data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
+    material = load("material").prepare(data, tmp_path / "out")
+    assert material.tested == len(list(material.test["A"].iterdir())) == len(list(material.test["B"].iterdir())) == 2

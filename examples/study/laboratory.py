@@ -62,7 +62,7 @@ class Laboratory:
         kept = self._kept(run, f"epoch_{epoch}.json")
         if kept is not None:
             return kept
-        page, tested = test(self._study, run, epoch, self._material.root, self._machine)
+        page, tested = test(self._study, run, epoch, self._material, self._machine)
         folder = run.folder / f"outputs_{epoch}"
         shutil.rmtree(folder, ignore_errors=True)
         outputs = collect(page, folder, self._study)

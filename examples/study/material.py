@@ -24,12 +24,14 @@ class Material:
         test: Test images of the model's domain A and B, as many as are tested.
         train: Training images of both.
         regions: Where the objects of test images are, by domain; empty where nobody knows.
+        tested: How many test images of each domain are translated.
     """
 
     root: Path
     test: dict[str, Path]
     train: dict[str, Path]
     regions: dict[str, Path]
+    tested: int
 
 
 def prepare(data: Data, out: Path) -> Material:
@@ -51,15 +53,17 @@ def prepare(data: Data, out: Path) -> Material:
     if missing:
         raise DataError(f"no folder {missing[0]} in {root}; change data.path or --data")
     domains = {}
+    # Beyond the smaller domain a host repeats its images, under the other's names.
+    tested = min([data.test, *(len(images_of(root / name)) for name in splits if name.startswith("test"))])
     for split in ("train", "test"):
-        limit = data.test if split == "test" else None
+        limit = tested if split == "test" else None
         domains[split] = {domain: out / "evaluation" / f"{split}{domain}" for domain in "AB"}
         for domain, folder in domains[split].items():
             if not folder.exists():
                 with whole(folder) as fresh:
                     _write_domain(data, root, split, domain, fresh, limit)
     regions = {domain: root / "regions" / f"test{domain}" for domain in "AB"} if data.kind == "shapes" else {}
-    return Material(root, domains["test"], domains["train"], regions)
+    return Material(root, domains["test"], domains["train"], regions, tested)
 
 
 def images_of(folder: Path) -> list[Path]:

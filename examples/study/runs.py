@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from material import Material
 from reading import TEST_OPTIONS
 from settings import Method, Study
 
@@ -135,16 +136,16 @@ def train(study: Study, run: Run, dataroot: Path, machine: Machine) -> float:
     return seconds
 
 
-def test(study: Study, run: Run, epoch: int, dataroot: Path, machine: Machine) -> tuple[Path, float]:
+def test(study: Study, run: Run, epoch: int, material: Material, machine: Machine) -> tuple[Path, float]:
     """Translate the test images with one epoch's checkpoint; the folder of images, and seconds it took.
 
     Raises:
         RunError: If it fails, or left no images.
     """
     results = _attempt(run, f"test{epoch}")
-    command = command_line(study, run, "test.py", dataroot, run.folder / "checkpoints")
+    command = command_line(study, run, "test.py", material.root, run.folder / "checkpoints")
     command += [*_options(study.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
-    command += ["--num_test", str(study.data.test), *(["--guide_show"] if run.method.guided else [])]
+    command += ["--num_test", str(material.tested), *(["--guide_show"] if run.method.guided else [])]
     seconds = machine.run(command, study.host, run.folder / f"test_{epoch}.log")
     pages = list(results.glob("*/*/images"))
     if not pages:
