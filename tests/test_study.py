@@ -281,3 +281,27 @@ def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Pat
     data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
     material = load("material").prepare(data, tmp_path / "out")
     assert material.tested == len(list(material.test["A"].iterdir())) == len(list(material.test["B"].iterdir())) == 2
+
+
+def test_a_segmenter_trained_on_photos_tells_them_from_noise(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    rng, colours = np.random.default_rng(0), np.array([(128, 128, 128), (128, 64, 128)], np.uint8)  # sky and road
+    for split, count in (("train", 16), ("test", 4)):
+        (tmp_path / "pairs" / split).mkdir(parents=True)
+        for number in range(count):
+            label = np.repeat((np.arange(32) > rng.integers(8, 24))[:, None], 32, axis=1)
+            photo = np.array([(90, 160, 240), (60, 60, 60)])[label.astype(int)] + rng.integers(-15, 15, (32, 32, 3))
+            pair = np.concatenate([photo.astype(np.uint8), colours[label.astype(int)]], axis=1)
+            Image.fromarray(pair).save(tmp_path / "pairs" / split / f"{number}.png")
+    text = TINY.replace("kind: shapes, size: 32, train: 6, test: 8", "kind: camvid, size: 32, test: 4, direction: BtoA")
+    study = read(
+        text.replace("kid, domain, change, attention", "fcn").replace("passes: 2", "passes: 20"), tmp_path / "pairs"
+    )
+    material = load("material").prepare(study.data, tmp_path / "out")
+    judge = load("scores").Judge(study, material, tmp_path / "out")
+    (tmp_path / "noise").mkdir()
+    for path in material.test["B"].iterdir():
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "noise" / path.name)
+    real = judge.anchors()["the real photos"]["A->B"]
+    assert real["per_pixel_accuracy"] > 0.9 > judge.score(tmp_path / "noise", "A->B", {})["per_pixel_accuracy"]

@@ -53,7 +53,7 @@ class Judge:
             self._learn_labels(folder, track)
 
     def _learn_labels(self, folder: Path, track: Track) -> None:
-        from guidegan_plugin.evaluation.palettes import CAMVID
+        from guidegan_plugin.palettes import CAMVID
 
         train, weights = self._material.train, folder / "segmenter.safetensors"
         self.about["segmenter"] = train_segmenter(

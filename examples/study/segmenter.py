@@ -21,7 +21,7 @@ from guidegan_plugin.files import write_whole
 from guidegan_plugin.progress import Track, silently
 
 if TYPE_CHECKING:
-    from guidegan_plugin.evaluation.palettes import Palette
+    from guidegan_plugin.palettes import Palette
 
 NAME = "U-Net trained by the study"
 WIDTHS = (16, 32, 64, 96)
