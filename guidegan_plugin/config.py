@@ -28,7 +28,7 @@ class GuideConfig:
         ConfigError: If a value is outside what its field allows, or two fields cannot work together.
     """
 
-    attention: str = field(default="pha", metadata=_about("attention mechanism: none, pha, tam, or a plugin's"))
+    attention: str = field(default="pha", metadata=_about("none, pha, tam, shuffled (a control), or a plugin's"))
     signal: str = field(default="activation", metadata=_about("what pha reads: activation, gradient, or gradcam"))
     layer: int | str = field(default=4, metadata=_about("D's layer: convolution number or dotted path; several: 4,9"))
     tap: str = field(default="conv", metadata=_about("read that convolution or what follows it", "conv", "activation"))
@@ -49,7 +49,7 @@ class GuideConfig:
     tam_trunk: str = field(default="auto", metadata=_about("D's module whose output tam's mask weighs"))
     store_device: str = field(default="auto", metadata=_about("where maps are kept; auto: beside D", "auto", "cpu"))
     store_dtype: str = field(default="uint8", metadata=_about("maps are kept as", "uint8", "float16", "float32"))
-    seed: int = field(default=0, metadata=_about("seed of init=random and of dropout"))
+    seed: int = field(default=0, metadata=_about("seed of init=random, dropout and attention=shuffled"))
 
     def __post_init__(self) -> None:
         for option in fields(self):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from guidegan_plugin.guidance.attention import Attention, PostHocAttention
 from guidegan_plugin.guidance.attention_module import TrainableAttention
 from guidegan_plugin.guidance.concatenation import AlphaChannel, Concatenation, ResidualHadamard
+from guidegan_plugin.guidance.shuffled import ShuffledAttention
 from guidegan_plugin.guidance.transfer import BilinearTransfer, ConvTransfer, Transfer
 from guidegan_plugin.plugins.hookspecs import hookimpl
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def guidegan_register_attention() -> list[type[Attention]]:
-    """Post-hoc attention and the trainable attention module."""
-    return [PostHocAttention, TrainableAttention]
+    """Post-hoc attention, the trainable attention module, and a control without places."""
+    return [PostHocAttention, TrainableAttention, ShuffledAttention]
 
 
 @hookimpl

@@ -222,7 +222,7 @@ def test_wrong_pairs_are_refused_with_what_there_is(
             "attention",
             "pho",
             PluginError,
-            r"'pho' is unknown, known are: none, pha, tam; .*--guide_attention",
+            r"'pho' is unknown, known are: none, pha, shuffled, tam; .*--guide_attention",
         ),
         ("concat", "beta", PluginError, r"known are: alpha, rhp; .*--guide_concat"),
         ("transfer", "conv9", PluginError, r"known are: bilinear, conv; .*--guide_transfer"),

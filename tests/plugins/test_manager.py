@@ -47,7 +47,7 @@ def guidegan_register_concatenation():
 
 def test_our_own_features_come_through_the_hooks() -> None:
     manager = create_manager()
-    assert set(collect(manager, "attention")) == {"pha", "tam"}
+    assert set(collect(manager, "attention")) == {"pha", "tam", "shuffled"}
     assert set(collect(manager, "concatenation")) == {"rhp", "alpha"}
     assert set(collect(manager, "transfer")) == {"bilinear", "conv"}
     assert list(collect(manager, "host")) == ["junyanz"]

@@ -1,0 +1,50 @@
+"""On what a study ran: versions and machine, without names of hosts or folders."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from runs import cores
+
+PACKAGES = ("guidegan_plugin", "torch", "torchvision", "numpy", "pillow", "PyYAML", "torch-fidelity", "torchmetrics")
+
+
+def machine(jobs: int) -> dict[str, object]:
+    """Processor or GPUs, cores, and how many trainings ran at a time."""
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    facts: dict[str, object] = {"CPU": _processor(), "cores": cores(), "GPUs": names or "none"}
+    return facts | {"system": f"{platform.system()} {platform.machine()}", "trainings at a time": jobs}
+
+
+def versions() -> dict[str, str]:
+    """Of Python and packages; of this repository the commit, where git knows it."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        found["commit"] = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    return found
+
+
+def command(arguments: Sequence[str] | None = None) -> str:
+    """The command as typed, with folders of this machine cut to their names."""
+    words = sys.argv[1:] if arguments is None else arguments
+    shown = [Path(word).name if Path(word).is_absolute() else word for word in words]
+    return " ".join(["python examples/study/run.py", *shown])
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,121 @@
+"""Takes runs to their result files; each step is kept as it is done, so that a study can be cut short anywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from material import Material
+from runs import Machine, Run, RunError, clear, test, train
+from scores import Judge, collect
+from settings import Study
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.files import write_whole
+
+
+class Laboratory:
+    """Takes runs to their result files, each step kept as it is done.
+
+    Args:
+        study: The study.
+        material: Its data set.
+        judge: Scores outputs, one folder at a time.
+        machine: Runs child processes.
+    """
+
+    def __init__(self, study: Study, material: Material, judge: Judge, machine: Machine) -> None:
+        self._study, self._material, self._judge, self._machine = study, material, judge, machine
+        self._scoring = threading.Lock()
+
+    def finish(self, run: Run) -> str:
+        """Train, test and score what is not yet; in words, what was done."""
+        if read_result(self._study, run):
+            return "was done"
+        run.folder.mkdir(parents=True, exist_ok=True)
+        clear(run)
+        seconds = {"train": self._trained(run), "test": 0.0, "score": 0.0}
+        epochs = {}
+        for epoch in self._study.epochs:
+            told = self._scored(run, epoch)
+            epochs[str(epoch)] = told["figures"]
+            seconds["test"] += told["seconds"]["test"]
+            seconds["score"] += told["seconds"]["score"]
+        fingerprint = self._study.fingerprint(run.method, run.seed)
+        result = {"method": run.method.name, "seed": run.seed, "fingerprint": fingerprint}
+        write_json(run.folder / "result.json", result | {"epochs": epochs, "seconds": seconds})
+        return f"trained in {seconds['train']:.0f} s, tested and scored in {seconds['test'] + seconds['score']:.0f} s"
+
+    def _trained(self, run: Run) -> float:
+        kept = self._kept(run, "trained.json")
+        if kept is None:
+            seconds = train(self._study, run, self._material.root, self._machine)
+            kept = {"seconds": seconds, "fingerprint": self._study.fingerprint(run.method, run.seed)}
+            write_json(run.folder / "trained.json", kept)
+        return float(kept["seconds"])
+
+    def _scored(self, run: Run, epoch: int) -> dict[str, Any]:
+        kept = self._kept(run, f"epoch_{epoch}.json")
+        if kept is not None:
+            return kept
+        page, tested = test(self._study, run, epoch, self._material, self._machine)
+        folder = run.folder / f"outputs_{epoch}"
+        shutil.rmtree(folder, ignore_errors=True)
+        outputs = collect(page, folder, self._study)
+        missing = [direction for direction in self._study.directions if direction not in outputs]
+        if missing:
+            raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
+        clear(run)
+        labels = {"method": run.method.name, "seed": str(run.seed), "epoch": str(epoch)}
+        with self._scoring:
+            started = time.monotonic()
+            figures = {
+                direction: self._judge.score(fakes, direction, {**labels, "direction": direction})
+                for direction, fakes in outputs.items()
+            }
+            seconds = {"test": tested, "score": time.monotonic() - started}
+        fingerprint = self._study.fingerprint(run.method, run.seed)
+        told = {"figures": figures, "seconds": seconds, "fingerprint": fingerprint}
+        write_json(run.folder / f"epoch_{epoch}.json", told)
+        return told
+
+    def _kept(self, run: Run, name: str) -> dict[str, Any] | None:
+        return read_kept(self._study, run, name)
+
+
+def read_kept(study: Study, run: Run, name: str) -> dict[str, Any] | None:
+    """What a step of a run has left; None if nothing.
+
+    Raises:
+        ConfigError: If it is of another study.
+    """
+    path = run.folder / name
+    if not path.exists():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if kept["fingerprint"] != study.fingerprint(run.method, run.seed):
+        raise ConfigError(f"{run.folder} is of a study with other settings; change --out, or remove that folder")
+    return kept
+
+
+def read_result(study: Study, run: Run) -> dict[str, Any] | None:
+    """A complete run's figures; None if it is not complete."""
+    return read_kept(study, run, "result.json")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def planned(study: Study, out: Path) -> list[Run]:
+    """All runs, seed by seed, so that a study cut short has whole pairs."""
+    return [
+        Run(method, seed, out / "runs" / method.slug / f"seed{seed}")
+        for seed in study.seeds
+        for method in study.methods
+    ]

@@ -1,0 +1,114 @@
+"""The data set of a study, and its test images as evaluators want them: one folder a domain."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from settings import Data
+
+from guidegan_plugin.datasets.shapes import write_unpaired
+from guidegan_plugin.errors import ConfigError, DataError
+
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is on the disk.
+
+    Attributes:
+        root: The host's --dataroot.
+        test: Test images of the model's domain A and B, as many as are tested.
+        train: Training images of both.
+        regions: Where the objects of test images are, by domain; empty where nobody knows.
+        tested: How many test images of each domain are translated.
+    """
+
+    root: Path
+    test: dict[str, Path]
+    train: dict[str, Path]
+    regions: dict[str, Path]
+    tested: int
+
+
+def prepare(data: Data, out: Path) -> Material:
+    """Make or find the data set; what is there already is left alone.
+
+    Args:
+        data: What it is.
+        out: The study's folder.
+
+    Raises:
+        GuideError: If the data set is missing or cannot be made.
+    """
+    root = _found(data, out)
+    if data.kind == "shapes" and not root.exists():
+        with whole(root) as folder:
+            write_unpaired(folder, data.size, data.train, data.test, data.seed)
+    splits = ("train", "test") if data.paired else ("trainA", "trainB", "testA", "testB")
+    missing = [name for name in splits if not (root / name).is_dir()]
+    if missing:
+        raise DataError(f"no folder {missing[0]} in {root}; change data.path or --data")
+    domains = {}
+    # Beyond the smaller domain a host repeats its images, under the other's names.
+    tested = min([data.test, *(len(images_of(root / name)) for name in splits if name.startswith("test"))])
+    for split in ("train", "test"):
+        limit = tested if split == "test" else None
+        domains[split] = {domain: out / "evaluation" / f"{split}{domain}" for domain in "AB"}
+        for domain, folder in domains[split].items():
+            if not folder.exists():
+                with whole(folder) as fresh:
+                    _write_domain(data, root, split, domain, fresh, limit)
+    regions = {domain: root / "regions" / f"test{domain}" for domain in "AB"} if data.kind == "shapes" else {}
+    return Material(root, domains["test"], domains["train"], regions, tested)
+
+
+def images_of(folder: Path) -> list[Path]:
+    """The images of a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+
+
+class whole:  # a context manager, hence the small letter
+    """A folder that appears when all went well."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._fresh = folder, folder.with_name(f".{folder.name}.new")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._fresh, ignore_errors=True)
+        self._fresh.mkdir(parents=True)
+        return self._fresh
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._fresh.replace(self._folder)
+        else:
+            shutil.rmtree(self._fresh, ignore_errors=True)
+
+
+def _found(data: Data, out: Path) -> Path:
+    if data.path is None and data.kind != "shapes" and not (out / "data").exists():
+        raise ConfigError(f"data.path: is missing, and {out / 'data'} is not there either; name a folder with --data")
+    return data.path or (out / "data").resolve()
+
+
+def _write_domain(data: Data, root: Path, split: str, domain: str, folder: Path, limit: int | None) -> None:
+    """Copy one domain at the size the host tests at, so that no score compares two ways to resize."""
+    swapped = data.paired and data.direction == "BtoA"
+    left = (domain == "A") != swapped
+    paths = images_of(root / (split if data.paired else f"{split}{domain}"))[:limit]
+    if not paths:
+        raise DataError(f"no image in {root / split}; change data.path or --data")
+    for path in paths:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        if data.paired:
+            half = image.width // 2
+            image = image.crop((0 if left else half, 0, half if left else 2 * half, image.height))
+        # Labels are colours that must not mix; photos are resized as the host does.
+        labels = data.kind == "camvid" and domain == "A"
+        resample = Image.Resampling.NEAREST if labels else Image.Resampling.BICUBIC
+        image.resize((data.size, data.size), resample).save(folder / f"{path.stem}.png")

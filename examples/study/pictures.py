@@ -1,0 +1,36 @@
+"""Inputs and outputs side by side: a row an image, a column a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from material import images_of
+from PIL import Image, ImageDraw
+from settings import Study
+
+ROWS, HEAD, GAP = 6, 14, 2
+
+
+def draw_samples(study: Study, direction: str, inputs: Path, outputs: Sequence[tuple[str, Path]], path: Path) -> None:
+    """Write a grid of the first test images.
+
+    Args:
+        study: The study.
+        direction: What is shown.
+        inputs: Folder of the inputs.
+        outputs: Name and folder of outputs of each method that is there.
+        path: Of the picture, PNG.
+    """
+    columns = [("input", inputs), *outputs]
+    side = study.data.size
+    names = [image.name for image in images_of(inputs)[:ROWS]]
+    width = max(side, 6 * max(len(name) for name, _ in columns)) + GAP
+    grid = Image.new("RGB", (width * len(columns), HEAD + (side + GAP) * len(names)), "white")
+    draw = ImageDraw.Draw(grid)
+    for column, (title, folder) in enumerate(columns):
+        draw.text((column * width, 1), title, fill="black")
+        for row, name in enumerate(names):
+            with Image.open(folder / name) as image:
+                grid.paste(image.convert("RGB"), (column * width, HEAD + row * (side + GAP)))
+    grid.save(path)

@@ -1,0 +1,209 @@
+"""A study's YAML, checked before anything starts. Every complaint is one line that names the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from settings import BARE, KINDS, SCORES, Data, Method, Study
+
+from guidegan_plugin import GuideConfig
+from guidegan_plugin.errors import ConfigError
+
+# Options of the command line that are no fields of GuideConfig.
+TEST_OPTIONS = frozenset({"refine"})
+EXTRA_OPTIONS = TEST_OPTIONS | {"pairs", "preset"}
+_REFERENCE_HOST = Path(__file__).resolve().parents[1] / "reference_host"
+
+
+class _Section:
+    """A mapping of the YAML; what is asked for is checked, and what nobody asked for is refused."""
+
+    def __init__(self, values: object, path: str = "") -> None:
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+            raise ConfigError(f"{path or 'the study'}: expected names with values, found {_short(values)}")
+        self._values, self._path, self._asked = values, path, set[str]()
+
+    def key(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def get(self, name: str, default: Any, *kinds: type, least: int | None = None) -> Any:
+        """Take a value of one of the kinds; `...` as the default: it has to be there."""
+        self._asked.add(name)
+        value = self._values.get(name, default)
+        if value is ...:
+            raise ConfigError(f"{self.key(name)}: is missing")
+        if name in self._values and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+            expected = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
+            raise ConfigError(f"{self.key(name)}: expected {expected}, found {_short(value)}")
+        if least is not None and value < least:
+            raise ConfigError(f"{self.key(name)}: expected at least {least}, found {value}")
+        return value
+
+    def choice(self, name: str, default: Any, choices: tuple[str, ...]) -> Any:
+        value = self.get(name, default, str)
+        if value not in choices:
+            raise ConfigError(f"{self.key(name)}: expected one of {', '.join(choices)}, found {_short(value)}")
+        return value
+
+    def section(self, name: str, default: Any = ...) -> _Section:
+        return _Section(self.get(name, default, dict), self.key(name))
+
+    def options(self, name: str) -> dict[str, object]:
+        """Take options of a command line."""
+        options = self.get(name, {}, dict)
+        for option, value in options.items():
+            if not isinstance(option, str) or not isinstance(value, (str, int, float, bool)):
+                raise ConfigError(f"{self.key(name)}.{option}: expected text, a number, true or false: {_short(value)}")
+        return dict(options)
+
+    def close(self) -> None:
+        unknown = sorted(set(self._values) - self._asked)
+        if unknown:
+            raise ConfigError(f"{self.key(unknown[0])}: is unknown; known are {', '.join(sorted(self._asked))}")
+
+
+def read_study(path: Path, data: Path | None = None) -> Study:
+    """Read and check a study.
+
+    Args:
+        path: Its YAML.
+        data: Takes the place of its `data.path`.
+
+    Raises:
+        ConfigError: If the file cannot be read, or a value cannot work.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise ConfigError('a study needs PyYAML; pip install "guidegan_plugin[study]"') from error
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from error
+    return _study(_Section(values), path.resolve().parent, text, data)
+
+
+def _study(top: _Section, folder: Path, text: str, given: Path | None) -> Study:
+    data = _data(top.section("data"), folder, given)
+    host = top.section("host", {})
+    host_path = (folder / str(host.get("path", str(_REFERENCE_HOST), str))).resolve()
+    for script in ("train.py", "test.py"):
+        if not (host_path / script).is_file():
+            raise ConfigError(f"host.path: no {script} in {host_path}")
+    seed_option = host.get("seed_option", "seed", str, type(None))
+    host.close()
+    schedule, evaluate = top.section("schedule"), top.section("evaluate", {})
+    scores, features = _scores(evaluate, data)
+    weights = evaluate.get("weights", None, str)
+    study = Study(
+        title=top.get("title", "A study", str),
+        data=data,
+        host=host_path,
+        seed_option=seed_option,
+        model=top.get("model", ..., str),
+        options=top.options("options"),
+        train_options=top.options("train_options"),
+        test_options=top.options("test_options"),
+        methods=_methods(top.get("methods", ..., dict)),
+        seeds=_seeds(top),
+        schedule=_schedule(schedule),
+        scores=scores,
+        features=features,
+        weights=folder / weights if weights else None,
+        judge_images=evaluate.get("judge_images", 1200, int, least=2),
+        judge_passes=evaluate.get("judge_passes", 20 if "fcn" in scores else 8, int, least=1),
+        resamples=evaluate.get("resamples", 10_000, int, least=1),
+        text=text,
+    )
+    for section in (schedule, evaluate, top):
+        section.close()
+    return study
+
+
+def _data(section: _Section, folder: Path, given: Path | None) -> Data:
+    kind, path = section.choice("kind", ..., KINDS), section.get("path", None, str)
+    if kind == "shapes" and (path or given):
+        raise ConfigError("data.path: shapes are made on the spot; leave out data.path and --data, or change data.kind")
+    data = Data(
+        kind=kind,
+        size=section.get("size", ..., int, least=32),
+        train=section.get("train", 200 if kind == "shapes" else 0, int, least=1 if kind == "shapes" else 0),
+        test=section.get("test", ..., int, least=2),
+        seed=section.get("seed", 0, int, least=0),
+        path=given.resolve() if given else (folder / path).resolve() if path else None,
+        direction=section.choice("direction", "AtoB", ("AtoB", "BtoA")),
+    )
+    if data.direction == "BtoA" and not data.paired:
+        raise ConfigError("data.direction: BtoA is for pairs; an unpaired study looks at both directions anyway")
+    section.close()
+    return data
+
+
+def _schedule(section: _Section) -> dict[str, int]:
+    epochs = section.get("n_epochs", ..., int, least=1), section.get("n_epochs_decay", 0, int, least=0)
+    every = section.get("save_epoch_freq", sum(epochs), int, least=1)
+    if sum(epochs) % every:
+        raise ConfigError(f"schedule.save_epoch_freq: {every} does not divide {sum(epochs)} epochs; the last is tested")
+    return {"n_epochs": epochs[0], "n_epochs_decay": epochs[1], "save_epoch_freq": every}
+
+
+def _scores(evaluate: _Section, data: Data) -> tuple[tuple[str, ...], str]:
+    scores = evaluate.get("scores", ["kid"], list)
+    features = evaluate.get("features", "shapes" if data.kind == "shapes" else "inception", str)
+    for name in scores:
+        if name not in SCORES:
+            raise ConfigError(f"evaluate.scores: {_short(name)} is unknown; known are {', '.join(SCORES)}")
+        if data.kind not in SCORES[name]:
+            raise ConfigError(f"evaluate.scores: {name} needs data.kind {' or '.join(SCORES[name])}, not {data.kind}")
+    if not {"kid", "fcn"} & set(scores):
+        raise ConfigError("evaluate.scores: needs kid or fcn, by which the best epoch is chosen")
+    if features == "shapes" and data.kind != "shapes":
+        raise ConfigError(f"evaluate.features: the shapes classifier knows nothing of data.kind {data.kind}")
+    return tuple(dict.fromkeys(scores)), features
+
+
+def _seeds(top: _Section) -> tuple[int, ...]:
+    seeds = top.get("seeds", ..., list)
+    if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds: expected different whole numbers from 0, found {_short(seeds)}")
+    return tuple(seeds)
+
+
+def _methods(values: Mapping[object, object]) -> tuple[Method, ...]:
+    if values.get(BARE, ...) is ...:
+        raise ConfigError(f"methods: the bare host is missing, and all is compared with it; add `{BARE}: {{}}`")
+    methods = [Method(str(name), _guide_options(str(name), given)) for name, given in values.items()]
+    methods.sort(key=lambda method: method.guided)
+    slugs = [method.slug for method in methods]
+    for method in methods:
+        if slugs.count(method.slug) > 1:
+            raise ConfigError(f"methods.{method.name}: its folder {method.slug} is another method's, too; rename one")
+    return tuple(methods)
+
+
+def _guide_options(name: str, given: object) -> dict[str, object]:
+    options = {} if given is None else given
+    if not isinstance(options, dict):
+        raise ConfigError(f"methods.{name}: expected guide options with values, found {_short(given)}")
+    if bool(options) == (name == BARE):
+        wanted = "no option: it is the host without guidance" if name == BARE else "at least one option"
+        raise ConfigError(f"methods.{name}: expected {wanted}, found {_short(options)}")
+    known = {field.name for field in fields(GuideConfig)}
+    for option in options:
+        if option not in known | EXTRA_OPTIONS:
+            choices = ", ".join(sorted(known | EXTRA_OPTIONS))
+            raise ConfigError(f"methods.{name}.{option}: is unknown; known are {choices} (--guide_* without guide_)")
+    try:
+        GuideConfig(**{option: value for option, value in options.items() if option in known})
+    except ConfigError as error:
+        raise ConfigError(f"methods.{name}: {error}") from error
+    return options
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."

@@ -1,0 +1,170 @@
+"""A study's report, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from intervals import worth
+from measures import Measure, criterion, measures_of
+from settings import BARE, Study
+from tables import MOMENTS, outside_zero
+
+MEANINGS = {
+    ("shapes", "A->B"): ", plain to striped",
+    ("shapes", "B->A"): ", striped to plain",
+    ("camvid", "A->B"): ", label map to photo",
+}
+
+
+def markdown(study: Study, told: Mapping[str, Any]) -> str:
+    """The report.
+
+    Args:
+        study: The study.
+        told: What `report.json` holds.
+    """
+    return (
+        "\n".join(
+            [*_head(study, told), *_findings(study, told), *_body(study, told), *_times(told), *_foot(study, told)]
+        )
+        + "\n"
+    )
+
+
+def picture_name(direction: str) -> str:
+    """The file of a direction's sample pictures, beside the report."""
+    return f"samples_{direction.replace('->', '_to_')}.png"
+
+
+def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {study.title}"
+    yield ""
+    yield f"    {told['command']}"
+    yield ""
+    data = study.data
+    made = f", {data.train} to train with, seed {data.seed}" if data.kind == "shapes" else ""
+    yield f"- Data: {data.kind}, {data.size} px{made}; at most {data.test} test images a domain."
+    yield f"- Host: {study.host.name}, model {study.model}; epochs tested: {', '.join(map(str, study.epochs))}."
+    for method in study.methods:
+        options = " ".join(f"--guide_{name} {value}" for name, value in method.options.items())
+        yield f"- `{method.name}`: " + (f"guide_{study.model} {options}" if method.guided else "the host, no guidance")
+    if study.seed_option:
+        yield f"- Seeds {', '.join(map(str, study.seeds))}; one seed starts all methods alike (--{study.seed_option})."
+    else:
+        yield "- The host takes no seed: runs under one study seed begin differently, paired in name only."
+    yield f"- Judge: {_judge(told['judge'])}."
+    if told["missing"]:
+        yield f"- **Not complete**: {'; '.join(told['missing'])}."
+    yield ""
+
+
+def _judge(judge: Mapping[str, Any]) -> str:
+    parts = []
+    if "classifier" in judge:
+        about = judge["classifier"]
+        parts.append(
+            f"a {about['name']} ({about['images']} images of its own draw; right on {about['held_out_accuracy']:.3f} "
+            f"of {about['held_out']} held-out ones): its KID is comparable with nothing outside this study"
+        )
+    if "segmenter" in judge:
+        about = judge["segmenter"]
+        parts.append(
+            f"a {about['name']} ({about['images']} training photos, {about['size']} px, {about['passes']} passes)"
+        )
+    return "; ".join(parts) or f"features {judge['kid']['features']}"
+
+
+def _findings(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
+    seeds = len(study.seeds)
+    yield "## In short"
+    yield ""
+    yield worth(seeds)
+    found = outside_zero(study, told["table"])
+    yield "Differences at the last epoch whose interval does not reach zero:" + ("" if found else " none.")
+    yield ""
+    yield from [f"- {line}" for line in found]
+    yield from [""] if found else []
+    chosen = criterion(study)
+    yield f"The best epoch is chosen on the test set, for each run and direction, by {chosen.key}; that flatters all."
+    yield ""
+
+
+def _body(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
+    for direction in study.directions:
+        yield f"## {direction}{MEANINGS.get((study.data.kind, direction), '')}"
+        yield ""
+        # Whose photos may not be passed on should not have to cut them out of a report first.
+        if study.data.kind == "shapes":
+            yield f"![Inputs, and what each method makes of them]({picture_name(direction)})"
+            yield ""
+            yield f"*The first test images under seed {study.seeds[0]}, last epoch; chosen by nobody.*"
+            yield ""
+        rows = told["table"]["figures"][direction]
+        for measure in measures_of(study):
+            if measure.key in rows:
+                anchors = {
+                    name: by[direction].get(measure.key) for name, by in told["anchors"].items() if direction in by
+                }
+                yield from _table(study, measure, rows[measure.key], anchors)
+        best = told["table"]["best_epochs"][direction]
+        listed = (f"{method} {', '.join(str(epoch) for epoch in by.values())}" for method, by in best.items())
+        yield f"Best epochs, seed by seed: {'; '.join(listed)}."
+        yield ""
+
+
+def _table(
+    study: Study, measure: Measure, rows: Mapping[str, Any], anchors: Mapping[str, float | None]
+) -> Iterator[str]:
+    arrow = f" ({measure.better} is better)" if measure.better else ""
+    yield f"**{measure.key}**: {measure.title}{arrow}"
+    yield ""
+    columns = ["by seed", "mean"] + [f"minus {BARE} [95 %]"] * (BARE in rows)
+    heads = [f"{moment}: {what}" for moment in MOMENTS for what in columns]
+    yield f"| method | {' | '.join(heads)} |"
+    yield "|---" * (1 + len(heads)) + "|"
+    for method, moments in rows.items():
+        cells = [cell for moment in MOMENTS for cell in _cells(moments[moment], measure.digits)[: len(columns)]]
+        yield f"| {method} | {' | '.join(cells)} |"
+    for name, value in anchors.items():
+        if value is not None:
+            yield f"| *{name}* | | {value:.{measure.digits}f} |" + " |" * (len(heads) - 2)
+    yield ""
+
+
+def _cells(row: Mapping[str, Any], digits: int) -> Sequence[str]:
+    seeds = ", ".join(f"{value:.{digits}f}" for value in row["seeds"].values())
+    difference = row.get("difference")
+    if not difference:
+        return seeds, f"{row['mean']:.{digits}f}", ""
+    text = f"{difference['mean']:+.{digits}f}"
+    if difference["low"] is not None:
+        text += f" [{difference['low']:+.{digits}f}, {difference['high']:+.{digits}f}]"
+    return seeds, f"{row['mean']:.{digits}f}", text
+
+
+def _times(told: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Time and machine"
+    yield ""
+    yield "| run | training, s | tests, s | scores, s |"
+    yield "|---|---|---|---|"
+    for run in told["runs"]:
+        seconds = [f"{run['seconds'][what]:.0f}" for what in ("train", "test", "score")]
+        yield f"| {run['method']}, seed {run['seed']} | {' | '.join(seconds)} |"
+    yield ""
+    machine = told["machine"]
+    gpus = machine["GPUs"] if isinstance(machine["GPUs"], str) else ", ".join(machine["GPUs"])
+    yield (
+        f"{machine['CPU']}, {machine['cores']} cores, GPUs: {gpus}, {machine['system']}; "
+        f"trainings at a time: {machine['trainings at a time']}."
+    )
+    yield "Versions: " + ", ".join(f"{name} {version}" for name, version in told["versions"].items()) + "."
+    yield ""
+
+
+def _foot(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
+    yield "## The study"
+    yield ""
+    yield "```yaml"
+    yield study.text.rstrip()
+    yield "```"

@@ -1,0 +1,151 @@
+"""Run or resume a study: several methods, several seeds, one evaluator, and a report.
+
+Examples:
+    python examples/study/run.py examples/study/shapes.yaml --out studies/shapes --jobs 2
+    python examples/study/run.py examples/study/camvid.yaml --out studies/camvid --data datasets/camvid
+    python examples/study/run.py examples/study/shapes.yaml --out studies/shapes --only bare --only pha+rhp
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import facts
+import torch
+from laboratory import Laboratory, planned, read_result, write_json
+from material import Material, prepare
+from pictures import draw_samples
+from reading import read_study
+from report import markdown, picture_name
+from runs import Machine, Run
+from scores import Judge
+from settings import Study
+from tables import collate
+
+from guidegan_plugin.cli.console import tracker
+from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.files import write_whole
+
+
+def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:
+    """Take runs to their end, several at a time; how many failed."""
+    failed = 0
+    with ThreadPoolExecutor(machine.jobs) as pool:
+        futures = {pool.submit(laboratory.finish, run): run for run in runs}
+        try:
+            for number, future in enumerate(as_completed(futures), start=1):
+                try:
+                    said = future.result()
+                except (GuideError, OSError) as error:
+                    failed += 1
+                    said = str(error)
+                print(f"[{number}/{len(runs)}] {futures[future]}: {said}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            machine.end()
+            raise
+    return failed
+
+
+def write_report(study: Study, out: Path, material: Material, judge: Judge, jobs: int) -> None:
+    """Write report.json, report.md and pictures of what is complete so far."""
+    runs = planned(study, out)
+    results = {(run.method.name, run.seed): result for run in runs if (result := read_result(study, run))}
+    told = {
+        "title": study.title,
+        "command": facts.command(),
+        "machine": facts.machine(jobs),
+        "versions": facts.versions(),
+        "judge": judge.about,
+        "anchors": judge.anchors(),
+        "missing": [str(run) for run in runs if (run.method.name, run.seed) not in results],
+        "table": collate(study, results),
+        "runs": list(results.values()),
+        "study": study.text,
+    }
+    for direction in study.directions:
+        shown = [
+            (run.method.name, run.folder / f"outputs_{study.epochs[-1]}" / f"fake_{direction[-1]}")
+            for run in runs
+            if run.seed == study.seeds[0] and (run.method.name, run.seed) in results
+        ]
+        draw_samples(study, direction, material.test[direction[0]], shown, out / picture_name(direction))
+    write_json(out / "report.json", told)
+    write_whole(out / "report.md", markdown(study, told).encode())
+
+
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Refuse a second study in one folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as file:
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ConfigError(f"another study runs in {out}; wait for it, or change --out") from error
+        yield
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the study; 1 if a run failed, 2 if it cannot begin."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, help="its YAML")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the study; one that is there is resumed")
+    parser.add_argument("--data", type=Path, help="the host's data root, in place of data.path")
+    parser.add_argument("--jobs", type=int, help="trainings at a time; as many as there are GPUs, else 1")
+    parser.add_argument("--only", action="append", metavar="METHOD", help="run this method only; may be repeated")
+    args = parser.parse_args(arguments)
+    logging.getLogger("guidegan_plugin.evaluation").setLevel(logging.ERROR)  # advice on scores that are not taken
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(args)
+    except GuideError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(args: argparse.Namespace) -> int:
+    study = read_study(args.study, args.data)
+    known = [method.name for method in study.methods]
+    for name in args.only or []:
+        if name not in known:
+            raise ConfigError(f"--only: no method {name!r}, known are {', '.join(known)}")
+    gpus = torch.cuda.device_count()
+    jobs = max(1, gpus) if args.jobs is None else args.jobs
+    if jobs < 1:
+        raise ConfigError(f"--jobs: expected at least 1, found {jobs}")
+    out = args.out.resolve()
+    with alone(out):
+        runs = planned(study, out)
+        for run in runs:
+            read_result(study, run)  # refuses another study's folder before anything is trained
+        machine = Machine(jobs, gpus)
+        material = prepare(study.data, out)
+        judge = Judge(study, material, out, tracker())
+        torch.set_num_threads(machine.threads)
+        wanted = [run for run in runs if not args.only or run.method.name in args.only]
+        failed = perform(Laboratory(study, material, judge, machine), wanted, machine)
+        write_report(study, out, material, judge, jobs)
+    print(f"the report: {args.out / 'report.md'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""What a translation is worth: one evaluator for all methods."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from classifier import load_classifier, train_classifier
+from material import Material, images_of, whole
+from measures import MEASURES
+from PIL import Image
+from segmenter import load_segmenter, train_segmenter, write_truth
+from settings import Study
+
+from guidegan_plugin.evaluation.attention_statistics import attention_quality
+from guidegan_plugin.progress import Track, silently
+
+Figures = dict[str, float]
+
+
+class Judge:
+    """Scores folders of outputs.
+
+    Args:
+        study: The study.
+        material: Its data set.
+        out: The study's folder; what the judge learns is kept in its `judge`.
+        track: Shows how far the learning is.
+
+    Raises:
+        GuideError: If features, segmenter or data cannot be had.
+    """
+
+    def __init__(self, study: Study, material: Material, out: Path, track: Track = silently) -> None:
+        self.about: dict[str, object] = {}
+        self._study, self._material = study, material
+        folder = out / "judge"
+        self._features = self._network = None
+        if study.features == "shapes":
+            self.about["classifier"] = train_classifier(
+                folder / "classifier.safetensors", study.data.size, study.judge_images, study.judge_passes, track=track
+            )
+            self._network = load_classifier(folder / "classifier.safetensors")
+        if "kid" in study.scores:
+            self._features = _features(study, self._network)
+            self.about["kid"] = {"features": self._features.name, "weights_sha256": self._features.weights_sha256}
+        if "fcn" in study.scores:
+            self._learn_labels(folder, track)
+
+    def _learn_labels(self, folder: Path, track: Track) -> None:
+        from guidegan_plugin.palettes import CAMVID
+
+        train, weights = self._material.train, folder / "segmenter.safetensors"
+        self.about["segmenter"] = train_segmenter(
+            weights, train["B"], train["A"], CAMVID, self._study.judge_passes, track=track
+        )
+        self._segmenter = load_segmenter(weights, len(CAMVID.classes))
+        self._palette, self._truth = CAMVID, folder / "truth"
+        if not self._truth.exists():
+            with whole(self._truth) as fresh:
+                write_truth(self._material.test["A"], fresh, CAMVID)
+
+    def score(self, fakes: Path, direction: str, labels: Mapping[str, str]) -> Figures:
+        """Score translations.
+
+        Args:
+            fakes: Folder of outputs, named as their inputs; attention maps are beside it, in `attention`.
+            direction: `A->B` or `B->A`.
+            labels: Of the result.
+        """
+        source, target = direction.split("->")
+        test, figures = self._material.test, Figures()
+        if "kid" in self._study.scores:
+            figures |= self._kid(fakes, test[target], test[source], labels)
+        if "domain" in self._study.scores:
+            figures["target_share"] = self._share(fakes, target)
+        if "change" in self._study.scores:
+            figures |= changes(fakes, test[source], self._material.regions[source])
+        maps = fakes.parent / f"attention_{source}"
+        if "attention" in self._study.scores and maps.is_dir():
+            quality = attention_quality(maps, self._material.regions[source], "")
+            figures |= {key: value for key, value in dataclasses.asdict(quality).items() if key != "images"}
+        if "fcn" in self._study.scores:
+            from guidegan_plugin.evaluation.fcn_score import evaluate_fcn
+
+            told = evaluate_fcn(fakes, self._truth, self._palette, segmenter=self._segmenter, labels=labels).as_dict()
+            figures |= {measure.key: _number(told[measure.key]) for measure in MEASURES["fcn"]}
+        return figures
+
+    def anchors(self) -> dict[str, dict[str, Figures]]:
+        """Figures to read all others against, by what they are of and by direction: real images, and no change."""
+        found: dict[str, dict[str, Figures]] = {}
+        for direction in self._study.directions:
+            source, target = direction.split("->")
+            test = self._material.test
+            if "fcn" in self._study.scores:
+                figures = self.score(test[target], direction, {})
+                found.setdefault("the real photos", {})[direction] = figures
+                continue
+            real = self._kid(self._material.train[target], test[target], test[source], {})
+            same = self._kid(test[source], test[target], test[source], {})
+            if "domain" in self._study.scores:
+                real["target_share"] = self._share(test[target], target)
+                same["target_share"] = self._share(test[source], target)
+            found.setdefault("real training images of the target domain", {})[direction] = real
+            found.setdefault("inputs left as they are", {})[direction] = same
+        return found
+
+    def _kid(self, fakes: Path, target: Path, source: Path, labels: Mapping[str, str]) -> Figures:
+        from guidegan_plugin.evaluation.kid import evaluate_kid
+
+        # One subset of all images: the estimator is unbiased, and the spread that counts is that of seeds.
+        told = evaluate_kid(fakes, target, source, features=self._features, subsets=1, labels=labels).as_dict()
+        return {f"kid_{name}": _number(told[name]["kid_x100"]) for name in ("target", "source", "mean")}
+
+    def _share(self, folder: Path, domain: str) -> float:
+        striped = self._network.striped(torch.stack([_image(path) for path in images_of(folder)]))
+        return float((striped == (domain == "B")).double().mean())
+
+
+def changes(fakes: Path, inputs: Path, regions: Path) -> Figures:
+    """Mean absolute difference of outputs and inputs, in [0, 1], outside and inside of regions; mean over images."""
+    rows = []
+    for path in images_of(fakes):
+        with Image.open(regions / f"{path.stem}.png") as image:
+            region = torch.from_numpy(np.array(image.convert("L")) > 0)
+        if region.all() or not region.any():
+            continue
+        difference = (_image(path) - _image(inputs / f"{path.stem}.png")).abs().mean(0)
+        rows.append((float(difference[~region].mean()), float(difference[region].mean())))
+    outside, inside = np.mean(rows, axis=0).tolist()
+    return {"background_change": outside, "object_change": inside}
+
+
+def collect(page: Path, folder: Path, study: Study) -> dict[str, Path]:
+    """Take outputs and attention maps out of a host's page into folders of their own; outputs by direction."""
+    found: dict[str, Path] = {}
+    visuals = {f"fake_{direction[-1]}": direction for direction in study.directions}
+    for visual in (*visuals, "attention_A", "attention_B"):
+        paths = [path for path in images_of(page) if path.stem.endswith(f"_{visual}")]
+        if not paths:
+            continue
+        (folder / visual).mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            shutil.move(path, folder / visual / f"{path.stem.removesuffix(f'_{visual}')}{path.suffix}")
+        if visual in visuals:
+            found[visuals[visual]] = folder / visual
+    return found
+
+
+def _features(study: Study, network: Any) -> Any:
+    from guidegan_plugin.evaluation.features import NamedFeatures, load_features
+
+    if network is not None:
+        return NamedFeatures("shapes classifier", network)
+    return load_features(study.features, study.weights)
+
+
+def _number(value: object) -> float:
+    return float(value)  # type: ignore[arg-type]
+
+
+def _image(path: Path) -> torch.Tensor:
+    with Image.open(path) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32) / 255).permute(2, 0, 1)

@@ -1,0 +1,307 @@
+"""The study harness: what it refuses, what it runs, what it keeps, and its numbers."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from guidegan_plugin.errors import ConfigError, GuideError
+
+STUDY = Path(__file__).resolve().parents[1] / "examples" / "study"
+Load = Callable[[str], ModuleType]
+TINY = """
+title: tiny
+data: {kind: shapes, size: 32, train: 6, test: 8}
+model: cycle_gan
+options: {netG: resnet_6blocks, ngf: 4, ndf: 4, crop_size: 32, num_threads: 0}
+train_options: {load_size: 36, no_html: true}
+test_options: {load_size: 32}
+schedule: {n_epochs: 2, save_epoch_freq: 2}
+seeds: [3]
+methods:
+  bare: {}
+  pha+rhp: {attention: pha}
+evaluate: {scores: [kid, domain, change, attention], judge_images: 20, judge_passes: 2}
+"""
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Import modules of the harness, which are scripts side by side, and forget them afterwards."""
+    monkeypatch.syspath_prepend(str(STUDY))
+    yield importlib.import_module
+    for name in (path.stem for path in STUDY.glob("*.py")):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def read(load: Load, tmp_path: Path) -> Callable[[str], Any]:
+    def study(text: str, data: Path | None = None) -> Any:
+        (tmp_path / "study.yaml").write_text(text)
+        return load("reading").read_study(tmp_path / "study.yaml", data)
+
+    return study
+
+
+@pytest.mark.parametrize("name", ["shapes", "camvid"])
+def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, name: str, tmp_path: Path) -> None:
+    study = load("reading").read_study(STUDY / f"{name}.yaml", None if name == "shapes" else tmp_path)
+    assert study.methods[0].name == "bare" and not study.methods[0].options and len(study.seeds) > 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  bare: {}\n", "", "methods: the bare host is missing"),
+        ("bare: {}", "bare: {attention: pha}", "methods.bare: expected no option"),
+        ("{attention: pha}", "{}", "methods.pha.rhp: expected at least one option"),
+        ("{attention: pha}", "{attntion: pha}", "methods.pha.rhp.attntion: is unknown; known are"),
+        ("{attention: pha}", "{dropout: 2.0}", "methods.pha.rhp: .*dropout"),
+        ("kind: shapes", "kind: shape", "data.kind: expected one of shapes"),
+        ("size: 32", "size: big", "data.size: expected int, found 'big'"),
+        ("size: 32", "size: 16", "data.size: expected at least 32"),
+        ("kind: shapes", "kind: shapes, path: x", "data.path: shapes are made on the spot"),
+        ("kind: shapes", "kind: shapes, colour: red", "data.colour: is unknown"),
+        ("model: cycle_gan\n", "", "model: is missing"),
+        ("model:", "modle: x\nmodel:", "modle: is unknown"),
+        ("seeds: [3]", "seeds: [3, 3]", "seeds: expected different whole numbers"),
+        ("n_epochs: 2", "n_epochs: 3", "schedule.save_epoch_freq: 2 does not divide 3"),
+        ("[kid,", "[fcn,", "evaluate.scores: fcn needs data.kind camvid"),
+        ("[kid, domain", "[domain", "evaluate.scores: needs kid or fcn"),
+        ("title: tiny", "title: tiny\nhost: {path: nowhere}", "host.path: no train.py"),
+        ("title: tiny", "title: [", "study.yaml: cannot be read"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_in_one_line_with_its_key(
+    read: Callable[[str], Any], old: str, new: str, said: str
+) -> None:
+    assert old in TINY
+    with pytest.raises(ConfigError, match=said) as caught:
+        read(TINY.replace(old, new))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_command_trains_tests_scores_and_reports_and_a_second_one_trains_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    command = [sys.executable, str(STUDY / "run.py"), str(tmp_path / "tiny.yaml"), "--out", "out", "--jobs", "2"]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
+    assert first.returncode == 0, first.stdout + first.stderr
+    results = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("result.json")}
+    assert len(results) == 2
+    told = json.loads((tmp_path / "out" / "report.json").read_text())
+    rows = told["table"]["figures"]["A->B"]
+    assert rows["kid_target"]["pha+rhp"]["last"]["difference"]["low"] is None, "one seed has no interval"
+    assert set(rows["auc"]) == {"pha+rhp"} and set(rows["background_change"]) == {"bare", "pha+rhp"}
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "examples/study/run.py tiny.yaml --out out --jobs 2" in page and "One seed" in page
+    assert str(tmp_path) not in page + json.dumps(told), "no folder of this machine"
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100)
+    assert again.stdout.count("was done") == 2
+    assert {path: path.stat().st_mtime_ns for path in results} == results
+
+
+TRAIN = """
+import pathlib, sys
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+folder = pathlib.Path(options["--checkpoints_dir"]) / options["--name"]
+folder.mkdir(parents=True)
+(folder / "seed").write_text(options["--seed"])
+with open("trained", "a") as log:
+    log.write("x")
+"""
+TEST = """
+import pathlib, shutil, sys
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if pathlib.Path("broken").exists():
+    sys.exit("out of order")
+folder = pathlib.Path(options["--results_dir"]) / options["--name"] / "test" / "images"
+folder.mkdir(parents=True)
+for domain, other in ("AB", "BA"):
+    for path in sorted((pathlib.Path(options["--dataroot"]) / f"test{domain}").iterdir()):
+        shutil.copy(path, folder / f"{path.stem}_fake_{other}.png")
+"""
+
+
+@pytest.fixture
+def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> SimpleNamespace:
+    """A study of a host that trains nothing, with a judge that counts images."""
+    host = tmp_path / "host"
+    host.mkdir()
+    (host / "train.py").write_text(TRAIN)
+    (host / "test.py").write_text(TEST)
+    flags = TINY.replace(", no_html: true", "")  # options in pairs suit the host above
+    study = read(flags.replace("title: tiny", "title: tiny\nhost: {path: host}"))
+    run = load("laboratory")
+    judge = SimpleNamespace(score=lambda fakes, *_: {"kid_target": float(len(list(fakes.iterdir())))})
+    material = load("material").prepare(study.data, tmp_path / "out")
+    bench = run.Laboratory(study, material, judge, load("runs").Machine(1, 0))
+    return SimpleNamespace(study=study, host=host, bench=bench, run=run.planned(study, tmp_path / "out")[0], module=run)
+
+
+def test_a_run_is_complete_only_with_its_result_file(laboratory: SimpleNamespace) -> None:
+    assert laboratory.module.read_result(laboratory.study, laboratory.run) is None
+    assert "trained" in laboratory.bench.finish(laboratory.run)
+    result = laboratory.module.read_result(laboratory.study, laboratory.run)
+    assert result["epochs"] == {"2": {"A->B": {"kid_target": 8.0}, "B->A": {"kid_target": 8.0}}}
+    assert (laboratory.run.folder / "checkpoints" / "study" / "seed").read_text() == "3"
+    assert laboratory.bench.finish(laboratory.run) == "was done"
+    assert (laboratory.host / "trained").read_text() == "x"
+
+
+def test_what_was_trained_is_not_trained_again_when_its_test_failed(laboratory: SimpleNamespace) -> None:
+    (laboratory.host / "broken").touch()
+    with pytest.raises(GuideError, match="out of order; the log is"):
+        laboratory.bench.finish(laboratory.run)
+    (laboratory.host / "broken").unlink()
+    laboratory.bench.finish(laboratory.run)
+    assert (laboratory.host / "trained").read_text() == "x"
+
+
+def test_a_training_that_was_cut_short_starts_again(laboratory: SimpleNamespace) -> None:
+    (laboratory.run.folder / "attempt-1-train" / "study").mkdir(parents=True)
+    laboratory.bench.finish(laboratory.run)
+    assert (laboratory.host / "trained").read_text() == "x"
+    assert not list(laboratory.run.folder.glob("attempt-*"))
+
+
+def test_results_under_other_settings_are_refused(laboratory: SimpleNamespace, read: Callable[[str], Any]) -> None:
+    laboratory.bench.finish(laboratory.run)
+    with pytest.raises(ConfigError, match="other settings; change --out"):
+        laboratory.module.read_result(read(TINY), laboratory.run)
+
+
+def test_bare_runs_are_the_hosts_own_and_guided_ones_start_with_the_same_seed(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    study, runs = read(TINY), load("runs")
+    bare, guided = (
+        runs.command_line(study, run, "train.py", tmp_path, tmp_path)
+        for run in load("laboratory").planned(study, tmp_path)
+    )
+    assert not any("guide" in word.replace(str(tmp_path), "").replace(str(STUDY.parents[1]), "") for word in bare)
+    assert guided[1:4] == ["-m", "guidegan_plugin", "run"] and "guide_cycle_gan" in guided
+    assert guided[guided.index("--guide_attention") + 1] == "pha"
+
+
+def test_the_interval_is_the_percentile_bootstrap_of_paired_differences(load: Load) -> None:
+    rng = np.random.default_rng(1)
+    method, bare = rng.normal(size=5), rng.normal(size=5)
+    found = load("intervals").paired_difference(list(method), list(bare), resamples=2000, seed=7)
+    drawn = np.random.default_rng(7).integers(0, 5, (2000, 5))
+    means = sorted(sum(method[i] - bare[i] for i in row) / 5 for row in drawn)
+    place = 0.025 * 1999
+    low = means[int(place)] + (place - int(place)) * (means[int(place) + 1] - means[int(place)])
+    assert found.mean == pytest.approx(np.mean(method) - np.mean(bare)) and found.low == pytest.approx(low)
+    assert found.low < found.mean < found.high
+
+
+def test_three_seeds_give_the_interval_of_all_27_resamples(load: Load) -> None:
+    values = [0.0, 1.0, 5.0]
+    found = load("intervals").paired_difference(values, [0.0] * 3, resamples=200_000)
+    means = [np.mean(picks) for picks in itertools.product(values, repeat=3)]
+    assert (found.low, found.high) == (min(means), max(means)), "which is the range, and the report says so"
+    assert "1 of 4 studies" in load("intervals").worth(3) and "not 95 % certainty" in load("intervals").worth(3)
+
+
+def test_the_best_epoch_is_chosen_by_the_first_score_and_compared_seed_by_seed(
+    load: Load, read: Callable[[str], Any]
+) -> None:
+    study = read(TINY.replace("seeds: [3]", "seeds: [0, 1]"))
+
+    def result(*kids: float) -> dict[str, Any]:
+        both = {direction: {} for direction in study.directions}
+        return {"epochs": {str(2 * n): {key: {"kid_target": kid} for key in both} for n, kid in enumerate(kids, 1)}}
+
+    results = {("bare", 0): result(3, 4), ("bare", 1): result(9, 5), ("pha+rhp", 1): result(7, 8)}
+    table = load("tables").collate(study, results)
+    row = table["figures"]["B->A"]["kid_target"]
+    assert row["bare"]["last"]["mean"] == 4.5 and row["bare"]["best"]["mean"] == 4.0
+    assert table["best_epochs"]["A->B"] == {"bare": {0: 2, 1: 4}, "pha+rhp": {1: 2}}
+    assert row["pha+rhp"]["last"]["difference"]["values"] == (3.0,) and "difference" not in row["bare"]["last"]
+
+
+def test_changes_are_mean_absolute_differences_outside_and_inside_the_region(load: Load, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    region = np.zeros((8, 8), bool)
+    region[2:5, 3:7] = True
+    images = {name: rng.integers(0, 256, (8, 8, 3), dtype=np.uint8) for name in ("fakes", "inputs")}
+    for name, pixels in (*images.items(), ("regions", region.astype(np.uint8) * 255)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "0.png")
+    found = load("scores").changes(*(tmp_path / name for name in ("fakes", "inputs", "regions")))
+    difference = np.abs(images["fakes"].astype(float) - images["inputs"]) / 255
+    assert found["background_change"] == pytest.approx(difference[~region].mean(), abs=1e-6)
+    assert found["object_change"] == pytest.approx(difference[region].mean(), abs=1e-6)
+
+
+def test_the_classifier_is_written_once_and_names_features_for_the_command(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, path = load("classifier"), tmp_path / "judge" / "classifier.safetensors"
+    state = torch.get_rng_state()
+    about = classifier.train_classifier(path, 32, count=8, passes=1)
+    written = path.stat().st_mtime_ns
+    assert classifier.train_classifier(path, 32, count=8, passes=1) == about and path.stat().st_mtime_ns == written
+    assert torch.equal(torch.get_rng_state(), state)
+    monkeypatch.setenv("STUDY_CLASSIFIER", str(path))
+    features = importlib.import_module("guidegan_plugin.evaluation.features").load_features("classifier:trained")
+    images = torch.rand(3, 3, 32, 32)
+    found = features(images)
+    assert found.shape == (3, 128) and found.abs().max() <= 1
+    assert torch.allclose(features(images[:1]), found[:1], atol=1e-5)
+
+
+def test_pairs_become_one_folder_a_domain_with_the_labels_colours_kept(load: Load, tmp_path: Path) -> None:
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[:, :20], pixels[:, 20:40], pixels[:, 40:] = (128, 0, 0), (128, 64, 128), (9, 99, 199)
+    for split in ("train", "test"):
+        (tmp_path / "pairs" / split).mkdir(parents=True)
+        Image.fromarray(pixels[:, ::-1] if split == "train" else pixels).save(tmp_path / "pairs" / split / "0.png")
+    data = load("settings").Data("camvid", 32, 0, 1, 0, tmp_path / "pairs", "AtoB")
+    material = load("material").prepare(data, tmp_path / "out")
+    label = np.asarray(Image.open(material.test["A"] / "0.png"))
+    assert {tuple(colour) for colour in label.reshape(-1, 3)} == {(128, 0, 0), (128, 64, 128)}
+    assert (np.asarray(Image.open(material.test["B"] / "0.png")) == (9, 99, 199)).all()
+
+
+def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Path, unpaired: Path) -> None:
+    (unpaired / "testB" / "1.png").unlink()
+    data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
+    material = load("material").prepare(data, tmp_path / "out")
+    assert material.tested == len(list(material.test["A"].iterdir())) == len(list(material.test["B"].iterdir())) == 2
+
+
+def test_a_segmenter_trained_on_photos_tells_them_from_noise(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    rng, colours = np.random.default_rng(0), np.array([(128, 128, 128), (128, 64, 128)], np.uint8)  # sky and road
+    for split, count in (("train", 16), ("test", 4)):
+        (tmp_path / "pairs" / split).mkdir(parents=True)
+        for number in range(count):
+            label = np.repeat((np.arange(32) > rng.integers(8, 24))[:, None], 32, axis=1)
+            photo = np.array([(90, 160, 240), (60, 60, 60)])[label.astype(int)] + rng.integers(-15, 15, (32, 32, 3))
+            pair = np.concatenate([photo.astype(np.uint8), colours[label.astype(int)]], axis=1)
+            Image.fromarray(pair).save(tmp_path / "pairs" / split / f"{number}.png")
+    text = TINY.replace("kind: shapes, size: 32, train: 6, test: 8", "kind: camvid, size: 32, test: 4, direction: BtoA")
+    study = read(
+        text.replace("kid, domain, change, attention", "fcn").replace("passes: 2", "passes: 20"), tmp_path / "pairs"
+    )
+    material = load("material").prepare(study.data, tmp_path / "out")
+    judge = load("scores").Judge(study, material, tmp_path / "out")
+    (tmp_path / "noise").mkdir()
+    for path in material.test["B"].iterdir():
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "noise" / path.name)
+    real = judge.anchors()["the real photos"]["A->B"]
+    assert real["per_pixel_accuracy"] > 0.9 > judge.score(tmp_path / "noise", "A->B", {})["per_pixel_accuracy"]
