@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +11,8 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.images import batches, read_image
-from guidegan_plugin.evaluation.named import load_named
+from guidegan_plugin.evaluation.named import at_rest, load_named
+from guidegan_plugin.guidance.store_file import networks_digest
 from guidegan_plugin.progress import Track, silently
 
 INCEPTION = "inception"
@@ -53,7 +52,7 @@ class NamedFeatures:
         self.name = name
         self._compute = compute
         self._module = compute if isinstance(compute, nn.Module) else None
-        self.weights_sha256 = None if self._module is None else _digest(self._module)
+        self.weights_sha256 = None if self._module is None else networks_digest({"": self._module})
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -66,7 +65,7 @@ class NamedFeatures:
             if self._module is None:
                 return self._compute(images)
             held = next(iter(self._module.state_dict().values()), images)
-            with _at_rest(self._module):
+            with at_rest(self._module):
                 return self._compute(images.to(held.device))
         except Exception as error:  # any, because it is the user's own code that runs
             brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -145,24 +144,3 @@ def _check(found: object, count: int, width: int | None, name: str) -> None:
         raise ConfigError(f"features {name}: expected floating, found {found.dtype}; change --features")
     if not found.isfinite().all():
         raise ConfigError(f"features {name} are not finite; change --features")
-
-
-@contextmanager
-def _at_rest(module: nn.Module) -> Iterator[None]:
-    flags = [(each, each.training) for each in module.modules()]
-    try:
-        for each, _ in flags:
-            each.training = False
-        yield
-    finally:
-        for each, training in flags:
-            each.training = training
-
-
-def _digest(module: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for key, value in sorted(module.state_dict().items()):
-        if isinstance(value, Tensor):
-            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What a user names as ``module:attribute``: his own code, imported on his word."""
+"""What a user names as ``module:attribute``: code of their own, imported on their word."""
 
 from __future__ import annotations
 
@@ -67,3 +67,16 @@ def _is_factory(found: object) -> bool:
     except ValueError:  # a builtin may hide its signature
         return False
     return not any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+
+
+@contextmanager
+def at_rest(module: nn.Module) -> Iterator[None]:
+    """Run a module as at test time; afterwards each of its modules is in the mode it was in."""
+    modes = [(each, each.training) for each in module.modules()]
+    try:
+        for each, _ in modes:
+            each.training = False
+        yield
+    finally:
+        for each, training in modes:
+            each.training = training

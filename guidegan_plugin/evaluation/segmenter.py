@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.named import load_named
+from guidegan_plugin.evaluation.named import at_rest, load_named
 from guidegan_plugin.guidance.store_file import networks_digest
 
 _FLAG = "--segmenter"
@@ -65,7 +63,7 @@ class Segmenter(nn.Module):
         """
         expected = (1, classes, *photo.shape[-2:])
         try:
-            with torch.inference_mode(), _at_rest(self):
+            with torch.inference_mode(), at_rest(self):
                 logits = self(photo)
         except Exception as error:  # any, because it is the user's own code that runs
             brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -116,19 +114,6 @@ def load_segmenter(spec: str, classes: int) -> Segmenter:
             raise ConfigError(f"segmenter {spec} is a {type(network).__name__}, expected an nn.Module; change {_FLAG}")
         return Segmenter(network, spec)
     raise ConfigError(f"segmenter {spec} is no file, torchvision:NAME:FILE or module:attribute; change {_FLAG}")
-
-
-@contextmanager
-def _at_rest(module: nn.Module) -> Iterator[None]:
-    """Run as at test time; afterwards each module is in the mode it was in."""
-    modes = [(each, each.training) for each in module.modules()]
-    try:
-        for each, _ in modes:
-            each.training = False
-        yield
-    finally:
-        for each, training in modes:
-            each.training = training
 
 
 def _torchscript(path: Path) -> nn.Module:

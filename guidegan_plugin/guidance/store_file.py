@@ -90,7 +90,8 @@ def networks_digest(networks: Mapping[str, nn.Module]) -> str:
     digest = hashlib.sha256()
     for name in sorted(networks):
         for key, tensor in sorted(unwrap(networks[name]).state_dict().items()):
-            _add(digest, f"{name}.{key}", tensor)
+            if isinstance(tensor, Tensor):  # a module may keep state of another kind
+                _add(digest, f"{name}.{key}", tensor)
     return digest.hexdigest()
 
 

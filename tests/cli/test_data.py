@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,17 +22,11 @@ Command = Callable[..., int | str]
 
 
 @pytest.fixture
-def data(monkeypatch: pytest.MonkeyPatch) -> Command:
+def data(monkeypatch: pytest.MonkeyPatch, guidegan: Command) -> Command:
     """Run a command of the group in this process; its exit code, or the one line it ends with."""
     monkeypatch.setenv("COLUMNS", "200")
 
-    def call(*arguments: object) -> int | str:
-        monkeypatch.setattr(sys, "argv", ["guidegan", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return call
+    return partial(guidegan, "data")
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from guidegan_plugin import cli
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.store_file import save_stores
 from guidegan_plugin.guidance.view import View
 
 
 @pytest.fixture
-def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+def evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guidegan: Callable[..., int | str]
+) -> Callable[..., int | str]:
     """Run a command where the left half of one image is sky, the right half road, and attention is on the left."""
     left = np.array([[255, 255, 0, 0]] * 4, dtype=np.uint8)
     for folder in ("maps", "regions", "truth", "stores"):
@@ -34,13 +35,7 @@ def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def call(*arguments: object) -> int | str:
-        monkeypatch.setattr(sys, "argv", ["guidegan", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return call
+    return partial(guidegan, "evaluate")
 
 
 CLASSES = ("--truth", "truth", "--palette", "camvid", "--truth-suffix", "_label", "--out", "out")

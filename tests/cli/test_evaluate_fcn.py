@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from guidegan_plugin import cli
-
 
 @pytest.fixture
-def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+def evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guidegan: Callable[..., int | str]
+) -> Callable[..., int | str]:
     """Run the command on two label images scored against themselves; its exit code, or its one line."""
     rng = np.random.default_rng(0)
     for folder in ("pred", "truth"):
@@ -26,14 +26,7 @@ def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
         image.save(tmp_path / "truth" / f"{index}.png")
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> int | str:
-        folders = ("--pred", "pred", "--truth", "truth", "--palette", "camvid")
-        monkeypatch.setattr(sys, "argv", ["guidegan", "evaluate", "fcn", *folders, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return call
+    return partial(guidegan, "evaluate", "fcn", "--pred", "pred", "--truth", "truth", "--palette", "camvid")
 
 
 def test_the_table_lists_classes_and_means(

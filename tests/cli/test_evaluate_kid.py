@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from guidegan_plugin import cli
-
 
 @pytest.fixture
-def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+def evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guidegan: Callable[..., int | str]
+) -> Callable[..., int | str]:
     """Run the command among three folders of images and a module of features; its exit code, or its one line."""
     rng = np.random.default_rng(0)
     for folder, ending in (("fake", "_fake_B"), ("target", ""), ("source", "")):
@@ -27,14 +27,8 @@ def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def call(*arguments: object) -> int | str:
-        folders = ("--fake", "fake", "--target", "target", "--features", "features_of_a_user:colours")
-        monkeypatch.setattr(sys, "argv", ["guidegan", "evaluate", "kid", *folders, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return call
+    folders = ("--fake", "fake", "--target", "target", "--features", "features_of_a_user:colours")
+    return partial(guidegan, "evaluate", "kid", *folders)
 
 
 def test_the_table_names_the_features_the_subsets_and_every_score(

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from guidegan_plugin import cli
 
-
-@pytest.fixture
-def guidegan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int | str]:
-    """Run the command in this process and a fresh folder; its exit code, or the one line it ends with."""
+@pytest.fixture(autouse=True)
+def fresh_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> int | str:
-        monkeypatch.setattr(sys, "argv", ["guidegan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0
-
-    return call
 
 
 @pytest.fixture
