@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from guidegan_plugin.guidance.reports import StepReport
+from guidegan_plugin.guidance.statistics import entropy
 
 SIDE = 256  # larger pictures are shrunk, so that a frame is small whatever the training's images are
 
@@ -47,8 +48,7 @@ class Snapshot:
         step: Visits of the pair so far.
         caption: Key of the image shown.
         pictures: By name, ``(3, H, W)``, uint8, on the CPU once ``ready``.
-        points: Curve and trace of each number.
-        numbers: ``(len(points),)``, float32, on the CPU once ``ready``.
+        numbers: By curve and trace; tensors are 0-dim, on the CPU once ``ready``.
         ready: Done when the copies are; None where there was nothing to wait for.
     """
 
@@ -56,8 +56,7 @@ class Snapshot:
     step: int
     caption: str
     pictures: Mapping[str, Tensor]
-    points: tuple[tuple[str, str], ...]
-    numbers: Tensor
+    numbers: Mapping[tuple[str, str], Tensor | float]
     ready: torch.cuda.Event | None
 
     def frame(self) -> Frame:
@@ -65,8 +64,8 @@ class Snapshot:
         if self.ready is not None:
             self.ready.synchronize()
         curves: dict[str, dict[str, float]] = {}
-        for (curve, trace), number in zip(self.points, self.numbers.tolist(), strict=True):
-            curves.setdefault(curve, {})[trace] = number
+        for (curve, trace), number in self.numbers.items():
+            curves.setdefault(curve, {})[trace] = float(number)
         pictures = {name: picture.permute(1, 2, 0).contiguous().numpy() for name, picture in self.pictures.items()}
         return Frame(self.pair, self.step, self.caption, pictures, curves)
 
@@ -81,14 +80,13 @@ def take(report: StepReport, with_losses: bool = True, value_range: tuple[float,
         value_range: Of the training's images; what is outside is clipped.
     """
     numbers = numbers_of(report, with_losses)
-    tensors = [torch.as_tensor(number, dtype=torch.float32, device=report.maps.device) for number in numbers.values()]
-    stacked = torch.stack(tensors) if tensors else report.maps.new_zeros(0)
+    copies = {point: _copy(number) if isinstance(number, Tensor) else number for point, number in numbers.items()}
     pictures = {name: _copy(picture) for name, picture in pictures_of(report, value_range).items()}
-    copied, ready = _copy(stacked), None
+    ready = None
     if report.maps.is_cuda:
-        ready = torch.cuda.Event(blocking=True)  # so that the thread that waits for it sleeps
+        ready = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # its waiting thread sleeps
         ready.record(torch.cuda.current_stream(report.maps.device))
-    return Snapshot(report.pair, report.step, next(iter(report.keys), ""), pictures, tuple(numbers), copied, ready)
+    return Snapshot(report.pair, report.step, next(iter(report.keys), ""), pictures, copies, ready)
 
 
 def pictures_of(report: StepReport, value_range: tuple[float, float] = (-1.0, 1.0)) -> dict[str, Tensor]:
@@ -133,22 +131,6 @@ def numbers_of(report: StepReport, with_losses: bool = True) -> dict[tuple[str, 
     return points
 
 
-def entropy(maps: Tensor) -> Tensor:
-    """How evenly attention is spread: the entropy of each map as a distribution, over that of a constant one.
-
-    Args:
-        maps: ``(N, 1, h, w)``, not negative.
-
-    Returns:
-        ``(N,)``, float32, in [0, 1]: 1 for a constant map (of zeros, too), 0 for a single bright cell.
-    """
-    cells = maps.flatten(1).float()
-    total = cells.sum(1, keepdim=True)
-    shares = torch.where(total > 0, cells / total, 1 / cells.shape[1])
-    spread = torch.special.entr(shares).sum(1)
-    return spread / float(np.log(cells.shape[1])) if cells.shape[1] > 1 else torch.ones_like(spread)
-
-
 def _small(images: Tensor) -> Tensor:
     """At most ``SIDE`` pixels high and wide, float32."""
     scale = SIDE / max(images.shape[-2:])
@@ -168,6 +150,6 @@ def _bytes(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     return (scaled * 255).round().to(torch.uint8)
 
 
-def _copy(made: Tensor) -> Tensor:
-    """On the CPU, sooner or later: from a CUDA device into pinned memory; others but that cannot be waited for."""
-    return made.to("cpu", non_blocking=made.is_cuda)
+def _copy(tensor: Tensor) -> Tensor:
+    """On the CPU, sooner or later, and nobody else's: from CUDA into pinned memory; only there one can wait later."""
+    return tensor.detach().to("cpu", non_blocking=tensor.is_cuda, copy=True)

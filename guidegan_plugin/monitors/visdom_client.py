@@ -35,6 +35,7 @@ class Client(visdom.Visdom):
         self, address: Address, env: str, login: tuple[str, str] | None = None, offline: Path | None = None
     ) -> None:
         url = urlsplit(address.server)
+        self._session: requests.Session | None = None
         super().__init__(
             server=f"{url.scheme}://{url.netloc}",
             port=address.port,
@@ -93,7 +94,7 @@ class Client(visdom.Visdom):
 
     def win_exists(self, win: str, env: str | None = None) -> bool:
         """Whether the server has a window; unlike its parent's it prints nothing where there is no server."""
-        return self._win_exists_wrap(win, env) == "true"
+        return str(self._win_exists_wrap(win, env)) == "true"
 
 
 def _is_loopback(host: str) -> bool:

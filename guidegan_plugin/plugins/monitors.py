@@ -12,7 +12,7 @@ import torch
 
 from guidegan_plugin.errors import GuideError, PluginError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
-from guidegan_plugin.plugins.manager import collect
+from guidegan_plugin.plugins.manager import DISABLE, collect
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ def is_first_rank() -> bool:
 
 
 def _broken(name: str, monitor: type[Any], error: Exception) -> PluginError:
-    return PluginError(f"monitor {name!r} ({monitor.__module__}) failed: {type(error).__name__}: {error}; remove it")
+    what = f"{type(error).__name__}: {error}"
+    return PluginError(f"monitor {name!r} ({monitor.__module__}) failed: {what}; set {DISABLE} to its plugin")
 
 
 class Listeners:
