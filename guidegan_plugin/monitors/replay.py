@@ -42,7 +42,7 @@ def replay(path: Path, server: str, port: int, env: str | None = None, track: Tr
             client.replay(endpoint, message, env)
         except OSError as error:
             raise ConfigError(
-                f"no Visdom server at {address} ({error}); start one, python -m visdom.server -port {port} "
+                f"no Visdom server at {address}; start one, python -m visdom.server -port {port} "
                 "-bind_local, or change --server and --port"
             ) from error
     return len(messages)
@@ -75,4 +75,6 @@ def read_log(path: Path) -> list[tuple[str, dict[str, object]]]:
                 f"{path}, line {number}: no update for Visdom; change FILE to what --guide_visdom_offline wrote"
             ) from error
         messages.append((endpoint, message))
+    if not messages:
+        raise ConfigError(f"{path} is empty; change FILE to what --guide_visdom_offline wrote")
     return messages

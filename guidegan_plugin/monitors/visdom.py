@@ -165,7 +165,7 @@ class VisdomScreen:
                 "no Visdom server at %s (%s); the training goes on, and its windows appear once there is one: "
                 "python -m visdom.server -port %s -bind_local",
                 self._where,
-                error,
+                type(error.__context__ or error).__name__,
                 port,
             )
 

@@ -65,7 +65,7 @@ class Worker(Generic[Item]):
         self.dropped = 0
         self._desk = _Desk(job, name, queue.Queue[Item | None](room), linger)
         self._end = weakref.finalize(self, _finish, self._desk)
-        self._end.atexit = False  # the thread registers it, in time
+        self._end.atexit = False  # registered in time, below
 
     def offer(self, make: Callable[[], Item]) -> None:
         """Make an item and leave it for the thread if there is room for it; returns at once."""
@@ -78,6 +78,7 @@ class Worker(Generic[Item]):
             self._desk.thread = threading.Thread(
                 target=_work, args=(self._desk, self._end), name=f"guidegan {self._desk.name}", daemon=True
             )
+            atexit.register(self._end)
             self._desk.thread.start()
         try:
             self._desk.items.put_nowait(make())
@@ -92,7 +93,7 @@ class Worker(Generic[Item]):
 def _work(desk: _Desk[Item], end: Callable[[], object]) -> None:
     try:
         desk.job.open()
-        # Exit handlers run last in, first out: what the job's own package registered in open() must still be there.
+        # Exit handlers run last in, first out: what the job's own package ends at exit must still be there.
         atexit.register(end)
         while (item := desk.items.get()) is not None:
             desk.job.take(item)
