@@ -81,6 +81,14 @@ def require_visdom() -> None:
         raise ConfigError('visdom is not installed; pip install "guidegan_plugin[visdom]", or leave out --guide_visdom')
 
 
+_TITLES = {
+    "entropy": "map entropy",
+    "age": "map age in batches",
+    "score": "D's score of the output",
+    "never_visited": "share of first visits",
+}
+
+
 @dataclass
 class _Curve:
     """One trace: what a server that lost its windows has to be given again."""
@@ -147,12 +155,14 @@ class VisdomScreen:
             window = f"guide_curves_{name}"
             if name not in frame.curves and window in self._there:
                 continue
+            if all(len(curve.steps) < 2 for curve in curves.values()):
+                continue  # a line begins with two points, behind all pairs' pictures on the page
             if not client.has(window):  # a server that began anew, or a user who closed the window
                 self._there.pop(window, None)
             there = self._there.setdefault(window, set())
             for trace, curve in curves.items():
                 if trace not in there:
-                    client.curve(window, name, trace, curve.steps, curve.values, new=not there)
+                    client.curve(window, _TITLES.get(name, name), trace, curve.steps, curve.values, new=not there)
                     there.add(trace)
                 elif trace in frame.curves[name]:
                     client.curve(window, name, trace, curve.steps[-1:], curve.values[-1:], new=False)

@@ -27,7 +27,7 @@ def test_a_hosts_training_is_shown_by_the_monitors_its_options_name(  # type: ig
     gc.collect()  # the model is forgotten, and its monitors end
     messages = [message for _, message in read_log(log)]
     shown = {str(message["win"]) for message in messages}
-    curves = {f"guide_curves_{name}" for name in ("losses", "entropy", "score", "never_visited")}
+    curves = {f"guide_curves_{name}" for name in ("losses", "entropy", "score")}
     pictures = {f"guide_{pair}_{name}" for pair in "AB" for name in ("input", "attention", "blended", "output")}
     assert shown == curves | pictures and {message["eid"] for message in messages} == {"run"}
     losses = json.dumps([message for message in messages if message["win"] == "guide_curves_losses"])

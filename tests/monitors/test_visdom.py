@@ -50,7 +50,7 @@ def test_windows_show_pictures_and_curves_and_are_updated_in_place(running, make
     for step in (1, 2):
         for pair in "AB":
             monitor.guidegan_step_end(make_report(step, pair))
-    monitor.guidegan_epoch_end(EpochReport("A", 1, {"never_visited": 0.5}))
+        monitor.guidegan_epoch_end(EpochReport("A", step, {"never_visited": 1 / step}))
     monitor.close()
     windows = running.windows("run")
     curves = {f"guide_curves_{name}" for name in ("losses", "entropy", "age", "score", "never_visited")}
@@ -61,7 +61,7 @@ def test_windows_show_pictures_and_curves_and_are_updated_in_place(running, make
     assert windows["guide_A_input"]["content"]["caption"] == "step 2: trainA/<one>.png"
     assert points(windows["guide_curves_losses"]) == {"G_A": [(1, 1.5), (2, 1.5)], "cycle_A": [(1, 2.5), (2, 2.5)]}
     assert points(windows["guide_curves_score"]) == {pair: [(1, 0.25), (2, 0.25)] for pair in "AB"}
-    assert points(windows["guide_curves_never_visited"]) == {"A": [(2, 0.5)]}
+    assert points(windows["guide_curves_never_visited"]) == {"A": [(1, 1), (2, 0.5)]}
     assert monitor.dropped == 0
 
 
@@ -233,5 +233,7 @@ def test_a_missing_package_is_said_with_how_to_install_it(monkeypatch: pytest.Mo
 
 
 def test_an_epoch_without_a_step_is_no_reason_to_fail(running) -> None:  # type: ignore[no-untyped-def]
-    make_screen(running.port, [0.0]).show(Frame("A", 0, "", {}, {"never_visited": {"A": float("nan")}}))
+    screen = make_screen(running.port, [0.0])
+    for step in (0, 0):
+        screen.show(Frame("A", step, "", {}, {"never_visited": {"A": float("nan")}}))
     assert list(running.windows("run")) == ["guide_curves_never_visited"]
