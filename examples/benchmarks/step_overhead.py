@@ -278,10 +278,8 @@ def report(figures: dict[str, Any]) -> str:
     about = (
         "{host}\nguide_{model} {options}\n{size} px, batch size {batch_size}, {device}, {threads} thread(s)\n{rounds}"
     )
-    about += (
-        " rounds after {warmup} of warm-up, {first_visits} first visits among them\n"
+    about += " rounds after {warmup} of warm-up, {first_visits} first visits among them\n"
     about += "{clock} time, monitor {monitor}"
-    )
     about += ", {windows} windows" if figures["settings"]["windows"] else ""
     lines = [about.format(**figures["settings"])]
     for name in ("bare_seconds", "null_over_bare", "guided_over_bare"):
