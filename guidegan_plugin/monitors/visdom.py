@@ -96,12 +96,13 @@ class _Curve:
     steps: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
 
-    def add(self, step: int, value: float) -> None:
-        """Add a point."""
-        if len(self.steps) >= 2 * _POINTS:
+    def add(self, step: int, value: float) -> bool:
+        """Add a point, and say whether others had to be thinned out for it."""
+        if full := len(self.steps) >= 2 * _POINTS:
             del self.steps[1::2], self.values[1::2]
         self.steps.append(float(step))
         self.values.append(value)
+        return full
 
 
 class VisdomScreen:
@@ -117,7 +118,7 @@ class VisdomScreen:
         self._connect, self._where, self._clock = connect, where, clock
         self._client: Client | None = None
         self._curves: dict[str, dict[str, _Curve]] = {}
-        self._there: dict[str, set[str]] = {}  # traces by window, as far as we have given them to the server
+        self._there: dict[str, list[str]] = {}  # traces by window, as far as we have given them to the server
         self._warned, self._wait, self._next = False, _PATIENCE[0], 0.0
 
     def open(self) -> None:
@@ -128,7 +129,8 @@ class VisdomScreen:
         """Update the windows; while the server is away only the curves are remembered."""
         for name, points in frame.curves.items():
             for trace, value in points.items():
-                self._curves.setdefault(name, {}).setdefault(trace, _Curve()).add(frame.step, value)
+                if self._curves.setdefault(name, {}).setdefault(trace, _Curve()).add(frame.step, value):
+                    self._there.pop(f"guide_curves_{name}", None)  # the server's window must not grow, either
         if self._clock() < self._next:
             return
         try:
@@ -153,19 +155,24 @@ class VisdomScreen:
             client.picture(f"guide_{frame.pair}_{name}", f"{frame.pair}: {name}", caption, picture)
         for name, curves in self._curves.items():
             window = f"guide_curves_{name}"
-            if name not in frame.curves and window in self._there:
-                continue
-            if all(len(curve.steps) < 2 for curve in curves.values()):
-                continue  # a line begins with two points, behind all pairs' pictures on the page
-            if not client.has(window):  # a server that began anew, or a user who closed the window
-                self._there.pop(window, None)
-            there = self._there.setdefault(window, set())
-            for trace, curve in curves.items():
-                if trace not in there:
-                    client.curve(window, _TITLES.get(name, name), trace, curve.steps, curve.values, new=not there)
-                    there.add(trace)
-                elif trace in frame.curves[name]:
-                    client.curve(window, name, trace, curve.steps[-1:], curve.values[-1:], new=False)
+            # A line begins with two points, and so behind all pairs' pictures on the page.
+            if any(len(curve.steps) > 1 for curve in curves.values()):
+                self._draw_curves(client, window, name, curves, frame.curves.get(name, {}))
+
+    def _draw_curves(
+        self, client: Client, window: str, name: str, curves: Mapping[str, _Curve], new: Mapping[str, float]
+    ) -> None:
+        there = self._there.get(window, [])
+        if there and not new:
+            return
+        # A server may have begun anew, and a user may have closed the window.
+        if list(curves) != there or not client.has(window):
+            traces = {trace: (curve.steps, curve.values) for trace, curve in curves.items()}
+            client.begin(window, _TITLES.get(name, name), traces)
+            self._there[window] = list(curves)
+        else:
+            points = {trace: (curves[trace].steps[-1], value) for trace, value in new.items()}
+            client.extend(window, points, whole=list(points) == there)
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:

@@ -18,6 +18,7 @@ from guidegan_plugin.monitors.frames import Picture
 from guidegan_plugin.monitors.visdom import PASSWORD, USERNAME, Address
 
 _TIMEOUT = (2.0, 5.0)  # seconds to connect, to answer
+Points = tuple[Sequence[float], Sequence[float]]  # steps and values
 _PANE = 220  # pixels a picture's window is wide and high, however small the picture
 
 
@@ -54,17 +55,32 @@ class Client(visdom.Visdom):
         options = {"title": title, "caption": caption, "width": _PANE, "height": _PANE}
         self.image(picture.transpose(2, 0, 1), win=window, opts=options)
 
-    def curve(
-        self, window: str, title: str, trace: str, steps: Sequence[float], values: Sequence[float], new: bool
-    ) -> None:
-        """Add points to a trace of a window; a new window begins with them."""
-        options = {"title": title, "xlabel": "step", "showlegend": True} if new else {}
-        update = None if new else "append"
-        self.line(np.array(values), np.array(steps), win=window, name=trace, opts=options, update=update)
+    def begin(self, window: str, title: str, traces: Mapping[str, Points]) -> None:
+        """Make a window of curves anew, from all their points."""
+        options = {"title": title, "xlabel": "step", "showlegend": True}
+        for number, (trace, (steps, values)) in enumerate(traces.items()):
+            update = "append" if number else None
+            self.line(np.array(values), np.array(steps), win=window, name=trace, opts=options, update=update)
+            options = {}
+
+    def extend(self, window: str, points: Mapping[str, tuple[float, float]], whole: bool) -> None:
+        """Add a point each to traces of a window.
+
+        Args:
+            window: Its name.
+            points: By trace.
+            whole: Whether these are all traces of the window, in its order; they take a single message then.
+        """
+        if whole and len(points) > 1:
+            steps, values = (np.array([column]) for column in zip(*points.values(), strict=True))
+            self.line(values, steps, win=window, opts={"legend": list(points)}, update="append")
+            return
+        for trace, (step, value) in points.items():
+            self.line(np.array([value]), np.array([step]), win=window, name=trace, update="append")
 
     def has(self, window: str) -> bool:
         """Whether the server has a window; a file has what it was given."""
-        return self.offline or bool(self.win_exists(window))
+        return self.offline or str(self._win_exists_wrap(window)) == "true"
 
     def replay(self, endpoint: str, message: Mapping[str, object], env: str | None) -> None:
         """Send what a file took, into another environment if one is named."""
@@ -93,8 +109,8 @@ class Client(visdom.Visdom):
         return answer.text
 
     def win_exists(self, win: str, env: str | None = None) -> bool:
-        """Whether the server has a window; unlike its parent's it prints nothing where there is no server."""
-        return str(self._win_exists_wrap(win, env)) == "true"
+        """Yes, without a request: :meth:`line` would make one for each of its own, and we ask :meth:`has` before."""
+        return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -128,13 +128,15 @@ def test_a_window_a_user_closed_comes_back_whole(running, make_report) -> None: 
     assert points(running.windows("run")["guide_curves_score"]) == {"A": [(1, 0.25), (2, 0.25), (3, 0.25)]}
 
 
-def test_long_curves_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_curves_are_thinned_out_on_the_server_too(running, make_report, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(module, "_POINTS", 4)
-    curve = module._Curve()
-    for step in range(1, 101):
-        curve.add(step, float(step))
-    assert 4 <= len(curve.steps) <= 8 and curve.steps == sorted(curve.steps)
-    assert curve.steps[0] == 1 and curve.steps[-1] == 100
+    screen = make_screen(running.port, [0.0])
+    for step in range(1, 41):
+        screen.show(Frame("A", step, "", {}, {"score": {"A": float(step)}}))
+    shown_points = points(running.windows("run")["guide_curves_score"])["A"]
+    steps = [step for step, _ in shown_points]
+    assert 4 <= len(steps) <= 8 and steps == sorted(steps) and steps[0] == 1 and steps[-1] == 40
+    assert all(step == value for step, value in shown_points)
 
 
 DEAD = """
