@@ -18,9 +18,10 @@ from PIL import Image
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.reports import EpochReport
-from guidegan_plugin.monitors import visdom as module
+from guidegan_plugin.monitors import visdom_windows as module
 from guidegan_plugin.monitors.frames import Frame, take
-from guidegan_plugin.monitors.visdom import Address, VisdomMonitor, VisdomScreen
+from guidegan_plugin.monitors.visdom import Address, VisdomMonitor
+from guidegan_plugin.monitors.visdom_windows import VisdomScreen
 
 pytest.importorskip("visdom")
 PICTURES = ("input", "attention", "blended", "output")
