@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -87,6 +88,19 @@ class LiveMonitor(Monitor):
     def close(self) -> None:
         """Finish what is waiting, for a second or two at most; the end of the process does it, too."""
         self._worker.close()
+
+
+def require(package: str) -> None:
+    """Make sure that a monitor's package is there, under whose name its extra and its option go.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:  # a mere folder, such as wandb's of logs, is no package
+        raise ConfigError(
+            f'{package} is not installed; pip install "guidegan_plugin[{package}]", or leave out --guide_{package}'
+        )
 
 
 def every_from(options: Mapping[str, object]) -> int:

@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.monitors.visdom import Address, credentials, require_visdom
+from guidegan_plugin.monitors.live import require
+from guidegan_plugin.monitors.visdom import Address, credentials
 from guidegan_plugin.progress import Track, silently
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def replay(path: Path, server: str, port: int, env: str | None = None, track: Tr
         ConfigError: If the file cannot be read or is no such log, or there is no server; nothing is sent then of a
             file that is no log.
     """
-    require_visdom()
+    require("visdom")
     from guidegan_plugin.monitors.visdom_client import Client
 
     messages, address = read_log(path), Address(server, port)

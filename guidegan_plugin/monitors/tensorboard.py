@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.frames import Frame
-from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, text_from
+from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -66,11 +64,7 @@ class TensorBoardMonitor(LiveMonitor):
     name: ClassVar[str] = "tensorboard"
 
     def __init__(self, folder: Path, every: int = EVERY, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise ConfigError(
-                'tensorboard is not installed; pip install "guidegan_plugin[tensorboard]", or leave out '
-                "--guide_tensorboard"
-            )
+        require("tensorboard")
         super().__init__(TensorBoardScreen(folder), every, value_range)
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, text_from
+from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 from guidegan_plugin.monitors.visdom_windows import VisdomScreen
 
 SERVER, PORT = "http://127.0.0.1", 8097
@@ -62,16 +61,6 @@ def credentials() -> tuple[str, str] | None:
     return (username, password) if username and password else None
 
 
-def require_visdom() -> None:
-    """Make sure that the package is there.
-
-    Raises:
-        ConfigError: If it is not.
-    """
-    if importlib.util.find_spec("visdom") is None:
-        raise ConfigError('visdom is not installed; pip install "guidegan_plugin[visdom]", or leave out --guide_visdom')
-
-
 class VisdomMonitor(LiveMonitor):
     """Shows where the discriminator looks on a Visdom server, which somebody else starts.
 
@@ -98,7 +87,7 @@ class VisdomMonitor(LiveMonitor):
         every: int = EVERY,
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
-        require_visdom()
+        require("visdom")
         from guidegan_plugin.monitors.visdom_client import Client  # now, because an import holds up the training
 
         address, login = Address(server, port), credentials()

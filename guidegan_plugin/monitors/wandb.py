@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.frames import Frame
-from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, text_from
+from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -75,10 +73,7 @@ class WandbMonitor(LiveMonitor):
         every: int = EVERY,
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
-        if importlib.util.find_spec("wandb") is None:
-            raise ConfigError(
-                'wandb is not installed; pip install "guidegan_plugin[wandb]", or leave out --guide_wandb'
-            )
+        require("wandb")
         super().__init__(WandbScreen(project, run_name), every, value_range)
 
     @classmethod

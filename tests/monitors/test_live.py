@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -11,7 +12,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.reports import EpochReport
 from guidegan_plugin.monitors import live
 from guidegan_plugin.monitors.frames import Frame
-from guidegan_plugin.monitors.live import LiveMonitor
+from guidegan_plugin.monitors.live import LiveMonitor, require
 
 
 class Screen:
@@ -92,3 +93,10 @@ def test_other_ranks_report_nothing(make_report, monkeypatch: pytest.MonkeyPatch
 def test_a_frequency_below_one_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"every: expected a number of steps from 1, found 0; .*--guide_monitor_freq"):
         Recorder(Screen(), every=0)
+
+
+def test_a_folder_of_logs_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wandb_logs").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"wandb_logs is not installed; .* leave out --guide_wandb_logs"):
+        require("wandb_logs")
