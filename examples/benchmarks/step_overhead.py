@@ -3,12 +3,18 @@
 Three models of one host train in one process on the same batches: bare, bare again (the null: how far two equal
 models differ on this machine) and guided; every order of the three comes equally often. Timed are `set_input` and
 `optimize_parameters`, as CPU time of the process (waiting threads count as working, hence `--threads 1`) or by CUDA
-events. Peak memory is what a step allocates above what was there before; on a CPU, the tensors operators return.
+events; with `--wall` as time on the clock, which is what a monitor's thread would cost. Peak memory is what a step
+allocates above what was there before; on a CPU, the tensors operators return.
+
+`--monitor visdom` starts a Visdom server on a free loopback port and shows every step of the guided model on it,
+`--monitor dead` a server that takes connections and never answers. A frame is shown within tens of milliseconds; where
+steps are shorter its thread also slows the bare steps that follow, so take steps of half a second and more.
 
 Examples:
     python examples/benchmarks/step_overhead.py -- --ngf 64 --netG resnet_9blocks --guide_concat alpha
     python examples/benchmarks/step_overhead.py --host path/to/pytorch-CycleGAN-and-pix2pix --json figures.json
     python examples/benchmarks/step_overhead.py --model pix2pix -- --netG unet_128
+    python examples/benchmarks/step_overhead.py --wall --monitor dead -- --ngf 64 --netG resnet_9blocks
 """
 
 from __future__ import annotations
@@ -20,6 +26,8 @@ import io
 import itertools
 import json
 import random
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -76,8 +84,10 @@ def step(model: Any, batch: dict[str, Any]) -> None:
     model.optimize_parameters()
 
 
-def timed_step(model: Any, batch: dict[str, Any], device: torch.device) -> float:
+def timed_step(model: Any, batch: dict[str, Any], device: torch.device, wall: bool = False) -> float:
     """Seconds of one training step."""
+    if wall:
+        return _wall_step(model, batch, device)
     if device.type == "cuda":
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
@@ -88,6 +98,53 @@ def timed_step(model: Any, batch: dict[str, Any], device: torch.device) -> float
     before = time.process_time()
     step(model, batch)
     return time.process_time() - before
+
+
+def _wall_step(model: Any, batch: dict[str, Any], device: torch.device) -> float:
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    before = now()
+    step(model, batch)
+    return now() - before
+
+
+@contextlib.contextmanager
+def monitored(kind: str, folder: Path) -> Iterator[list[str]]:
+    """Options that show every step on a server of this benchmark's own, which is there as long as this lasts."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1000))
+        port = listening.getsockname()[1]
+        if kind == "visdom":
+            listening.close()
+            code = "from visdom.server.run_server import main; main()"  # unlike visdom.server it downloads nothing
+            command = [sys.executable, "-c", code, "-port", str(port), "-bind_local", "-env_path", str(folder)]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            _wait_for(port, process)
+        shown = ["--guide_visdom", "--guide_visdom_port", str(port), "--guide_monitor_freq", "1"]
+        yield [] if kind == "off" else shown
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    sys.exit("visdom's server does not start; is visdom installed?")
+
+
+def windows(options: Sequence[str]) -> int:
+    """How many windows the guided model has on a server that answers."""
+    from guidegan_plugin.monitors.visdom import Address
+    from guidegan_plugin.monitors.visdom_client import Client
+
+    client = Client(Address(port=int(options[2])), "guided")
+    return len(json.loads(client.get_window_data()))
 
 
 def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
@@ -138,7 +195,9 @@ def without_guidance(options: Sequence[str]) -> list[str]:
     return kept
 
 
-def host_options(name: str, scratch: Path, args: argparse.Namespace, device: torch.device) -> Any:
+def host_options(
+    name: str, scratch: Path, args: argparse.Namespace, device: torch.device, monitor: Sequence[str] = ()
+) -> Any:
     """What the host's own parser makes of a command line, ready for a model."""
     train_options = importlib.import_module("options.train_options").TrainOptions
     command = ["--dataroot", scratch / "data", "--checkpoints_dir", scratch, "--name", name, "--num_threads", 0]
@@ -147,16 +206,18 @@ def host_options(name: str, scratch: Path, args: argparse.Namespace, device: tor
     known, _ = train_options().initialize(argparse.ArgumentParser()).parse_known_args(["--dataroot", "."])
     command += ["--gpu_ids", 0 if device.type == "cuda" else -1] if "gpu_ids" in known else []
     command += ["--display_id", -1] if "display_id" in known else []  # no visdom server
-    command += args.options if name == "guided" else without_guidance(args.options)
+    command += [*monitor, *args.options] if name == "guided" else without_guidance(args.options)
     sys.argv = ["train.py", *map(str, command)]
     options = train_options().parse()
     options.device = device  # the DDP generation leaves this to its script; the classic one does not read it
     return options
 
 
-def prepare(args: argparse.Namespace, scratch: Path, device: torch.device) -> tuple[dict[str, Any], list[Any], int]:
+def prepare(
+    args: argparse.Namespace, scratch: Path, device: torch.device, monitor: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Any], int]:
     """Build three models; load a batch a warm-up or timed round and one more; count images first seen while timing."""
-    options = {name: host_options(name, scratch, args, device) for name in NAMES}
+    options = {name: host_options(name, scratch, args, device, monitor) for name in NAMES}
     paired = options["guided"].dataset_mode in ("aligned", "guide_aligned")
     write = street.write_paired if paired else shapes.write_unpaired
     # So few that nearly all timed visits are repeated ones, as in a real training of hundreds of epochs.
@@ -181,15 +242,21 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     host = recognise(args.host.resolve())
     sys.path.insert(0, str(host.root))
     seconds: dict[str, list[float]] = {name: [] for name in NAMES}
-    with tempfile.TemporaryDirectory() as scratch, host.guided(), contextlib.redirect_stdout(io.StringIO()):
-        models, batches, first_visits = prepare(args, Path(scratch), device)
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(host.guided())
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        monitor = stack.enter_context(monitored(args.monitor, scratch))
+        models, batches, first_visits = prepare(args, scratch, device, monitor)
         for batch, order in zip(batches[:-1], orders(args.seed), strict=False):
             for name in order:
-                seconds[name].append(timed_step(models[name], batch, device))
+                seconds[name].append(timed_step(models[name], batch, device, args.wall))
+        shown = windows(monitor) if args.monitor == "visdom" else 0
         inspected = {name: inspected_step(models[name], batches[-1], device) for name in ("bare", "guided")}
     bare, null, guided = np.array([seconds[name][args.warmup :] for name in NAMES])
     settings = {name: value for name, value in vars(args).items() if name != "json"}
     settings |= {"host": host.description, "options": " ".join(args.options), "first_visits": first_visits}
+    settings |= {"windows": shown, "clock": "wall" if args.wall else "process"}
     settings["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     return {
         "settings": settings,
@@ -211,7 +278,9 @@ def report(figures: dict[str, Any]) -> str:
     about = (
         "{host}\nguide_{model} {options}\n{size} px, batch size {batch_size}, {device}, {threads} thread(s)\n{rounds}"
     )
-    about += " rounds after {warmup} of warm-up, {first_visits} first visits among them"
+    about += " rounds after {warmup} of warm-up, {first_visits} first visits among them\n"
+    about += "{clock} time, monitor {monitor}"
+    about += ", {windows} windows" if figures["settings"]["windows"] else ""
     lines = [about.format(**figures["settings"])]
     for name in ("bare_seconds", "null_over_bare", "guided_over_bare"):
         spread = "{median:8.4f}  (quartiles {low:.4f} to {high:.4f})".format(**figures[name])
@@ -238,6 +307,8 @@ def main() -> None:
     add("--rounds", type=int, default=20, help="timed steps of each model")
     add("--warmup", type=int, default=3, help="steps of each model before those")
     add("--seed", type=int, default=0, help="seed of weights, data and orders")
+    add("--wall", action="store_true", help="time on the clock in place of the process's")
+    add("--monitor", choices=("off", "visdom", "dead"), default="off", help="shows each step of the guided model")
     add("--threads", type=int, default=1, help="threads of an operator on a CPU")
     args = parser.parse_args(own)
     args.options = sys.argv[len(own) + 2 :]

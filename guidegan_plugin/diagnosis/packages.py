@@ -79,7 +79,13 @@ def is_installed(package: str) -> bool:
 def check_visdom() -> Check:
     """Visdom, for ``--guide_visdom`` and the classic generation's windows."""
     if is_installed("visdom"):
-        return Check("visdom", "ok", f"visdom {importlib.metadata.version('visdom')}")
+        found = f"visdom {importlib.metadata.version('visdom')}"
+        tornado = importlib.metadata.version("tornado")
+        # Its page names a style sheet outside its static folder, which tornado refuses since 6.6.
+        if tuple(int(part) for part in tornado.split(".")[:2]) >= (6, 6):
+            found += f" with tornado {tornado}: its page would say 403 Forbidden"
+            return Check("visdom", "warning", found, 'pip install "tornado<6.6"')
+        return Check("visdom", "ok", found)
     return Check(
         "visdom",
         "warning",

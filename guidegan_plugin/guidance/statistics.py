@@ -20,7 +20,7 @@ def entropy(maps: Tensor) -> Tensor:
     cells = maps.flatten(1).float()
     shares = cells / cells.sum(1, keepdim=True)
     # A map of zeros is constant, too; of one cell there is nothing to tell.
-    whole = torch.tensor(float(max(cells.shape[1], 2)), device=maps.device).log()
+    whole = cells.new_full((), max(cells.shape[1], 2)).log()  # a tensor from a number would wait for a device
     found = -torch.special.xlogy(shares, shares).sum(1) / whole
     return torch.where((cells == cells[:, :1]).all(1), 1.0, found)
 

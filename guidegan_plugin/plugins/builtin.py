@@ -13,6 +13,7 @@ from guidegan_plugin.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from guidegan_plugin.hosts.base import Host
+    from guidegan_plugin.plugins.monitors import Monitor
 
 
 @hookimpl
@@ -39,3 +40,13 @@ def guidegan_register_host() -> list[type[Host]]:
     from guidegan_plugin.hosts.junyanz import JunyanzHost  # lazily, because hosts stand above plugins
 
     return [JunyanzHost]
+
+
+@hookimpl
+def guidegan_register_monitor() -> list[type[Monitor]]:
+    """Visdom, TensorBoard, Weights & Biases."""
+    from guidegan_plugin.monitors.tensorboard import TensorBoardMonitor  # lazily, because monitors stand above plugins
+    from guidegan_plugin.monitors.visdom import VisdomMonitor
+    from guidegan_plugin.monitors.wandb import WandbMonitor
+
+    return [VisdomMonitor, TensorBoardMonitor, WandbMonitor]

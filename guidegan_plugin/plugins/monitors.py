@@ -2,21 +2,94 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pluggy
+import torch
 
+from guidegan_plugin.errors import GuideError, PluginError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
+from guidegan_plugin.plugins.manager import DISABLE, collect
 
 _log = logging.getLogger(__name__)
+
+FREQUENCY = "guide_monitor_freq"
 
 
 class Monitor:
     """Shows a training; a subclass implements ``guidegan_step_end`` or ``guidegan_epoch_end`` with ``hookimpl``."""
 
     name: ClassVar[str]
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
+        """Add this monitor's own ``--guide_<name>...`` options to a host's parser; by default it has none.
+
+        Args:
+            parser: The host's.
+            is_train: Whether it reads a training's command line; monitors are for training only.
+        """
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> Monitor | None:
+        """Build the monitor from a training's parsed options.
+
+        Args:
+            options: By name, with the host's own, such as ``name``, and ``guide_monitor_freq``, which is everybody's.
+
+        Returns:
+            The monitor, None where the options do not switch it on.
+
+        Raises:
+            GuideError: If they do and it cannot work.
+        """
+        return None
+
+
+def add_monitor_options(manager: pluggy.PluginManager, parser: argparse.ArgumentParser, is_train: bool) -> None:
+    """Add every registered monitor's options to a host's parser.
+
+    Raises:
+        PluginError: If a monitor's options clash with others.
+    """
+    if is_train:
+        parser.add_argument(f"--{FREQUENCY}", type=int, default=100, help="monitors show a step in so many")
+    for name, monitor in collect(manager, "monitor").items():
+        try:
+            monitor.add_options(parser, is_train)
+        except Exception as error:
+            raise _broken(name, monitor, error) from error
+
+
+def switch_on(manager: pluggy.PluginManager, options: Mapping[str, object]) -> None:
+    """Let the monitors listen that a training's options ask for, in its first process.
+
+    Raises:
+        GuideError: If one is asked for and cannot work.
+    """
+    for name, kind in collect(manager, "monitor").items() if is_first_rank() else ():
+        try:
+            monitor = kind.from_options(options)
+        except GuideError:
+            raise
+        except Exception as error:
+            raise _broken(name, kind, error) from error
+        if monitor is not None:
+            manager.register(monitor, name=f"--guide_{name}")
+
+
+def is_first_rank() -> bool:
+    """Whether this process is a training's only or first one, which reports for all."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
+def _broken(name: str, monitor: type[Any], error: Exception) -> PluginError:
+    what = f"{type(error).__name__}: {error}"
+    return PluginError(f"monitor {name!r} ({monitor.__module__}) failed: {what}; set {DISABLE} to its plugin")
 
 
 class Listeners:

@@ -100,6 +100,9 @@ def test_visdom_is_a_warning_with_the_way_around_its_build_where_it_is_missing(
     monkeypatch.setattr(packages, "is_installed", lambda name: True)
     monkeypatch.setattr(packages.importlib.metadata, "version", lambda name: "0.2")
     assert check_visdom().found == "visdom 0.2"
+    monkeypatch.setattr(packages.importlib.metadata, "version", lambda name: "6.10.1")
+    check = check_visdom()
+    assert check.status == "warning" and check.cure == 'pip install "tornado<6.6"'
 
 
 def test_a_folder_of_logs_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import re
 import shlex
@@ -17,6 +18,7 @@ import pytest
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES
 from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.plugins.monitors import add_monitor_options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE_HOST = ROOT / "examples" / "reference_host"
@@ -86,4 +88,7 @@ def test_the_page_of_options_explains_every_option_there_is() -> None:
     known = {field.name for field in fields(GuideConfig)} | {MIXED_MODES.removeprefix("guide_")}
     source = "".join(path.read_text() for path in (ROOT / "guidegan_plugin" / "hosts" / "junyanz").rglob("*.py"))
     known |= set(re.findall(r'add_argument\(\s*"--guide_(\w+)"', source))
+    parser = argparse.ArgumentParser()
+    add_monitor_options(create_manager(), parser, True)
+    known |= {name.removeprefix("guide_") for name in vars(parser.parse_args([]))}
     assert set(re.findall(r"^\| `--guide_(\w+)` \|", page, re.MULTILINE)) == known

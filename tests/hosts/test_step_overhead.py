@@ -61,6 +61,14 @@ def test_figures_are_printed_and_written_and_guidance_adds_no_forward_pass(
     assert 1 <= figures["peak_guided_over_bare"] < 1.2
 
 
+@pytest.mark.parametrize("monitor", ["visdom", "dead"])
+def test_a_monitored_training_is_timed_by_the_clock(tmp_path: Path, monitor: str) -> None:
+    pytest.importorskip("visdom")
+    printed, figures = benchmark(tmp_path, "--wall", "--monitor", monitor, *CYCLE)
+    assert f"wall time, monitor {monitor}" in printed and figures["guided_above_null"] > 0
+    assert (figures["settings"]["windows"] >= 8) == (monitor == "visdom")
+
+
 def test_a_bare_model_gets_the_options_that_are_not_ours(script: ModuleType) -> None:
     options = ["--guide_concat", "alpha", "--ngf", "8", "--guide_no_visuals", "--guide_layer=3", "--no_flip"]
     assert script.without_guidance(options) == ["--ngf", "8", "--no_flip"]

@@ -22,6 +22,8 @@ from guidegan_plugin.hosts.junyanz.contract import HostModel
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
 from guidegan_plugin.plugins.build import Workshop
+from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.plugins.monitors import switch_on
 from guidegan_plugin.plugins.pairs import HOW_TO_WRITE, NamedPair, check_distinct, parse_pairs
 
 _log = logging.getLogger(__name__)
@@ -70,7 +72,10 @@ class HostGuides:
         self.epoch = EpochCounter(model.opt)
         self._no_view_warned = False
         self.new_networks = NewNetworks(model, self.host.generation)
-        workshop = Workshop.open(config)
+        manager = create_manager()
+        if model.isTrain and self.active and not model.opt.guide_dry_run:
+            switch_on(manager, vars(model.opt))
+        workshop = Workshop.open(config, manager)
         if not self.active:
             return
         for pair in self.pairs:

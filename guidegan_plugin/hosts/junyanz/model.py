@@ -24,6 +24,8 @@ from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.modules import DATASETS
 from guidegan_plugin.hosts.junyanz.refinement import HostRefinement
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
+from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.plugins.monitors import add_monitor_options
 
 if TYPE_CHECKING:
     from guidegan_plugin.hosts.junyanz.contract import HostModel
@@ -81,6 +83,7 @@ class GuidedModel(HostModel):
                 default=0,
                 help="translate again with where D looks, so often at most, while its score rises",
             )
+        add_monitor_options(create_manager(), parser, is_train)
         parser.add_argument("--guide_preset", default="", help="the paper's settings as defaults: guidegan presets")
         presets.set_defaults(parser, cls.host_model, is_train)
         if (mode := parser.get_default("dataset_mode")) in DATASETS:

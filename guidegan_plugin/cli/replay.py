@@ -1,0 +1,25 @@
+"""``guidegan replay``: a training's log on a Visdom server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guidegan_plugin.cli.console import Quiet, tracker
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="What --guide_visdom_offline wrote.")],
+    server: Annotated[str, typer.Option(help="Of the Visdom server, without the port.")] = "http://127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the Visdom server.")] = 8097,
+    env: Annotated[str | None, typer.Option(help="Show it in this environment, by default the run's.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Show a training's Visdom log on a server."""
+    from guidegan_plugin.monitors.replay import replay as show
+
+    sent = show(file, server, port, env, tracker(quiet))
+    if not quiet:
+        typer.echo(f"sent {sent} updates to {server}:{port}")

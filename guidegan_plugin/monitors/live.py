@@ -1,0 +1,114 @@
+"""What live monitors have in common: every so many steps a frame goes to a thread that shows it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.reports import EpochReport, StepReport
+from guidegan_plugin.monitors.frames import Frame, Snapshot, take
+from guidegan_plugin.monitors.worker import Worker
+from guidegan_plugin.plugins.hookspecs import hookimpl
+from guidegan_plugin.plugins.monitors import FREQUENCY, Monitor, is_first_rank
+
+if TYPE_CHECKING:
+    pass
+
+EVERY = 100
+
+
+class Screen(Protocol):
+    """Where frames are shown; called by one thread only, never by the training's."""
+
+    def open(self) -> None:
+        """Before the first frame."""
+
+    def show(self, frame: Frame) -> None:
+        """Show a frame."""
+
+    def close(self) -> None:
+        """After the last one."""
+
+
+class _Show:
+    """The thread's job: develop what was taken, and show it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.open, self.close = screen.open, screen.close
+
+    def take(self, item: Snapshot | Frame) -> None:
+        self._screen.show(item if isinstance(item, Frame) else item.frame())
+
+
+class LiveMonitor(Monitor):
+    """Shows a frame at a pair's first step and then every so many; the first process of a training does, alone.
+
+    Args:
+        screen: Where.
+        every: Steps from frame to frame.
+        value_range: Of the training's images.
+
+    Raises:
+        ConfigError: If ``every`` is below 1.
+    """
+
+    def __init__(self, screen: Screen, every: int = EVERY, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+        if every < 1:
+            raise ConfigError(f"every: expected a number of steps from 1, found {every}; change every= (--{FREQUENCY})")
+        self._worker: Worker[Snapshot | Frame] = Worker(_Show(screen), self.name)
+        self._every, self._range = every, value_range
+        self._steps: dict[str, int] = {}
+        self._losses_shown = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were not shown, because they came faster than they could be."""
+        return self._worker.dropped
+
+    @hookimpl
+    def guidegan_step_end(self, report: StepReport) -> None:
+        """Show the step, if it is its turn."""
+        self._steps[report.pair] = report.step
+        if (report.step == 1 or report.step % self._every == 0) and is_first_rank():
+            with_losses, self._losses_shown = report.step != self._losses_shown, report.step
+            self._worker.offer(partial(take, report, with_losses, self._range))
+
+    @hookimpl
+    def guidegan_epoch_end(self, report: EpochReport) -> None:
+        """Show what is counted once an epoch: the share of visits that were their image's first."""
+        if is_first_rank() and (share := report.statistics.get("never_visited")) is not None:
+            step = self._steps.get(report.pair, 0)
+            curves = {"never_visited": {report.pair: share}}
+            self._worker.offer(lambda: Frame(report.pair, step, "", {}, curves))
+
+    def close(self) -> None:
+        """Finish what is waiting, for a second or two at most; the end of the process does it, too."""
+        self._worker.close()
+
+
+def require(package: str) -> None:
+    """Make sure that a monitor's package is there, under whose name its extra and its option go.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:  # a mere folder, such as wandb's of logs, is no package
+        raise ConfigError(
+            f'{package} is not installed; pip install "guidegan_plugin[{package}]", or leave out --guide_{package}'
+        )
+
+
+def every_from(options: Mapping[str, object]) -> int:
+    """Steps from frame to frame, as ``--guide_monitor_freq`` says."""
+    every = options.get(FREQUENCY, EVERY)
+    return every if isinstance(every, int) else EVERY
+
+
+def text_from(options: Mapping[str, object], name: str, default: str = "") -> str:
+    """A parsed option that is a text, the default where it is missing or empty."""
+    return str(options.get(name) or default)

@@ -1,0 +1,84 @@
+"""The same pictures and curves for TensorBoard."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from guidegan_plugin.monitors.frames import Frame
+from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+_BESIDE = "beside the checkpoints"
+
+
+class TensorBoardScreen:
+    """Images ``guide_<pair>/<name>`` and scalars ``guide_curves_<name>/<trace>``.
+
+    Args:
+        folder: Of the event files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard.writer import SummaryWriter  # now, because an import holds up the training
+
+        self._open, self._folder = SummaryWriter, folder
+        self._writer: SummaryWriter | None = None
+
+    def open(self) -> None:
+        """Begin an event file."""
+        self._writer = self._open(str(self._folder))
+
+    def show(self, frame: Frame) -> None:
+        """Add the frame's pictures and points at its step."""
+        if self._writer is None:
+            return
+        for name, picture in frame.pictures.items():
+            self._writer.add_image(f"guide_{frame.pair}/{name}", picture, frame.step, dataformats="HWC")
+        for name, points in frame.curves.items():
+            for trace, value in points.items():
+                self._writer.add_scalar(f"guide_curves_{name}/{trace}", value, frame.step)
+
+    def close(self) -> None:
+        """End the event file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class TensorBoardMonitor(LiveMonitor):
+    """Writes event files; ``tensorboard --logdir FOLDER`` shows them.
+
+    Args:
+        folder: Of the event files.
+        every: Steps from frame to frame.
+        value_range: Of the training's images.
+
+    Raises:
+        ConfigError: If the package is missing.
+    """
+
+    name: ClassVar[str] = "tensorboard"
+
+    def __init__(self, folder: Path, every: int = EVERY, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+        require("tensorboard")
+        super().__init__(TensorBoardScreen(folder), every, value_range)
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
+        """``--guide_tensorboard``, with or without a folder."""
+        if is_train:
+            about = "event files for TensorBoard in DIR, by default tensorboard/ beside the checkpoints"
+            parser.add_argument("--guide_tensorboard", nargs="?", const=_BESIDE, default="", metavar="DIR", help=about)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> TensorBoardMonitor | None:
+        """Where ``--guide_tensorboard`` says so."""
+        folder = text_from(options, "guide_tensorboard")
+        if folder == _BESIDE:
+            run = Path(text_from(options, "checkpoints_dir", ".")) / text_from(options, "name", ".")
+            return cls(run / "tensorboard", every_from(options))
+        return cls(Path(folder), every_from(options)) if folder else None

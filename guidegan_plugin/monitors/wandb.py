@@ -1,0 +1,91 @@
+"""The same pictures and curves for Weights & Biases."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from guidegan_plugin.monitors.frames import Frame
+from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+_STEP = "guide_step"
+
+
+class WandbScreen:
+    """Images ``guide_<pair>/<name>`` and curves ``guide_curves_<name>/<trace>`` over ``guide_step``.
+
+    Args:
+        project: Of a new run; None leaves it to wandb (``WANDB_PROJECT``).
+        run_name: Of a new run.
+    """
+
+    def __init__(self, project: str | None, run_name: str | None) -> None:
+        import wandb  # now, because an import holds up the training
+
+        self._wandb, self._project, self._run_name = wandb, project, run_name
+        self._run: Run | None = None
+
+    def open(self) -> None:
+        """Join the run that the host has begun, or begin one."""
+        self._run = self._wandb.run or self._wandb.init(project=self._project, name=self._run_name)
+        # An axis of our own, because a host that logs to the same run moves wandb's.
+        self._run.define_metric(_STEP)
+        self._run.define_metric("guide_*", step_metric=_STEP)
+
+    def show(self, frame: Frame) -> None:
+        """Log the frame's pictures and points."""
+        if self._run is None:
+            return
+        shown: dict[str, object] = {_STEP: frame.step}
+        for name, picture in frame.pictures.items():
+            shown[f"guide_{frame.pair}/{name}"] = self._wandb.Image(picture, caption=frame.caption)
+        for name, points in frame.curves.items():
+            shown |= {f"guide_curves_{name}/{trace}": value for trace, value in points.items()}
+        self._run.log(shown)
+
+    def close(self) -> None:
+        """Leave the run to wandb, which ends it with the process; it may be the host's."""
+
+
+class WandbMonitor(LiveMonitor):
+    """Logs to the active run of Weights & Biases, or to one it begins; ``WANDB_MODE=offline`` works as ever.
+
+    Args:
+        project: Of a new run.
+        run_name: Of a new run.
+        every: Steps from frame to frame.
+        value_range: Of the training's images.
+
+    Raises:
+        ConfigError: If the package is missing.
+    """
+
+    name: ClassVar[str] = "wandb"
+
+    def __init__(
+        self,
+        project: str | None = None,
+        run_name: str | None = None,
+        every: int = EVERY,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        require("wandb")
+        super().__init__(WandbScreen(project, run_name), every, value_range)
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
+        """``--guide_wandb``."""
+        if is_train:
+            parser.add_argument("--guide_wandb", action="store_true", help="log to Weights & Biases")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> WandbMonitor | None:
+        """Where ``--guide_wandb`` says so; a host's own ``--wandb_project_name`` is taken."""
+        if not options.get("guide_wandb"):
+            return None
+        project, name = text_from(options, "wandb_project_name"), text_from(options, "name")
+        return cls(project or None, name or None, every_from(options))
