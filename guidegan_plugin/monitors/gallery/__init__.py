@@ -38,14 +38,14 @@ def make_gallery(
         track: Shows how far it is.
 
     Returns:
-        The page.
+        The page, an absolute path.
 
     Raises:
         DataError: If the run has no images, the folder is not ours, or it cannot be written.
         StoreError: If a store is torn or foreign.
     """
     scenes, stored = _read(run)
-    out = out or run / "gallery"
+    out = (out or run / "gallery").resolve()
     _check_replaceable(out)
     concat = concat or stored or "rhp"
     writing = out.with_name(f".{out.name}.{os.getpid()}.tmp")

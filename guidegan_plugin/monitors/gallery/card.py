@@ -86,13 +86,11 @@ class Maker:
 
     def _moment(self, moment: Moment, crop: int | None) -> Iterator[Thumbnail]:
         images = dict(self._load(moment.pictures, min(self._size, _STRIP), crop))
-        attention, image = images.pop(ATTENTION, None), images.pop(INPUT, None)
-        if attention is not None and image is not None:
-            yield self._thumbnail("map over the input", overlay(image, attention))
-        elif attention is not None:
-            yield self._thumbnail(ATTENTION, attention)
-        for role, other in images.items():
-            yield self._thumbnail(role, other)
+        for role, image in images.items():
+            if role == INPUT and ATTENTION in images:
+                yield self._thumbnail("map over the input", overlay(image, images[ATTENTION]))
+            else:
+                yield self._thumbnail(role, image)
 
     def _load(self, pictures: Mapping[str, Picture], size: int, crop: int | None) -> Iterator[tuple[str, Image.Image]]:
         for role, picture in pictures.items():

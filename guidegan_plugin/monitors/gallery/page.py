@@ -48,7 +48,7 @@ def render(title: str, cards: Sequence[Card], folder: Path, concat: str) -> str:
     Args:
         title: Of the run.
         cards: In the order they are shown.
-        folder: Where the page will lie; links to full pictures are relative to it.
+        folder: Where the page will lie, resolved; links to full pictures are relative to it.
         concat: How input and map were blended.
 
     Returns:
@@ -168,7 +168,7 @@ def _picture(file: str, alt: str, size: tuple[int, int], **more: str) -> tags.im
 
 
 def _address(path: Path, folder: Path) -> str:
-    relative = os.path.relpath(path.absolute(), folder.absolute())
+    relative = os.path.relpath(path.parent.resolve() / path.name, folder)
     return quote(os.fsencode(relative.replace(os.sep, "/")))
 
 

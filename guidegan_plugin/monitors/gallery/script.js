@@ -27,7 +27,6 @@ function arrange() {
 }
 
 function fade(value) {
-  if (!slider) return;
   slider.value = value;
   root.style.setProperty("--over", slider.value / 100);
 }
@@ -47,10 +46,12 @@ function theme(wanted) {
 
 const KEYS = {
   j: () => go(1), ArrowDown: () => go(1), k: () => go(-1), ArrowUp: () => go(-1),
-  ArrowRight: () => fade(+slider?.value + 10), ArrowLeft: () => fade(+slider?.value - 10),
-  " ": () => fade(+slider?.value > 0 ? 0 : 100),
   d: () => theme(), "?": () => help.showModal(),
 };
+if (slider) Object.assign(KEYS, {
+  ArrowRight: () => fade(+slider.value + 10), ArrowLeft: () => fade(slider.value - 10),
+  " ": () => fade(+slider.value > 0 ? 0 : 100),
+});
 
 addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, button, summary, dialog, .epochs");

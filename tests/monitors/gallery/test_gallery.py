@@ -114,3 +114,17 @@ def test_the_page_of_an_out_folder_elsewhere_links_back(tmp_path: Path, write_re
     page = make_gallery(test, tmp_path / "pages" / "mine")
     link = re.findall(r'href="([^"]+)"', page.read_text())[0]
     assert link.startswith("../../deep/test/images/") and (page.parent / link).is_file()
+
+
+def test_a_run_behind_a_link_and_a_relative_folder_are_fine(
+    tmp_path: Path, write_results: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_results(tmp_path / "deep" / "er" / "test", ["one"])
+    (tmp_path / "run").symlink_to(tmp_path / "deep" / "er" / "test")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out in (None, Path()):
+        page = make_gallery(Path("..") / "run", out)
+        links = re.findall(r'href="([^"]+)"', page.read_text())
+        assert len(links) == 8 and all((page.parent / link).is_file() for link in links)
+    assert page == tmp_path / "here" / "index.html"
