@@ -112,6 +112,8 @@ def test_two_thousand_images_open_within_three_seconds(tmp_path: Path, write_res
         browser.get("about:blank")
         browser.get(page.as_uri())
         tries.append(browser.execute_async_script(measure))
+        if tries[-1][0] < 3000:
+            break
     loaded, *tasks = min(tries)
     assert loaded < 3000, "milliseconds from the navigation's start"
     assert max(tasks, default=0) < 1000, "the browser stood still"
