@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from guidegan_plugin.monitors.gallery.pictures import blend, entropy, load, overlay
+from guidegan_plugin.monitors.gallery.pictures import blend, load, overlay, spread
 from guidegan_plugin.monitors.gallery.scene import ATTENTION, BLENDED, INPUT, OUTPUT, Moment, Picture, Scene
 
 _STRIP = 128
@@ -72,17 +72,17 @@ class Maker:
         """Write a scene's thumbnails."""
         images = dict(self._load(scene.pictures, self._size, scene.crop))
         attention = images.get(ATTENTION)
-        spread = entropy(attention) if attention is not None and not scene.placeholder else None
+        evenness = spread(attention) if attention is not None and not scene.placeholder else None
         compared = OUTPUT if OUTPUT in images else INPUT
         shown = []
         for role, image in images.items():
-            over = role == compared and spread is not None
+            over = role == compared and evenness is not None
             full = scene.pictures[role]
             shown.append(self._thumbnail(role, image, full, attention if over else None))
             if role == ATTENTION and INPUT in images and (blended := blend(images[INPUT], image, self._concat)):
                 shown.append(self._thumbnail(BLENDED, blended))
         epochs = [(moment.epoch, list(self._moment(moment, scene.crop))) for moment in scene.moments]
-        return Card(scene, shown, epochs, spread)
+        return Card(scene, shown, epochs, evenness)
 
     def _moment(self, moment: Moment, crop: int | None) -> Iterator[Thumbnail]:
         images = dict(self._load(moment.pictures, min(self._size, _STRIP), crop))

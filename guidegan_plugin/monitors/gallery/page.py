@@ -85,10 +85,11 @@ def _policy(style: str, script: str) -> str:
 
 
 def _header(title: str, cards: Sequence[Card], concat: str) -> tags.header:
-    legend = dict(_LEGEND)
+    legend = _LEGEND.copy()
     if concat in _BLENDED:
         legend[BLENDED] = f"{_BLENDED[concat]}: what the generator is given when it sees the image with this map."
-    explained = tags.dl([[tags.dt(term), tags.dd(text)] for term, text in legend.items()])
+    terms = sorted(legend.items(), key=lambda item: item[0])
+    explained = tags.dl([[tags.dt(term), tags.dd(text)] for term, text in terms])
     return tags.header(
         tags.h1(tags.bdi(readable(title))),
         tags.p(tags.output(f"{len(cards)} image{'s' * (len(cards) != 1)}", id="count")),

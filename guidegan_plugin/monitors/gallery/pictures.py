@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
+from guidegan_plugin.guidance.statistics import entropy
 from guidegan_plugin.monitors.gallery.scene import Picture
 
 Pixels = npt.NDArray[np.floating]
@@ -81,20 +83,10 @@ def overlay(image: Image.Image, attention: Image.Image) -> Image.Image:
     return _image((1 - opacity) * np.asarray(image, np.float32) + opacity * _ORANGE)
 
 
-def entropy(attention: Image.Image) -> float:
-    """How evenly attention is spread: the entropy of a map's shares of its sum, over that of a constant map.
-
-    Args:
-        attention: The map, gray.
-
-    Returns:
-        In [0, 1]; 1 for a constant map.
-    """
-    flat = np.asarray(attention.convert("L"), np.float64).ravel()
-    if flat.size == 1 or not flat.any():
-        return 1.0
-    shares = flat[flat > 0] / flat.sum()
-    return float(-(shares * np.log(shares)).sum() / np.log(flat.size))
+def spread(attention: Image.Image) -> float:
+    """How evenly attention is spread, in [0, 1]: the map's :func:`~guidegan_plugin.guidance.statistics.entropy`."""
+    gray = np.array(attention.convert("L"), np.float32) / 255
+    return float(entropy(torch.from_numpy(gray)[None, None]))
 
 
 def _image(pixels: Pixels) -> Image.Image:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guidegan_plugin.monitors.gallery.pictures import blend, entropy, load, overlay
+from guidegan_plugin.monitors.gallery.pictures import blend, load, overlay, spread
 
 
 def image(values: object) -> Image.Image:
@@ -42,10 +42,10 @@ def test_an_overlay_leaves_the_image_where_nobody_looks() -> None:
 def test_entropy_is_that_of_the_maps_shares() -> None:
     shares = MAP.astype(float).ravel() / MAP.sum(dtype=float)
     expected = -(shares[shares > 0] * np.log(shares[shares > 0])).sum() / np.log(48)
-    assert entropy(image(MAP)) == pytest.approx(expected)
-    assert entropy(image(np.full((4, 4), 9))) == pytest.approx(1)
-    assert entropy(image(np.eye(1, 16).reshape(4, 4))) == pytest.approx(0)
-    assert entropy(image(np.zeros((4, 4)))) == 1
+    assert spread(image(MAP)) == pytest.approx(expected)
+    assert spread(image(np.full((4, 4), 9))) == pytest.approx(1)
+    assert spread(image(np.eye(1, 16).reshape(4, 4))) == pytest.approx(0)
+    assert spread(image(np.zeros((4, 4)))) == 1
 
 
 def test_thumbnails_shrink_but_do_not_grow_and_maps_do(tmp_path: Path) -> None:
