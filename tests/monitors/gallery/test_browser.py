@@ -120,6 +120,7 @@ def test_two_thousand_images_open_within_three_seconds(tmp_path: Path, write_res
     assert len(names(browser)) == 2000
     loaded = browser.execute_script("return [...document.images].filter(image => image.naturalWidth).length")
     assert 0 < loaded < 1000, "what is far below waits until it is near"
+    shutil.rmtree(tmp_path)  # pytest would keep 16,000 files for three runs
 
 
 HOSTILE = [
