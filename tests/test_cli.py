@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 REFERENCE_HOST = Path(__file__).resolve().parent.parent / "examples" / "reference_host"
 
@@ -102,3 +104,17 @@ def test_as_a_module_it_passes_a_scripts_options_on_and_fails_with_code_1(tmp_pa
     assert ended.stderr.splitlines()[-1] == (
         "guidegan: error: no images at nowhere/trainA: there is no such folder; change --dataroot (or --phase)"
     )
+
+
+def test_gallery_makes_a_page_and_says_where(
+    guidegan: Callable[..., int | str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    for visual in ("real_A", "fake_B"):
+        Image.new("RGB", (4, 4)).save(tmp_path / "images" / f"one_{visual}.png")
+    assert guidegan("gallery", tmp_path, "--out", tmp_path / "page", "--thumbnails", 32) == 0
+    assert capsys.readouterr().out.replace("\n", "") == str(tmp_path / "page" / "index.html")
+    assert guidegan("gallery", tmp_path, "--quiet", "--json", tmp_path / "out.json") == 0
+    assert capsys.readouterr().out == ""
+    assert json.loads((tmp_path / "out.json").read_text()) == {"page": str(tmp_path / "gallery" / "index.html")}
+    assert "change RUN" in str(guidegan("gallery", tmp_path / "page" / "thumbnails"))

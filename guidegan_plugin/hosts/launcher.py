@@ -13,6 +13,7 @@ from pathlib import Path
 import pluggy
 
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.hosts.at_end import whole_script
 from guidegan_plugin.hosts.base import DryRunFinished, Fact, Host
 from guidegan_plugin.plugins.manager import collect, create_manager
 
@@ -105,7 +106,7 @@ def _found(script: Path) -> tuple[Path, Host]:
 
 
 def _execute(script: Path, arguments: Sequence[str]) -> None:
-    with _as_main(script, arguments):
+    with _as_main(script, arguments), whole_script():
         runpy.run_path(str(script), run_name="__main__")
 
 

@@ -23,6 +23,7 @@ from guidegan_plugin.hosts.junyanz.description import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.modules import DATASETS
 from guidegan_plugin.hosts.junyanz.refinement import HostRefinement
+from guidegan_plugin.hosts.junyanz.results import leave_gallery
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.plugins.monitors import add_monitor_options
@@ -77,6 +78,7 @@ class GuidedModel(HostModel):
             )
         else:
             parser.add_argument("--guide_show", action="store_true", help="load D to draw where it looks")
+            parser.add_argument("--guide_no_gallery", action="store_true", help="no gallery of the results")
             parser.add_argument(
                 "--guide_refine",
                 type=int,
@@ -122,6 +124,8 @@ class GuidedModel(HostModel):
         self.attention_visuals.load_discriminators()
         if state is not None:
             full_state.restore(self, state)
+        if self.guides.active and not self.isTrain and not opt.guide_no_gallery and _is_writer():
+            leave_gallery(opt, self.guides.config.concat)
 
     def _training_state(self) -> dict[str, Any] | None:
         """What ``--guide_full_state`` saved beside the checkpoint to be resumed, None where that is not asked for."""

@@ -1,0 +1,31 @@
+"""``guidegan gallery``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
+
+
+def gallery(
+    run: Annotated[Path, typer.Argument(help="results/NAME/test_EPOCH, results/NAME, or checkpoints/NAME.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A new folder, or an older gallery; by default RUN/gallery.")
+    ] = None,
+    thumbnails: Annotated[int, typer.Option(min=16, max=2048, help="Their longer side in pixels.")] = 256,
+    concat: Annotated[
+        str | None, typer.Option(help="How inputs are blended: rhp, alpha; where no store says it, rhp.")
+    ] = None,
+    quiet: Quiet = False,
+    json: JsonOut = None,
+) -> None:
+    """Make a page of a run: inputs, attention maps, blended inputs and outputs, side by side and over epochs."""
+    from guidegan_plugin.monitors.gallery import make_gallery
+
+    page = make_gallery(run, out, thumbnails, concat, tracker(quiet))
+    if not quiet:
+        typer.echo(page)
+    write_json({"page": str(page)}, json)

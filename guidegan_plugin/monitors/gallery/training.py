@@ -1,0 +1,138 @@
+"""Reads a training run: the pages' images in ``web/images``, and the memory in ``<epoch>_guide.safetensors``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from guidegan_plugin.guidance.packing import Entry, unpack
+from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.view import View, resample
+from guidegan_plugin.monitors.gallery.results import between, read_images
+from guidegan_plugin.monitors.gallery.scene import ATTENTION, INPUT, Moment, Picture, Scene, evenly, natural
+
+_STORE = "_guide.safetensors"
+_IMAGES = 100
+_OPTION = re.compile(r"^\s*(\w+): (.*?)\s*(?:\[default: .*\])?$", re.MULTILINE)
+
+
+def read_pages(run: Path) -> list[Scene]:
+    """What the host showed on its own pages while it trained, an epoch a scene."""
+    scenes = read_images(run / "web" / "images")
+    return [replace(scene, group=f"pages, {scene.group}" if scene.group else "pages") for scene in scenes]
+
+
+@dataclass(frozen=True, eq=False)
+class Memories:
+    """The stores of one training.
+
+    Attributes:
+        scenes: At most 100 images a pair, evenly chosen, each with its map over at most 20 epochs.
+        concat: How they were blended in, None where no store says it.
+    """
+
+    scenes: Sequence[Scene]
+    concat: str | None
+
+
+def read_memories(run: Path) -> Memories:
+    """Attention over epochs for fixed images.
+
+    Args:
+        run: A folder of checkpoints. Source images are shown where ``train_opt.txt`` leads to them.
+
+    Raises:
+        StoreError: If a store is torn or foreign.
+    """
+    files = sorted(run.glob(f"*{_STORE}"), key=lambda path: (not _epoch(path).isdecimal(), natural(path.name)))
+    read = [(_epoch(path), *load_stores(path)) for path in evenly(files)]
+    if len(read) > 1 and _same(read[-1][1], read[-2][1]):  # "latest" is mostly the last numbered epoch again
+        read.pop()
+    if not read:
+        return Memories((), None)
+    newest, facts = read[-1][1:]
+    options = _options(run)
+    scenes = []
+    for pair in newest:
+        epochs = [(label, {entry.key: entry for entry in unpack(states.get(pair, {}))}) for label, states, _ in read]
+        for key in evenly(sorted(epochs[-1][1], key=natural), _IMAGES):
+            scenes.append(_scene(key, between(pair) if len(newest) > 1 else "", epochs, options))
+    return Memories(scenes, json.loads(facts.get("config", "{}")).get("concat"))
+
+
+def _epoch(store: Path) -> str:
+    return store.name.removesuffix(_STORE)
+
+
+def _same(one: Mapping[str, Mapping[str, Tensor]], other: Mapping[str, Mapping[str, Tensor]]) -> bool:
+    return {pair: state["visits"].tolist() for pair, state in one.items()} == {
+        pair: state["visits"].tolist() for pair, state in other.items()
+    }
+
+
+def _scene(key: str, group: str, epochs: Sequence[tuple[str, Mapping[str, Entry]]], options: _Options) -> Scene:
+    known = [(label, entries[key]) for label, entries in epochs if key in entries]
+    source = options.find(key)
+    moments = []
+    for label, entry in known:
+        shown: dict[str, Picture] = {} if source is None else {INPUT: source}
+        moments.append(Moment(label, {ATTENTION: _whole(entry), **shown}))
+    last = known[-1][1]
+    newest: dict[str, Picture] = {} if source is None else {INPUT: source}
+    newest[ATTENTION] = _whole(last)
+    # Epochs without a visit leave the count as it is; the first store tells nothing of the epochs before it.
+    since = next((label for label, entry in known if entry.visits == last.visits), "")
+    age = int(known[-1][0]) - int(since) if len(known) > 1 and known[-1][0].isdecimal() else None
+    return Scene(
+        key,
+        f"memory, {group}" if group else "memory",
+        newest,
+        moments=tuple(moments) if len(moments) > 1 else (),
+        visits=last.visits,
+        age=age,
+        crop=options.half if source is not None else None,
+    )
+
+
+def _whole(entry: Entry) -> npt.NDArray[np.uint8]:
+    """A map in its image's own frame, whatever crop and flip it was seen under; (h, w), uint8."""
+    maps = entry.map[None]
+    if entry.view is not None:
+        maps = resample(maps, entry.view.seen_from(View.identity()))
+    whole: npt.NDArray[np.uint8] = (maps[0, 0] * 255).round().byte().numpy()
+    return whole
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What ``train_opt.txt`` says of the source images.
+
+    Attributes:
+        roots: Where the data root may be.
+        half: Which half of a side-by-side image is the source, None where images are whole.
+    """
+
+    roots: Sequence[Path]
+    half: int | None
+
+    def find(self, key: str) -> Path | None:
+        return next((root / key for root in self.roots if (root / key).is_file()), None)
+
+
+def _options(run: Path) -> _Options:
+    path = run / "train_opt.txt"
+    found = dict(_OPTION.findall(path.read_text(errors="replace"))) if path.is_file() else {}
+    if "dataroot" not in found:
+        return _Options((), None)
+    side = int(found.get("direction") == "BtoA")
+    # It may be relative to where the training was started: mostly here, or where the checkpoints are.
+    bases = (Path(), *run.resolve().parents[:3])
+    roots = [base / found["dataroot"] for base in bases]
+    return _Options(roots, side if re.fullmatch("(.*_)?aligned", found.get("dataset_mode", "")) else None)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.store import AttentionStore
+from guidegan_plugin.guidance.store_file import save_stores
+from guidegan_plugin.guidance.view import View
+from guidegan_plugin.monitors.gallery.training import read_memories, read_pages
+
+LEFT = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
+
+
+def save(run: Path, epoch: str, *stores: AttentionStore) -> None:
+    run.mkdir(exist_ok=True)
+    states = {name: store.state() for name, store in zip("AB", stores, strict=False)}
+    save_stores(run / f"{epoch}_guide.safetensors", states, {"config": json.dumps({"concat": "alpha"})})
+
+
+def test_maps_of_fixed_images_are_shown_over_epochs_with_visits_and_age(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write(["a.png", "b.png"], LEFT.repeat(2, 1, 1, 1))
+    save(tmp_path, "2", store)
+    store.write(["a.png"], 1 - LEFT)
+    save(tmp_path, "10", store)
+    save(tmp_path, "latest", store)
+    memories = read_memories(tmp_path)
+    a, b = memories.scenes
+    assert (a.visits, a.age, b.visits, b.age) == (2, 0, 1, 8)
+    assert [moment.epoch for moment in a.moments] == ["2", "10"], "latest is epoch 10 again"
+    assert np.array_equal(a.moments[1].pictures["attention map"], np.array([[0, 255], [0, 255]]))
+    assert (memories.concat, a.group) == ("alpha", "memory")
+
+
+def test_a_map_is_shown_in_its_images_own_frame(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write(["a.png"], LEFT, View.crop((0, 0), (4, 4), (4, 4), flip=True))
+    save(tmp_path, "1", store)
+    (scene,) = read_memories(tmp_path).scenes
+    assert np.array_equal(scene.pictures["attention map"], np.array([[0, 255], [0, 255]]))
+    assert scene.moments == () and scene.age is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "direction", "crop"),
+    [("guide_unaligned", "AtoB", None), ("aligned", "AtoB", 0), ("guide_aligned", "BtoA", 1)],
+)
+def test_source_images_are_found_by_the_options_of_the_training(
+    tmp_path: Path, noise_image: Callable[..., None], mode: str, direction: str, crop: int | None
+) -> None:
+    noise_image(tmp_path / "data" / "train" / "a.png", (8, 4), 0)
+    run = tmp_path / "checkpoints" / "x"
+    run.mkdir(parents=True)
+    (run / "train_opt.txt").write_text(
+        f"----\n   dataroot: data         \t[default: None]\n  dataset_mode: {mode}   \n direction: {direction}\n"
+    )
+    store = AttentionStore()
+    store.write(["train/a.png", "train/gone.png"], LEFT.repeat(2, 1, 1, 1))
+    save(run, "1", store, store)
+    here, gone = read_memories(run).scenes[:2]
+    assert here.group == "memory, A → B"
+    assert here.pictures["input"] == tmp_path / "data" / "train" / "a.png" and here.crop == crop
+    assert list(gone.pictures) == ["attention map"]
+
+
+def test_of_a_large_memory_a_hundred_images_are_shown(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write([f"{number}.png" for number in range(250)], LEFT.repeat(250, 1, 1, 1))
+    save(tmp_path, "1", store)
+    names = [scene.name for scene in read_memories(tmp_path).scenes]
+    assert len(names) == 100 and (names[0], names[-1]) == ("0.png", "249.png")
+
+
+def test_a_torn_store_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "1_guide.safetensors").write_bytes(b"torn")
+    with pytest.raises(StoreError, match=r"1_guide\.safetensors is torn"):
+        read_memories(tmp_path)
+
+
+def test_a_hosts_pages_are_a_scene_an_epoch(tmp_path: Path, write_results: Callable[..., Path]) -> None:
+    write_results(tmp_path / "web", ["epoch001", "epoch002"], ("real_A", "attention_A", "fake_B", "idt_B"))
+    scenes = read_pages(tmp_path)
+    assert [(scene.name, scene.group) for scene in scenes] == [("epoch001", "pages"), ("epoch002", "pages")]
+    assert list(scenes[0].pictures) == ["input", "attention map", "output", "idt_B"]
