@@ -21,7 +21,7 @@ from guidegan_plugin.monitors.visdom import Address
 START = "from visdom.server.run_server import main; main()"  # unlike visdom.server, it downloads nothing
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:  # a busy machine starts a server slowly
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
@@ -75,17 +75,21 @@ def server(tmp_path: Path) -> Iterator[Server]:
     pytest.importorskip("visdom")
     (folder := tmp_path / "visdom").mkdir()
     made = Server(folder)
-    yield made
-    made.kill()
+    try:
+        yield made
+    finally:
+        made.kill()
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     pytest.importorskip("visdom")
     made = Server(tmp_path_factory.mktemp("visdom"))
-    made.start()
-    yield made
-    made.kill()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
 
 
 @pytest.fixture
