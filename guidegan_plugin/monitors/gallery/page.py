@@ -21,7 +21,7 @@ from guidegan_plugin.monitors.gallery.scene import ATTENTION, BLENDED, INPUT, OU
 GENERATOR = "guidegan_plugin gallery"
 
 _BLENDED = {
-    "rhp": "(A + 1) · x of input x and map A (residual Hadamard product), clamped to what a screen shows",
+    "rhp": "(A + 1) / 2 · x of input x and map A, half of the residual Hadamard product",
     "alpha": "the input with the map as its opacity (alpha channel), over gray",
 }
 _LEGEND = {

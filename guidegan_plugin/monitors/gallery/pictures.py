@@ -65,7 +65,7 @@ def blend(image: Image.Image, attention: Image.Image, concat: str) -> Image.Imag
     Args:
         image: The input.
         attention: Its map.
-        concat: ``rhp``: (A + 1) * x of x in [-1, 1], clamped there, equation (4). ``alpha``: the image with the map as
+        concat: ``rhp``: (A + 1) / 2 * x of x in [-1, 1], half of equation (4), as monitors show it. ``alpha``: the image with the map as
             its opacity, over gray, equation (5).
 
     Returns:
@@ -73,7 +73,7 @@ def blend(image: Image.Image, attention: Image.Image, concat: str) -> Image.Imag
     """
     x, a = np.asarray(image, np.float32), weights(attention, image.size)
     if concat == "rhp":
-        return _image((a + 1) * (x - _GRAY) + _GRAY)
+        return _image((a + 1) / 2 * (x - _GRAY) + _GRAY)
     return _image(a * x + (1 - a) * _GRAY) if concat == "alpha" else None
 
 

@@ -104,7 +104,7 @@ def test_what_blended_means_is_said_and_an_unknown_concatenation_is_left_out(
     tmp_path: Path, write_results: Write
 ) -> None:
     test = write_results(tmp_path / "test", ["one"])
-    assert "(A + 1) · x" in make_gallery(test).read_text()
+    assert "(A + 1) / 2 · x" in make_gallery(test).read_text()
     assert "alpha channel" in make_gallery(test, concat="alpha").read_text()
     assert "blended input" not in make_gallery(test, concat="half_rhp").read_text()
 
