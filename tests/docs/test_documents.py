@@ -6,6 +6,7 @@ import argparse
 import importlib.metadata
 import re
 import shlex
+import shutil
 import subprocess
 import types
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def commands(first: str) -> list[list[str]]:
 
 def test_every_bash_line_is_of_a_kind_that_is_tested_here() -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
-    assert {line.split()[0] for line in lines} == {"make", "pip", "guidegan"}
+    assert {line.split()[0] for line in lines} == {"cd", "pip", "guidegan"}
 
 
 def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
@@ -55,8 +56,10 @@ def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
 
 
 def test_make_knows_its_targets() -> None:
-    for words in commands("make"):
-        subprocess.run([words[0], "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+    targets = set(re.findall(r"`make (\w+)`", README))
+    assert {"demo", "test", "docs"} <= targets
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
 def test_pip_lines_name_extras_there_are() -> None:
@@ -66,15 +69,29 @@ def test_pip_lines_name_extras_there_are() -> None:
         assert extra in (extras or [])
 
 
-def test_guidegan_lines_run_in_a_host(run_host: Callable[..., None], unpaired: Path) -> None:
-    nets = ["--netG", "resnet_6blocks", "--ngf", "4", "--ndf", "4", "--num_threads", "0"]
-    once = ["--n_epochs", "1", "--n_epochs_decay", "0", "--load_size", "36", "--crop_size", "32"]
-    lines = [words for words in commands("guidegan") if words[1] == "run"]
-    assert [words[2] for words in lines] == ["train.py", "test.py"]
-    for _, _, script, *arguments in lines:
-        arguments[arguments.index("--dataroot") + 1] = str(unpaired)
-        run_host(script, *arguments, *nets, *(once if script == "train.py" else ["--crop_size", "32"]))
-    assert (Path("results") / "zebra" / "test_latest" / "index.html").exists()
+def test_every_guidegan_line_runs_in_a_host(
+    in_host: Callable[[], None], guidegan: Callable[..., int | str], unpaired: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    host = shutil.copytree(REFERENCE_HOST, tmp_path / "host", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(unpaired, host / "datasets" / "horse2zebra")
+    (host / "features_of_mine.py").write_text("def colours(images): return images.mean((2, 3))\n")
+    monkeypatch.chdir(host)
+    nets = "--netG resnet_6blocks --ngf 4 --ndf 4 --num_threads 0 --load_size 36 --crop_size 32".split()
+    more = {
+        "train.py": [*nets, "--n_epochs", 1, "--n_epochs_decay", 0, "--save_epoch_freq", 1],
+        "test.py": nets,
+        "kid": ["--features", "features_of_mine:colours"],  # Inception's weights are not on every machine
+    }
+    lines = commands("guidegan")
+    assert len(lines) == 6
+    for _, *arguments in lines:
+        in_host()
+        if "train.py" in arguments or "test.py" in arguments:
+            monkeypatch.syspath_prepend(str(host))
+        added = next((options for word, options in more.items() if word in arguments), [])
+        assert guidegan(*arguments, *added) == 0, arguments
+    for page in ("results/zebra/test_latest/gallery", "checkpoints/zebra/gallery"):
+        assert (host / page / "index.html").exists()
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)

@@ -65,8 +65,8 @@ def blend(image: Image.Image, attention: Image.Image, concat: str) -> Image.Imag
     Args:
         image: The input.
         attention: Its map.
-        concat: ``rhp``: (A + 1) / 2 * x of x in [-1, 1], half of equation (4), as monitors show it. ``alpha``: the image with the map as
-            its opacity, over gray, equation (5).
+        concat: ``rhp``: (A + 1) / 2 * x of x in [-1, 1], half of equation (4), as monitors show it. ``alpha``: the
+            image with the map as its opacity, over gray, equation (5).
 
     Returns:
         Mode RGB; None for a concatenation nobody here knows.
