@@ -39,7 +39,9 @@ def rooms() -> dict[str, list[str]]:
     """Modules by the room whose page they stand on; those whose name begins with an underscore are nobody's."""
     found = {"Errors": ["errors"], "For plugins": FOR_PLUGINS}
     for room in ("evaluation", "datasets", "monitors"):
-        modules = sorted(path.stem for path in (ROOT / PACKAGE / room).glob("[!_]*.py"))
+        folder = ROOT / PACKAGE / room
+        packages = [path.parent for path in folder.glob("*/__init__.py")]
+        modules = sorted(path.stem for path in [*folder.glob("[!_]*.py"), *packages])
         if modules:
             found[room.capitalize()] = [f"{room}.{module}" for module in modules]
     return found
