@@ -26,7 +26,7 @@ class CollapseWatch:
         self._pair = pair
         self._visits = 0
         self._count: Tensor | None = None
-        self._arrived: Tensor | None = None
+        self._arrived: tuple[Tensor, int] | None = None  # a count, and after how many visits it was taken
         self._told = False
 
     def see(self, maps: Tensor, discriminator: nn.Module | None) -> None:
@@ -43,24 +43,25 @@ class CollapseWatch:
         self._visits += 1
         if self._visits % _EVERY == 0:
             self.tell(maps, discriminator)
-            self._arrived = self._count.to("cpu", non_blocking=True)
+            self._arrived = self._count.to("cpu", non_blocking=True), self._visits
 
     def end_epoch(self, maps: Tensor | None, discriminator: nn.Module | None) -> None:
         """An epoch is over; here waiting is fine."""
         if maps is not None and self._count is not None and not self._told:
-            self._arrived = self._count.cpu()
+            self._arrived = self._count.cpu(), self._visits
             self.tell(maps, discriminator)
 
     def tell(self, maps: Tensor, discriminator: nn.Module | None) -> None:
         """Warn if the count that has arrived says so."""
-        if self._arrived is None or not int(self._arrived):
+        count, visits = (0, 0) if self._arrived is None else (int(self._arrived[0]), self._arrived[1])
+        if not count:
             return
         self._told = True
         _log.warning(
             "pair %s: in %d of %d batches D's layer gave no usable map, and G was given ones for it; likely cause: %s",
             self._pair,
-            int(self._arrived),
-            self._visits,
+            count,
+            visits,
             _cause(maps, discriminator),
         )
 
@@ -69,7 +70,8 @@ def _cause(maps: Tensor, discriminator: nn.Module | None) -> str:
     if maps.shape[-2:].numel() == 1:
         return "a map of a single cell has no range; change layer (--guide_layer), or take larger crops"
     state = {} if discriminator is None else discriminator.state_dict()
-    broken = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         return f"the training has diverged, D's {broken[0]} is not finite; go back to an earlier checkpoint"
     return (

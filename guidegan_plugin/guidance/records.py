@@ -37,7 +37,8 @@ class Counts:
         visits: Of all images.
         epoch_visits: Since the last epoch ended, in this process.
         epoch_first_visits: Those among them that were an image's first.
-        age: How many writes ago an image's map was written, averaged over images, since this process began.
+        age: How many writes ago an image's map was written, 1 for the newest, averaged over images; counted
+            since this process began.
     """
 
     visits: int

@@ -65,17 +65,18 @@ def predictions(answer: object) -> list[Tensor]:
     return judgements([leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor) and leaf.requires_grad])
 
 
-def score(answer: object) -> Tensor:
+def score(answer: object) -> Tensor | None:
     """How real D finds a batch: the mean of its prediction over images, patches and scales.
 
     Args:
-        answer: What D answered, as for :func:`predictions`, with or without gradient; not empty.
+        answer: What D answered, as for :func:`predictions`, with or without gradient.
 
     Returns:
-        One value, float32, detached, on D's device.
+        One value, float32, detached, on D's device; None if the answer holds no tensor that is found.
     """
     found = judgements([leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor)])
-    return torch.stack([prediction.detach().float().mean() for prediction in found]).mean()
+    means = [prediction.detach().float().mean() for prediction in found]
+    return torch.stack([mean.to(means[0].device) for mean in means]).mean() if means else None
 
 
 def normalises_by_batch(module: nn.Module) -> bool:

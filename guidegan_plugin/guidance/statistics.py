@@ -43,8 +43,8 @@ def statistics(store: AttentionStore) -> dict[str, float]:
     Returns:
         ``images`` remembered, their ``visits`` and the ``bytes`` of their maps; ``epoch_visits`` since the last epoch
         ended and ``never_visited``, the share of these that were an image's first (which G was given a placeholder
-        for); ``age``, how many batches ago a map was written, ``entropy`` of a map (:func:`entropy`), both averaged
-        over images; ``collapsed``, the share of maps that are only placeholders.
+        for); ``age``, how many batches ago a map was written (1: in the last one), and ``entropy`` of a map
+        (:func:`entropy`), both averaged over images; ``collapsed``, the share of maps that are only placeholders.
     """
     found, counts = [], store.counts
     for maps in store.chunks():

@@ -51,7 +51,7 @@ class AttentionStore:
     def counts(self) -> Counts:
         """How the memory was used."""
         records = self._records.values()
-        age = sum(self._writes - record.stamp for record in records) / max(len(records), 1)
+        age = sum(self._writes - record.stamp + 1 for record in records) / max(len(records), 1)
         visits = sum(record.visits for record in records)
         return Counts(visits, self._epoch_visits, self._epoch_first_visits, age)
 
@@ -212,7 +212,8 @@ class AttentionStore:
                 visits[entry.key] += entry.visits
                 if entry.key not in newest or stamp > newest[entry.key][0]:
                     newest[entry.key] = stamp, entry
-        writes = self._writes  # taking in what others saw is no visit
+        # Taking in what others saw is no visit, but a map of theirs may be newer than all of ours.
+        writes = max([self._writes, *(stamp for stamp, _ in newest.values())])
         for key, (stamp, entry) in newest.items():
             known = self._records.get(key)
             before = known.visits - known.fresh if known is not None else 0

@@ -54,7 +54,7 @@ def test_a_memory_says_how_old_how_complete_and_how_spread_out_its_maps_are() ->
     store.write(["a"], maps[2:])
     found = statistics(store)
     assert (found["images"], found["visits"], found["epoch_visits"], found["never_visited"]) == (3, 4, 4, 0.75)
-    assert found["age"] == pytest.approx((0 + 2 + 1) / 3) and found["collapsed"] == pytest.approx(1 / 3)
+    assert found["age"] == pytest.approx((1 + 3 + 2) / 3) and found["collapsed"] == pytest.approx(1 / 3)
     assert found["entropy"] == pytest.approx((numpy_entropy(maps[1:]).sum() + 1) / 3, abs=1e-6)
     store.end_epoch()
     store.write(["b"], maps[:1])
@@ -73,7 +73,7 @@ def test_taking_in_what_other_processes_saw_makes_no_map_younger() -> None:
         second.write([f"{key} of another rank"], torch.rand(1, 1, 2, 2))
     changes = [first.changes(), second.changes()]
     first.merge(changes, torch.device("cpu"))
-    assert statistics(first)["age"] == 1 and statistics(first)["epoch_visits"] == 3
+    assert statistics(first)["age"] == 2 and statistics(first)["epoch_visits"] == 3
     assert first.ages(["a", "a of another rank", "c", "d"]) == (3, 3, 1, None)
 
 
@@ -105,3 +105,34 @@ def test_a_step_reports_the_age_of_what_was_blended_and_ds_score(
     assert [report.ages for report in listener.reports] == [(None, None), (None, 1), (1, 2)]
     assert [float(report.score) for report in listener.reports] == pytest.approx(judged)  # type: ignore[arg-type]
     assert all(report.score is not None and not report.score.requires_grad for report in listener.reports)
+
+
+class Answer:
+    """What no library can look into."""
+
+    def __init__(self, prediction: Tensor) -> None:
+        self.prediction = prediction
+
+
+def test_an_answer_that_cannot_be_read_has_no_score_and_stops_nobody(
+    make_generator: Make, make_discriminator: Make
+) -> None:
+    listener, generator = Listener(), make_generator()
+
+    class Wrapping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = make_discriminator()
+
+        def forward(self, images: Tensor) -> Answer:
+            return Answer(self.inside(images))
+
+    discriminator = Wrapping()
+    guide = attach(generator, discriminator, plugins=[listener])
+    for key in "ab":
+        source = torch.rand(1, 3, 64, 64)
+        guide.bind(source, [key])
+        fake = generator(source)
+        discriminator(fake).prediction.mean().backward()
+    guide.bind(source, ["c"])
+    assert [report.score for report in listener.reports] == [None, None] and fake.requires_grad

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import torch
 
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.errors import ConfigError, HostError
 from guidegan_plugin.guidance.refinement import Refinement
 from guidegan_plugin.guidance.signals import score
 from guidegan_plugin.guidance.unnoticed import unnoticed
@@ -56,7 +56,10 @@ class HostRefinement:
                 if asked is None or visit is None:  # a pair whose generator this forward does not call
                     refinement.done = True
                     continue
-                refinement.judge(float(score(asked[0])), asked[1])
+                found = score(asked[0])
+                if found is None:
+                    raise HostError(f"{pair.discriminator} answers with no tensor to rise; leave out --guide_refine")
+                refinement.judge(float(found), asked[1])
                 visit.refined = refinement.maps
         self._report(refinements)
 
