@@ -14,6 +14,11 @@ from guidegan_plugin.errors import ConfigError
 
 # Options of the command line that are no fields of GuideConfig.
 TEST_OPTIONS = frozenset({"refine"})
+# Options of the host that other keys of the study decide, and which would overrule them.
+DECIDED = frozenset(
+    {"dataroot", "name", "model", "direction", "phase", "checkpoints_dir", "results_dir", "epoch", "num_test"}
+    | {"n_epochs", "n_epochs_decay", "save_epoch_freq"}
+)
 EXTRA_OPTIONS = TEST_OPTIONS | {"pairs", "preset"}
 _REFERENCE_HOST = Path(__file__).resolve().parents[1] / "reference_host"
 
@@ -57,6 +62,8 @@ class _Section:
         for option, value in options.items():
             if not isinstance(option, str) or not isinstance(value, (str, int, float, bool)):
                 raise ConfigError(f"{self.key(name)}.{option}: expected text, a number, true or false: {_short(value)}")
+            if option in DECIDED or option.startswith(("-", "guide_")):
+                raise ConfigError(f"{self.key(name)}.{option}: other keys of the study say it; leave it out")
         return dict(options)
 
     def close(self) -> None:
@@ -81,10 +88,22 @@ def read_study(path: Path, data: Path | None = None) -> Study:
         raise ConfigError('a study needs PyYAML; pip install "guidegan_plugin[study]"') from error
     try:
         text = path.read_text(encoding="utf-8")
+        _refuse_twice(yaml.compose(text, yaml.SafeLoader))
         values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that is none
         raise ConfigError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from error
     return _study(_Section(values), path.resolve().parent, text, data)
+
+
+def _refuse_twice(node: Any) -> None:
+    """Refuse a key that stands twice: YAML would keep the last one in silence."""
+    if isinstance(node.value if node else None, list):
+        pairs = [entry for entry in node.value if isinstance(entry, tuple)]
+        keys = [key.value for key, _ in pairs if isinstance(key.value, str)]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise ConfigError(f"{twice}: stands twice in one place of the study; remove one")
+        for child in [value for _, value in pairs] or node.value:
+            _refuse_twice(child)
 
 
 def _study(top: _Section, folder: Path, text: str, given: Path | None) -> Study:
@@ -155,7 +174,7 @@ def _scores(evaluate: _Section, data: Data) -> tuple[tuple[str, ...], str]:
     scores = evaluate.get("scores", ["kid"], list)
     features = evaluate.get("features", "shapes" if data.kind == "shapes" else "inception", str)
     for name in scores:
-        if name not in SCORES:
+        if not isinstance(name, str) or name not in SCORES:
             raise ConfigError(f"evaluate.scores: {_short(name)} is unknown; known are {', '.join(SCORES)}")
         if data.kind not in SCORES[name]:
             raise ConfigError(f"evaluate.scores: {name} needs data.kind {' or '.join(SCORES[name])}, not {data.kind}")

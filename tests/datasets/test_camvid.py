@@ -21,7 +21,7 @@ def make(photos: Path, labels: Path, count: int) -> None:
         folder.mkdir(parents=True)
     ids = np.arange(SIZE, dtype=np.uint8)[None].repeat(SIZE, axis=0)
     for number in range(count):
-        Image.new("RGB", (24, 20), (number, 0, 0)).save(photos / f"{number}.jpg")
+        Image.new("RGB", (24, 24), (number, 0, 0)).save(photos / f"{number}.jpg")
         Image.fromarray(ids).save(labels / f"{number}.png")
 
 
