@@ -11,6 +11,7 @@ from settings import BARE, KINDS, SCORES, Data, Method, Study
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.plugins.manager import collect, create_manager
 
 # Options of the command line that are no fields of GuideConfig.
 TEST_OPTIONS = frozenset({"refine"})
@@ -216,6 +217,13 @@ def _guide_options(name: str, given: object) -> dict[str, object]:
         if option not in known | EXTRA_OPTIONS:
             choices = ", ".join(sorted(known | EXTRA_OPTIONS))
             raise ConfigError(f"methods.{name}.{option}: is unknown; known are {choices} (--guide_* without guide_)")
+    manager = create_manager()
+    for option, kind in (("attention", "attention"), ("concat", "concatenation"), ("transfer", "transfer")):
+        names = {"none", *collect(manager, kind)} if kind == "attention" else set(collect(manager, kind))
+        if options.get(option, min(names)) not in names:
+            raise ConfigError(
+                f"methods.{name}.{option}: expected one of {', '.join(sorted(names))}, not {options[option]}"
+            )
     try:
         GuideConfig(**{option: value for option, value in options.items() if option in known})
     except ConfigError as error:
