@@ -141,6 +141,6 @@ def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path
 
 
 def test_a_dry_run_says_in_one_line_why_the_host_itself_fails(unpaired: Path, in_host: Callable[[], None]) -> None:
-    arguments = ["--dataroot", str(unpaired), "--model", "guide_cycle_gan", "--netG", "nope"]
+    arguments = ["--dataroot", str(unpaired), "--model", "guide_cycle_gan", "--netG", "nope", "--num_threads", "0"]
     with pytest.raises(HostError, match=r"train.py itself fails with these arguments \(ValueError: .*\); change ARGS"):
         dry_run(REFERENCE_HOST / "train.py", arguments)
