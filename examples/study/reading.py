@@ -11,9 +11,15 @@ from settings import BARE, KINDS, SCORES, Data, Method, Study
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.plugins.manager import collect, create_manager
 
 # Options of the command line that are no fields of GuideConfig.
 TEST_OPTIONS = frozenset({"refine"})
+# Options of the host that other keys of the study decide, and which would overrule them.
+DECIDED = frozenset(
+    {"dataroot", "name", "model", "direction", "phase", "checkpoints_dir", "results_dir", "epoch", "num_test"}
+    | {"n_epochs", "n_epochs_decay", "save_epoch_freq"}
+)
 EXTRA_OPTIONS = TEST_OPTIONS | {"pairs", "preset"}
 _REFERENCE_HOST = Path(__file__).resolve().parents[1] / "reference_host"
 
@@ -57,6 +63,8 @@ class _Section:
         for option, value in options.items():
             if not isinstance(option, str) or not isinstance(value, (str, int, float, bool)):
                 raise ConfigError(f"{self.key(name)}.{option}: expected text, a number, true or false: {_short(value)}")
+            if option in DECIDED or option.startswith(("-", "guide_")):
+                raise ConfigError(f"{self.key(name)}.{option}: other keys of the study say it; leave it out")
         return dict(options)
 
     def close(self) -> None:
@@ -81,10 +89,22 @@ def read_study(path: Path, data: Path | None = None) -> Study:
         raise ConfigError('a study needs PyYAML; pip install "guidegan_plugin[study]"') from error
     try:
         text = path.read_text(encoding="utf-8")
+        _refuse_twice(yaml.compose(text, yaml.SafeLoader))
         values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that is none
         raise ConfigError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from error
     return _study(_Section(values), path.resolve().parent, text, data)
+
+
+def _refuse_twice(node: Any) -> None:
+    """Refuse a key that stands twice: YAML would keep the last one in silence."""
+    if isinstance(node.value if node else None, list):
+        pairs = [entry for entry in node.value if isinstance(entry, tuple)]
+        keys = [key.value for key, _ in pairs if isinstance(key.value, str)]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise ConfigError(f"{twice}: stands twice in one place of the study; remove one")
+        for child in [value for _, value in pairs] or node.value:
+            _refuse_twice(child)
 
 
 def _study(top: _Section, folder: Path, text: str, given: Path | None) -> Study:
@@ -155,7 +175,7 @@ def _scores(evaluate: _Section, data: Data) -> tuple[tuple[str, ...], str]:
     scores = evaluate.get("scores", ["kid"], list)
     features = evaluate.get("features", "shapes" if data.kind == "shapes" else "inception", str)
     for name in scores:
-        if name not in SCORES:
+        if not isinstance(name, str) or name not in SCORES:
             raise ConfigError(f"evaluate.scores: {_short(name)} is unknown; known are {', '.join(SCORES)}")
         if data.kind not in SCORES[name]:
             raise ConfigError(f"evaluate.scores: {name} needs data.kind {' or '.join(SCORES[name])}, not {data.kind}")
@@ -197,6 +217,13 @@ def _guide_options(name: str, given: object) -> dict[str, object]:
         if option not in known | EXTRA_OPTIONS:
             choices = ", ".join(sorted(known | EXTRA_OPTIONS))
             raise ConfigError(f"methods.{name}.{option}: is unknown; known are {choices} (--guide_* without guide_)")
+    manager = create_manager()
+    for option, kind in (("attention", "attention"), ("concat", "concatenation"), ("transfer", "transfer")):
+        names = {"none", *collect(manager, kind)} if kind == "attention" else set(collect(manager, kind))
+        if options.get(option, min(names)) not in names:
+            raise ConfigError(
+                f"methods.{name}.{option}: expected one of {', '.join(sorted(names))}, not {options[option]}"
+            )
     try:
         GuideConfig(**{option: value for option, value in options.items() if option in known})
     except ConfigError as error:

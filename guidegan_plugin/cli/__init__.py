@@ -86,4 +86,6 @@ def _unforeseen(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror}; {_CURES.get(error.errno, _DEBUG)}"
+    if isinstance(error, MemoryError):
+        return "out of memory; ask for less: smaller images or numbers, fewer --workers"
     return f"{type(error).__name__}: {message}; this should not happen, {_DEBUG}"

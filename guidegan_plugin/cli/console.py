@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,21 @@ from guidegan_plugin.hosts.base import Fact, as_text
 from guidegan_plugin.progress import Item, Track, silently
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
+
+
+def _writable(out: Path | None) -> Path | None:
+    """Refuse before the work what could not be written after it."""
+    if out is not None and str(out) != "-" and (out.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK)):
+        found = "is a folder" if out.is_dir() else "lies in no folder that can be written to"
+        raise ConfigError(f"cannot write {out}: it {found}; change --json")
+    return out
+
+
 JsonOut = Annotated[
-    Path | None, typer.Option("--json", metavar="OUT", help="Write the result there as JSON; - is standard output.")
+    Path | None,
+    typer.Option(
+        "--json", metavar="OUT", help="Write the result there as JSON; - is standard output.", callback=_writable
+    ),
 ]
 
 Label = Annotated[

@@ -33,6 +33,7 @@ def attention(
     from guidegan_plugin.evaluation.attention_statistics import attention_quality
     from guidegan_plugin.evaluation.packages import versions
 
+    labels = parse_labels(label)
     found = asdict(attention_quality(maps, regions, suffix))
     if not quiet and str(json) != "-":
         table = Table("measure", "value", title=f"Attention of {found['images']} images")
@@ -40,7 +41,7 @@ def attention(
             if name != "images":
                 table.add_row(name.replace("_", " "), f"{value:.4f}")
         Console().print(table)
-    write_json({"metric": "attention", **found, "labels": parse_labels(label), "versions": versions()}, json)
+    write_json({"metric": "attention", **found, "labels": labels, "versions": versions()}, json)
 
 
 def classes(

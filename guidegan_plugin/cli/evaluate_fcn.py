@@ -73,9 +73,9 @@ def fcn(
     )
     if not quiet and str(json) != "-":
         Console().print(_table(result))
+    write_json(result.as_dict(), json)  # first: nothing is lost where the figure cannot be drawn
     if confusion is not None:
         draw_confusion(result.matrix, classes.names, confusion)
-    write_json(result.as_dict(), json)
 
 
 def _table(result: FcnResult) -> Table:

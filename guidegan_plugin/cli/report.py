@@ -59,7 +59,7 @@ def grid(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many rows to draw at random, where --images names none.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed draws the same rows.")] = 0,
-    size: Annotated[int, typer.Option(min=16, help="Side of a cell in pixels.")] = 256,
+    size: Annotated[int, typer.Option(min=16, max=4096, help="Side of a cell in pixels.")] = 256,
     title: Annotated[str, typer.Option(help="Written above.")] = "",
     overlay: Annotated[
         list[str] | None,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError, GuideError
+
+_log = logging.getLogger(__name__)
 
 # What the host family takes for an image.
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"})
@@ -28,6 +31,30 @@ def images_in(folder: Path, pattern: str = "*") -> list[Path]:
         return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror}); change the folder that is read") from error
+
+
+def by_stem(folder: Path, pattern: str) -> dict[str, Path]:
+    """List the images of a folder by their names without suffix, with `/`.
+
+    Args:
+        folder: Where they lie.
+        pattern: As for :func:`images_in`.
+
+    Raises:
+        DataError: As there; or two images have one name but for the suffix.
+    """
+    found: dict[str, Path] = {}
+    for image in images_in(folder, pattern):
+        former = found.setdefault(image.relative_to(folder).with_suffix("").as_posix(), image)
+        if former is not image:
+            raise DataError(f"{former} and {image} have one name but for the suffix; rename one of them")
+    return found
+
+
+def warn_of_same(a: Path, b: Path) -> None:
+    """Say where one folder is both A and B."""
+    if a.resolve() == b.resolve():
+        _log.warning("A and B are one folder, %s; is one of A_DIR and B_DIR meant to be another?", a)
 
 
 def refuse_taken(root: Path) -> None:

@@ -21,6 +21,16 @@ Result = TypeVar("Result")
 _CHUNK = 16
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of processes that cannot work.
+
+    Raises:
+        ConfigError: It is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"`workers` expected to be at least 1, got {workers}; change `workers` (--workers)")
+
+
 def in_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int | None, items_per_worker: int
 ) -> Generator[Result, None, None]:
@@ -43,8 +53,7 @@ def in_parallel(
     """
     if workers is None:
         workers = min(os.cpu_count() or 1, 1 + len(items) // items_per_worker)
-    if workers < 1:
-        raise ConfigError(f"`workers` expected to be at least 1, got {workers}; change `workers` (--workers)")
+    check_workers(workers)
     if workers == 1:
         yield from map(function, items)
         return

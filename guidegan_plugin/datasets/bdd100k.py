@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guidegan_plugin.datasets.pictures import Encoding, read_image
+from guidegan_plugin.datasets.pictures import Encoding, as_rgb, read_image
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.datasets.splits import draw_test
 from guidegan_plugin.errors import ConfigError, DataError
@@ -103,10 +105,13 @@ def read_frames(file: Path) -> list[Frame]:
     try:
         with file.open(encoding="utf-8") as stream:
             entries = json.load(stream, object_hook=_without_other_labels)
-        return [_frame(entry) for entry in entries]
+        frames = [_frame(entry) for entry in entries]
+        if len({frame.name for frame in frames}) < len(frames):  # one might be trained on, the other tested with
+            raise ValueError(f"photo {Counter(frame.name for frame in frames).most_common(1)[0][0]} is there twice")
+        return frames
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{file} is not a label file of BDD100K ({type(error).__name__}: {error})") from error
 
 
@@ -121,7 +126,7 @@ def cropped(sources: Sequence[Path], boxes: Sequence[Box], encoding: Encoding) -
     Raises:
         DataError: The photo cannot be read, or a box lies outside of it.
     """
-    photo = read_image(sources[0]).convert("RGB")
+    photo = as_rgb(read_image(sources[0]))
     contents = []
     for left, top, right, bottom in boxes:
         box = max(0, math.floor(left)), max(0, math.floor(top)), math.ceil(right), math.ceil(bottom)
@@ -158,6 +163,8 @@ def _frame(entry: dict[str, object]) -> Frame:
         raise TypeError("attributes or labels of a photo")
     signs = [label["box2d"] for label in labels if label and label.get("category") == CATEGORY]
     boxes = tuple((float(box["x1"]), float(box["y1"]), float(box["x2"]), float(box["y2"])) for box in signs)
+    if not all(map(math.isfinite, itertools.chain.from_iterable(boxes))):
+        raise ValueError(f"a box of {entry['name']} is not finite")
     return Frame(Path(str(entry["name"])).name, str(attributes.get("timeofday", "undefined")), boxes)
 
 

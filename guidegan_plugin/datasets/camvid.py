@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from guidegan_plugin.datasets._folders import images_in
+from guidegan_plugin.datasets._folders import by_stem
 from guidegan_plugin.datasets.labelled import Style, job
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.errors import DataError
@@ -24,7 +24,7 @@ def plan_camvid(root: Path, *, style: Style | None = None) -> Plan:
         style: How photos and labels are written; its `classes` are set here.
 
     Raises:
-        DataError: `train` is missing, or an image has no counterpart.
+        DataError: `train` is missing, or an image has no counterpart or is there twice.
     """
     style = replace(style or Style(), classes=CAMVID.entries, rest=None)
     jobs = [entry for split in SPLITS for entry in _split(root, split, style)]
@@ -40,7 +40,7 @@ def _split(root: Path, split: str, style: Style) -> list[Job]:
         raise DataError(
             f"{root} has neither train and trainannot nor train/photo and train/label; change the folder that is read"
         )
-    photos, labels = ({path.stem: path for path in images_in(folder)} for folder in folders)
+    photos, labels = (by_stem(folder, "*") for folder in folders)
     if alone := sorted(photos.keys() ^ labels.keys()):
         raise DataError(f"{folders[0]} and {folders[1]} differ by {len(alone)} images, as {alone[0]}")
     return [job(photos[stem], labels[stem], split, stem, style) for stem in sorted(photos)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guidegan_plugin.datasets.pictures import Encoding, read_image, side_by_side
+from guidegan_plugin.datasets.pictures import Encoding, as_rgb, read_image, side_by_side
 from guidegan_plugin.datasets.preparation import Job
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.palettes import RGB, LabelClass
@@ -85,12 +85,17 @@ def photo_and_label(sources: Sequence[Path], style: Style) -> list[bytes]:
         DataError: One cannot be read, or the label has ids that no class has.
     """
     size = style.size, style.size
-    photo = read_image(sources[0]).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    photo, label = as_rgb(read_image(sources[0])), read_image(sources[1])
+    if abs(photo.width * label.height / (photo.height * label.width) - 1) > 0.02:  # no rounding of sizes explains it
+        raise DataError(
+            f"the photo is {photo.width} x {photo.height}, its label {label.width} x {label.height}: made square, "
+            "they would not lie on one another"
+        )
+    photo = photo.resize(size, Image.Resampling.BICUBIC)
     # Nearest: between two classes there is no third.
-    label = read_image(sources[1])
     ids = None if style.classes is None else label.resize(size, Image.Resampling.NEAREST)
     if style.classes is None or ids is None:
-        colours = label.convert("RGB").resize(size, Image.Resampling.NEAREST)
+        colours = as_rgb(label).resize(size, Image.Resampling.NEAREST)
     else:
         colours = painted(ids, style.classes, style.rest)
     pictures = [side_by_side(photo, colours)] if style.kind == "paired" else [photo, colours]

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from guidegan_plugin.datasets._folders import images_in
+from guidegan_plugin.datasets._folders import by_stem, warn_of_same
 from guidegan_plugin.datasets.pictures import Encoding, read_image, side_by_side
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.datasets.splits import draw_test
@@ -30,7 +30,8 @@ def plan_pairs(a: Path, b: Path, *, test: float = 0.2, seed: int = 0, encoding: 
         DataError: A folder is missing, or an image has no counterpart.
     """
     encoding = encoding or Encoding()
-    left, right = _by_stem(a), _by_stem(b)
+    warn_of_same(a, b)
+    left, right = by_stem(a, "**/*"), by_stem(b, "**/*")
     for mine, others, folder, other in ((left, right, a, b), (right, left, b, a)):
         alone = mine.keys() - others.keys()
         if alone:
@@ -60,13 +61,3 @@ def joined(sources: Sequence[Path], encoding: Encoding) -> list[bytes]:
     """
     a, b = sources
     return [encoding.encode(side_by_side(read_image(a), read_image(b)))]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for image in images_in(folder, "**/*"):
-        stem = image.relative_to(folder).with_suffix("").as_posix()
-        former = found.setdefault(stem, image)
-        if former is not image:
-            raise DataError(f"{former} and {image} have one name but for the suffix; rename one of them")
-    return found

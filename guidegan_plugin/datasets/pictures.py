@@ -88,6 +88,17 @@ def read_image(path: Path) -> Image.Image:
         raise DataError(f"{path}: damaged ({error})") from error
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB.
+
+    Raises:
+        DataError: It has more than 8 bits a channel, which Pillow would clip to nearly white.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise DataError(f"an image of 8 bits a channel is expected, this one has mode {image.mode}; convert it")
+    return image.convert("RGB")
+
+
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     """Join two images of one size into A|B.
 
@@ -99,11 +110,11 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
         RGB, (H, 2 * W).
 
     Raises:
-        DataError: Their sizes differ.
+        DataError: Their sizes differ, or one has more than 8 bits a channel.
     """
     if left.size != right.size:
         raise DataError(f"A is {left.width} x {left.height}, B is {right.width} x {right.height}; a pair has one size")
     joined = Image.new("RGB", (2 * left.width, left.height))
-    joined.paste(left.convert("RGB"), (0, 0))
-    joined.paste(right.convert("RGB"), (left.width, 0))
+    joined.paste(as_rgb(left), (0, 0))
+    joined.paste(as_rgb(right), (left.width, 0))
     return joined

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from guidegan_plugin.datasets._folders import put_in_place, refuse_taken, writing
-from guidegan_plugin.datasets._parallel import in_parallel
+from guidegan_plugin.datasets._parallel import check_workers, in_parallel
 from guidegan_plugin.errors import DataError, GuideError
 from guidegan_plugin.files import write_whole
 from guidegan_plugin.progress import Track, silently
@@ -109,6 +109,7 @@ def prepare(plan: Plan, out: Path, *, workers: int | None = None, track: Track =
         GuideError: `out` is taken or cannot be written, or `out.partial` is of another plan.
     """
     _check(plan)
+    check_workers(workers)  # before anything is written
     with writing(out):
         out = out.resolve()
         refuse_taken(out)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from guidegan_plugin.datasets._folders import images_in
+from guidegan_plugin.datasets._folders import images_in, warn_of_same
 from guidegan_plugin.datasets.pictures import read_bytes, read_image
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.errors import ConfigError, DataError
@@ -60,6 +60,8 @@ def plan_split(folders: Sequence[Path], *, test: float = 0.2, seed: int = 0) -> 
     """
     if len(folders) not in (1, 2):
         raise ConfigError(f"a split takes one folder, or A's and B's, found {len(folders)}")
+    if len(folders) == 2:
+        warn_of_same(*folders)
     jobs = []
     for stream, (folder, domain) in enumerate(zip(folders, ("A", "B") if len(folders) == 2 else ("",), strict=True)):
         images = images_in(folder)

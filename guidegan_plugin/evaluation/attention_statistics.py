@@ -220,22 +220,23 @@ def _matched(maps_dir: Path, regions_dir: Path, suffix: str) -> Iterator[tuple[P
 
 
 def _read_map(path: Path) -> Map:
-    pixels = _read(path, "maps", "RGB")
+    pixels = _read(path, "maps")
     if (pixels != pixels[..., :1]).any():
         raise DataError(f"{path} is in colour, a map is gray; change `maps_dir` (--maps) or `suffix` (--suffix)")
     return pixels[..., 0] / 255
 
 
 def _read_region(path: Path) -> Region:
-    return _read(path, "regions", "L") > 0
+    inside: Region = _read(path, "regions").max(axis=-1) > 0  # as gray, faint colours would be zero
+    return inside
 
 
-def _read(path: Path, name: str, mode: str) -> npt.NDArray[np.uint8]:
+def _read(path: Path, name: str) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             found = image.mode
-            pixels = np.asarray(image.convert(mode))
-    except OSError as error:
+            pixels = np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is no readable image ({error}); change `{name}_dir` (--{name})") from error
     if found not in ("1", "L", "P", "RGB"):
         raise DataError(f"{path} has mode {found}, 8 bits without alpha are expected; change `{name}_dir` (--{name})")

@@ -145,6 +145,7 @@ def _as_segmenter(network: nn.Module | None, device: torch.device | str) -> Segm
         return None
     segmenter = network if isinstance(network, Segmenter) else Segmenter(network, type(network).__name__)
     try:
+        torch.empty(0, device=device)  # one without weights would go anywhere
         return segmenter.to(device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
         reason = " ".join(str(error).split())[:200]

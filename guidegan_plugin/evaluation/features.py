@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.images import batches, read_image
-from guidegan_plugin.evaluation.named import at_rest, load_named
+from guidegan_plugin.evaluation.named import at_rest, load_named, prints_aside
 from guidegan_plugin.guidance.store_file import networks_digest
 from guidegan_plugin.progress import Track, silently
 
@@ -63,11 +63,12 @@ class NamedFeatures:
         """
         try:
             if self._module is None:
-                return self._compute(images)
+                with prints_aside():
+                    return self._compute(images)
             held = next(iter(self._module.state_dict().values()), images)
-            with at_rest(self._module):
+            with at_rest(self._module), prints_aside():
                 return self._compute(images.to(held.device))
-        except Exception as error:  # any, because it is the user's own code that runs
+        except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
             brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise ConfigError(
                 f"features {self.name} fail on images {tuple(images.shape)} ({brief}); change --features or "

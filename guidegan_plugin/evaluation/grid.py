@@ -100,6 +100,8 @@ def write_grid(
             f" found {unknown[0]!r}; change --overlay"
         )
     found = [_find(column) for column in columns]
+    if out.resolve() in {path.resolve() for files in found for path in files.values()}:
+        raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
     picture = _page(titles, len(stems), size, title)
     for row, stem in enumerate(stems):
@@ -118,7 +120,8 @@ def _find(column: GridColumn) -> Mapping[str, Path]:
         raise ConfigError(f"column {column.title}: no folder {column.folder}; change --column")
     found: dict[str, Path] = {}
     for path in sorted(column.folder.iterdir()):
-        if path.suffix.lower() not in _EXTENSIONS or not path.stem.endswith(column.suffix):
+        hidden = path.name.startswith(".")
+        if hidden or path.suffix.lower() not in _EXTENSIONS or not path.stem.endswith(column.suffix):
             continue
         stem = path.stem.removesuffix(column.suffix)
         if stem in found:
@@ -160,6 +163,8 @@ def _some(names: Sequence[str]) -> str:
 def _read(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):  # Pillow would clip them: nearly all white
+                raise DataError(f"{path} has mode {image.mode}, 8 bits a channel are expected; change --column")
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read image {path} ({type(error).__name__}); repair or remove it") from error

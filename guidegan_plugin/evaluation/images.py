@@ -17,7 +17,7 @@ from guidegan_plugin.errors import DataError
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 
-_VISUAL = re.compile(r"_(real|fake|rec|idt)(_[AB])?$")
+_VISUAL = re.compile(r"_(real|fake|rec|idt|attention)(_[AB])?$")
 _log = logging.getLogger(__name__)
 
 
@@ -49,8 +49,8 @@ def find_images(folder: Path, flag: str, suffix: str | None = None, least: int =
             f"{folder} holds {len(paths)} images{named}, at least {least} are needed (subfolders are not read); {cure}"
         )
     visuals = sorted({match[0] for path in paths if (match := _VISUAL.search(path.stem))})
-    if len(visuals) > 1 and not suffix:
-        say = "" if suffix is None else "say --suffix, or "
+    if len(visuals) > 1:
+        say = "" if suffix is None else f"{'change' if suffix else 'say'} --suffix, or "
         raise DataError(f"{folder} mixes a host's visuals ({', '.join(visuals)}); {say}change {flag}")
     return paths
 

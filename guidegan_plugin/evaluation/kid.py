@@ -111,6 +111,9 @@ def evaluate_kid(
     paths = {
         name: find_images(path, f"--{name}", suffix if name == "fake" else None, 2) for name, path in folders.items()
     }
+    for name in paths.keys() - {"fake"}:
+        if {path.resolve() for path in paths["fake"]} & {path.resolve() for path in paths[name]}:
+            _log.warning("--fake and --%s have images in common, which makes the score too good", name)
     counts = {name: len(found) for name, found in paths.items()}
     _check_numbers(subsets=subsets, batch_size=batch_size, seed=seed)
     size = _subset_size(subset_size, counts)

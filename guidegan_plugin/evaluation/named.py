@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from functools import reduce
 from pathlib import Path
 
@@ -32,16 +32,17 @@ def load_named(spec: str, flag: str) -> object:
         raise ConfigError(f"{flag}: expected module:attribute, found {spec!r}; change {flag}")
     with _current_directory_importable():
         try:
-            found: object = reduce(getattr, attribute.split("."), importlib.import_module(module_name))
-            return found() if _is_factory(found) else found  # type: ignore[operator]
-        except Exception as error:  # any, because it is the user's own code that runs
+            with prints_aside():
+                found: object = reduce(getattr, attribute.split("."), importlib.import_module(module_name))
+                return found() if _is_factory(found) else found  # type: ignore[operator]
+        except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
             raise ConfigError(
                 f"{flag}: {spec} cannot be had ({_brief(error)}), looked for in {Path.cwd()} and among installed "
                 f"packages; change {flag}"
             ) from error
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -67,6 +68,11 @@ def _is_factory(found: object) -> bool:
     except ValueError:  # a builtin may hide its signature
         return False
     return not any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+
+
+def prints_aside() -> AbstractContextManager[object]:
+    """Where a user's code is called: what it prints goes to standard error, for results may be on standard output."""
+    return redirect_stdout(sys.stderr)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def load_palette(name: str) -> Palette:
         return PALETTES[name]
     path = Path(name)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ConfigError(
@@ -65,14 +65,14 @@ def _from_json(name: str, text: str) -> Palette:
     try:
         content = json.loads(text)
         classes = tuple(
-            LabelClass(str(item["name"]), _colour(item["colour"]), tuple(map(int, item.get("ids", [place]))))
+            LabelClass(str(item["name"]), _colour(item["colour"]), _whole(item.get("ids", [place])))
             for place, item in enumerate(content["classes"])
         )
         void = tuple(
-            LabelClass(IGNORE, _colour(item["colour"]) if "colour" in item else None, tuple(map(int, item["ids"])))
+            LabelClass(IGNORE, _colour(item["colour"]) if "colour" in item else None, _whole(item["ids"]))
             for item in content.get("ignore", [])
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f'palette {name}: expected {{"classes": [{{"name", "colour", "ids"}}], "ignore": [...]}}, '
             f"found otherwise ({type(error).__name__}: {error}); change --palette"
@@ -80,6 +80,13 @@ def _from_json(name: str, text: str) -> Palette:
     return Palette(name, classes, void)
 
 
-def _colour(values: list[int]) -> RGB:
-    red, green, blue = map(int, values)
+def _colour(values: object) -> RGB:
+    red, green, blue = _whole(values)
     return red, green, blue
+
+
+def _whole(values: object) -> tuple[int, ...]:
+    """Numbers as they stand: a colour in [0, 1], or the text "12", would become something else in silence."""
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
+        raise TypeError(f"a list of whole numbers is expected, not {values!r}")
+    return tuple(values)

@@ -73,7 +73,8 @@ def read_results(places: Sequence[Path], track: Track = silently) -> tuple[list[
     """
     results: list[Result] = []
     skipped: list[Skipped] = []
-    for path in track(sorted(set(_files(places))), "reading results"):
+    once = {path.resolve(): path for path in _files(places)}  # a place may be given twice, or lie in another
+    for path in track(sorted(once.values()), "reading results"):
         try:
             results.append(_parse(path, json.loads(path.read_text(encoding="utf-8"))))
         except (DataError, OSError, ValueError, RecursionError, OverflowError) as error:

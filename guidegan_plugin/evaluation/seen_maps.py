@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.errors import ConfigError, DataError, StoreError
 from guidegan_plugin.evaluation.label_images import read_pixels
 from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.guidance.packing import unpack
@@ -91,7 +92,10 @@ def maps_in_store(path: Path, pair: str | None = None, suffix: str = "") -> list
         StoreError: If it is no store of ours.
         ConfigError: If it has no such pair or several to choose from, no map, or a name without the suffix.
     """
-    states, _ = load_stores(path)
+    try:
+        states, _ = load_stores(path)
+    except StoreError as error:  # whose cure, to delete the file, is for a training that goes on with it
+        raise StoreError(f"{str(error).rpartition('; ')[0]}; change --store") from error
     if pair is None and len(states) == 1:
         pair = next(iter(states))
     if pair is None or pair not in states:
@@ -99,6 +103,9 @@ def maps_in_store(path: Path, pair: str | None = None, suffix: str = "") -> list
     seen = [SeenMap(_stem(entry.key, suffix), entry.map, entry.view) for entry in unpack(states[pair])]
     if not seen:
         raise ConfigError(f"{path} holds no map of pair {pair}; change --store or --pair")
+    if len({one.stem for one in seen}) < len(seen):
+        twice = Counter(one.stem for one in seen).most_common(1)[0][0]
+        raise ConfigError(f"{path} remembers several images of the name {twice}, so any may be meant; change --store")
     if unknown := sum(one.view is None for one in seen):
         _log.warning(
             "%s does not say how %d of %d images were cropped and flipped; their maps are laid over the whole image",

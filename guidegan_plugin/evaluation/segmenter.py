@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.named import at_rest, load_named
+from guidegan_plugin.evaluation.named import at_rest, load_named, prints_aside
 from guidegan_plugin.guidance.store_file import networks_digest
 
 _FLAG = "--segmenter"
@@ -63,9 +63,9 @@ class Segmenter(nn.Module):
         """
         expected = (1, classes, *photo.shape[-2:])
         try:
-            with torch.inference_mode(), at_rest(self):
+            with torch.inference_mode(), at_rest(self), prints_aside():
                 logits = self(photo)
-        except Exception as error:  # any, because it is the user's own code that runs
+        except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
             brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise ConfigError(
                 f"segmenter {self.name} fails on a photo {tuple(photo.shape)} ({brief}); change {_FLAG}"
@@ -73,6 +73,9 @@ class Segmenter(nn.Module):
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if found != expected:
             raise ConfigError(f"segmenter {self.name}: expected logits {expected}, found {found}; change {_FLAG}")
+        if not logits.is_floating_point() or logits.isnan().any():
+            found = "NaN" if logits.is_floating_point() else str(logits.dtype)
+            raise ConfigError(f"segmenter {self.name}: expected logits that are numbers, found {found}; change {_FLAG}")
         labels: Tensor = logits.argmax(dim=1)[0].cpu()
         return labels
 

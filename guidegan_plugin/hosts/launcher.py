@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pluggy
 
-from guidegan_plugin.errors import HostError
+from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.hosts.at_end import whole_script
 from guidegan_plugin.hosts.base import DryRunFinished, Fact, Host
 from guidegan_plugin.plugins.manager import collect, create_manager
@@ -83,7 +83,7 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
         The host, and what would be attached where.
 
     Raises:
-        HostError: If the script does not exist, lies in no codebase we know, or sets up no guided model.
+        HostError: If the script does not exist, lies in no codebase we know, fails, or sets up no guided model.
         SystemExit: If the script ends before that, for its arguments, say.
     """
     script, host = _found(script)
@@ -93,6 +93,11 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
             _execute(script, host.dry_run_arguments(arguments, Path(scratch.name)))
         except DryRunFinished as finished:
             return [("host", host.description), *finished.facts]
+        except GuideError:
+            raise
+        except Exception as error:  # the host's own, and of any kind
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise HostError(f"{script.name} itself fails with these arguments ({reason}); change ARGS") from error
     raise HostError(
         f"{script} ended without setting up a guided model; change SCRIPT to the host's train.py or test.py"
     )

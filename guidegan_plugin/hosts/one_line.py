@@ -10,9 +10,10 @@ from guidegan_plugin.errors import GuideError
 
 def in_one_line(error: GuideError) -> str:
     """An error as its user reads it, ``guidegan: error: ...``."""
-    # A data loader's worker hands an exception over with its whole traceback; its last line is the message.
-    message = str(error).strip().splitlines()[-1]
-    return f"guidegan: error: {message.removeprefix(f'{type(error).__module__}.{type(error).__name__}: ')}"
+    # A data loader's worker hands an exception over with its whole traceback; the message follows its name there.
+    message = str(error).rpartition(f"\n{type(error).__module__}.{type(error).__name__}: ")[2]
+    # Not the last line alone: names of files may have line breaks.
+    return f"guidegan: error: {' '.join(message.split())}"
 
 
 class OneLineErrors:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from guidegan_plugin.errors import GuideError
+
 REFERENCE_HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"
 
 Command = Callable[..., int | str]
@@ -130,3 +132,26 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert ended.returncode in (0, 1) and "Traceback" not in ended.stderr
+
+
+def test_line_breaks_in_a_name_hide_nothing_of_the_line(guidegan: Command, tmp_path: Path) -> None:
+    line = guidegan("report", tmp_path / "first\nsecond")
+    assert line == f"guidegan: error: {tmp_path}/first second does not exist; change DIR"
+
+
+def test_an_error_out_of_a_data_loaders_worker_is_its_message_alone(guidegan: Command, failing: object) -> None:
+    error = GuideError("Caught GuideError in worker 0.\nTraceback:\nguidegan_plugin.errors.GuideError: a\nb is bad")
+    failing(error)  # type: ignore[operator]
+    assert guidegan("presets") == "guidegan: error: a b is bad"
+
+
+@pytest.mark.parametrize("out", [".", "/", "", "nowhere/out.json"])
+def test_a_json_that_cannot_be_written_is_refused_before_the_work(guidegan: Command, tmp_path: Path, out: str) -> None:
+    # The folders do not exist either, which the work would say first.
+    line = str(guidegan("evaluate", "attention", "--maps", "none", "--regions", "none", "--json", out))
+    assert line.startswith("guidegan: error: cannot write ") and line.endswith("change --json")
+
+
+def test_too_little_memory_is_said_in_plain_words(guidegan: Command, failing: Callable[[Exception], None]) -> None:
+    failing(MemoryError())
+    assert str(guidegan("presets")).startswith("guidegan: error: out of memory; ask for less")

@@ -65,3 +65,17 @@ def test_a_wrong_suffix_ends_in_one_line_that_names_the_option(evaluate: Callabl
     assert ended.startswith("guidegan: error: 2 of 2 images of pred have no truth")
     assert "--suffix" in ended
     assert "\n" not in ended
+
+
+def test_the_result_is_kept_where_the_figure_cannot_be_drawn(
+    evaluate: Callable[..., int | str], tmp_path: Path
+) -> None:
+    assert "cannot write ." in str(evaluate("--suffix", "_fake_B", "--json", "out.json", "--confusion", "."))
+    assert json.loads((tmp_path / "out.json").read_text())["metric"] == "fcn"
+
+
+def test_a_device_that_is_not_there_is_named_also_for_a_segmenter_without_weights(
+    evaluate: Callable[..., int | str],
+) -> None:
+    line = str(evaluate("--suffix", "_fake_B", "--segmenter", "torch.nn:Identity", "--device", "xla"))
+    assert line.startswith("guidegan: error: the segmenter cannot run on xla") and line.endswith("change --device")

@@ -78,3 +78,26 @@ def test_what_cannot_work_is_one_line(
     assert line.startswith("guidegan: error: ")
     assert message in line
     assert "\n" not in line
+
+
+def test_what_a_users_code_prints_does_not_mix_with_the_json(
+    evaluate: Callable[..., int | str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "print('imported')\ndef colours(images):\n    print('called')\n    return images.mean((2, 3))\n"
+    (tmp_path / "features_that_talk.py").write_text(source)
+    assert evaluate("--features", "features_that_talk:colours", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "kid"
+
+
+def test_users_code_that_exits_is_a_failure(evaluate: Callable[..., int | str], tmp_path: Path) -> None:
+    (tmp_path / "features_that_exit.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "features_that_exit_later.py").write_text("import sys\ndef leave(images): sys.exit(0)\n")
+    for name in ("features_that_exit:x", "features_that_exit_later:leave"):
+        assert "SystemExit: 0" in str(evaluate("--features", name))
+
+
+def test_images_that_are_both_fake_and_real_are_scored_with_a_warning(
+    evaluate: Callable[..., int | str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert evaluate("--fake", "target", "--quiet") == 0
+    assert "--fake and --target have images in common" in caplog.text

@@ -60,3 +60,7 @@ def test_grid_draws_named_rows_of_two_folders(
     with Image.open("new/two.png") as picture:
         assert picture.width == 4 + 2 * 20
     assert "change --images" in str(guidegan("grid", *columns, "--images", "c"))
+
+
+def test_a_grid_that_no_memory_holds_is_wrong_usage(guidegan: Callable[..., int | str], tmp_path: Path) -> None:
+    assert guidegan("grid", "--column", "a=nowhere", "--size", 100_000) == 2

@@ -162,3 +162,16 @@ def test_other_boxes_are_another_data_set(root: Path) -> None:
         )
         identities.append(plan_bdd100k(root).identity())
     assert identities[0] == identities[1] != identities[2]
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_a_box_that_is_not_finite_is_refused(root: Path, number: float) -> None:
+    write(root, "2018", "train", [frame("a.jpg", "night", sign(1, 1, number, 70))])
+    with pytest.raises(DataError, match=r"is not a label file of BDD100K \(.*a box of a.jpg is not finite"):
+        read_frames(root / FILES["2018"].format("train"))
+
+
+def test_a_photo_listed_twice_is_refused_since_it_might_be_trained_on_and_tested_with(root: Path) -> None:
+    write(root, "2018", "train", [frame("a.jpg", "night", sign(1, 1, 70, 70))] * 2)
+    with pytest.raises(DataError, match=r"photo a\.jpg is there twice"):
+        read_frames(root / FILES["2018"].format("train"))

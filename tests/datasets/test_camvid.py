@@ -21,7 +21,7 @@ def make(photos: Path, labels: Path, count: int) -> None:
         folder.mkdir(parents=True)
     ids = np.arange(SIZE, dtype=np.uint8)[None].repeat(SIZE, axis=0)
     for number in range(count):
-        Image.new("RGB", (24, 20), (number, 0, 0)).save(photos / f"{number}.jpg")
+        Image.new("RGB", (24, 24), (number, 0, 0)).save(photos / f"{number}.jpg")
         Image.fromarray(ids).save(labels / f"{number}.png")
 
 
@@ -66,3 +66,15 @@ def test_folders_that_differ_and_folders_that_are_not_camvid_are_refused(root: P
         plan_camvid(root)
     with pytest.raises(DataError, match="neither train and trainannot nor train/photo and train/label"):
         plan_camvid(tmp_path)
+
+
+def test_two_photos_of_one_name_are_refused(root: Path) -> None:
+    Image.new("RGB", (24, 24)).save(root / "train" / "1.png")
+    with pytest.raises(DataError, match="have one name but for the suffix"):
+        plan_camvid(root)
+
+
+def test_a_label_of_another_shape_than_its_photo_is_left_out_with_the_reason(root: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (24, 12)).save(root / "train" / "1.jpg")
+    (failure,) = prepare(plan_camvid(root, style=Style(size=SIZE)), tmp_path / "out", workers=1).failures
+    assert "1.jpg: the photo is 24 x 12, its label 12 x 12" in failure

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guidegan_plugin.datasets.pictures import Encoding
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.datasets.pictures import Encoding, side_by_side
+from guidegan_plugin.errors import ConfigError, DataError
 
 
 def test_png_loses_nothing_and_jpg_keeps_the_colour_resolution() -> None:
@@ -27,3 +27,9 @@ def test_png_loses_nothing_and_jpg_keeps_the_colour_resolution() -> None:
 def test_unknown_formats_and_qualities_are_refused(name: str, quality: int, flag: str) -> None:
     with pytest.raises(ConfigError, match=flag):
         Encoding(name, quality)
+
+
+def test_an_image_of_16_bits_is_refused_rather_than_clipped_to_white() -> None:
+    deep = Image.fromarray(np.full((4, 4), 9000, dtype=np.uint16))
+    with pytest.raises(DataError, match="8 bits a channel is expected, this one has mode I;16"):
+        side_by_side(deep, Image.new("RGB", (4, 4)))

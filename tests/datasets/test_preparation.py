@@ -163,3 +163,9 @@ def test_no_jobs_and_no_workers_are_refused(plan: Plan, tmp_path: Path) -> None:
         prepare(replace(plan, jobs=()), tmp_path / "out")
     with pytest.raises(ConfigError, match="--workers"):
         prepare(plan, tmp_path / "out", workers=0)
+
+
+def test_a_number_of_workers_that_cannot_work_leaves_nothing_behind(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--workers"):
+        prepare(plan, tmp_path / "out", workers=0)
+    assert not partial_folder(tmp_path / "out").exists()

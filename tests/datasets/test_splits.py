@@ -85,3 +85,9 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         plan_split([tmp_path / "all"])
     with pytest.raises(DataError, match="there is no such folder"):
         plan_split([tmp_path / "none"])
+
+
+def test_one_folder_as_both_domains_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "1.png")
+    plan_split([tmp_path, tmp_path])
+    assert "A and B are one folder" in caplog.text

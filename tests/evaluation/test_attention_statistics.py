@@ -200,3 +200,18 @@ def test_a_file_that_is_no_gray_image_is_named(folders: tuple[Path, Path]) -> No
         save(path, pixels)
         with pytest.raises(DataError, match=message):
             attention_quality(*folders)
+
+
+def test_a_region_in_a_faint_colour_is_inside(folders: tuple[Path, Path]) -> None:
+    maps, regions = folders
+    save(maps / "1_attention_A.png", np.array([[255, 0]], dtype=np.uint8))
+    save(regions / "1.png", np.array([[[0, 0, 1], [0, 0, 0]]], dtype=np.uint8))
+    assert attention_quality(maps, regions).region_share == 0.5
+
+
+def test_a_torn_header_is_named(folders: tuple[Path, Path]) -> None:
+    maps, regions = folders
+    (maps / "1_attention_A.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\4IHDR\0\0\0\1\0\0\0\0")
+    save(regions / "1.png", np.eye(2, dtype=np.uint8))
+    with pytest.raises(DataError, match=r"1_attention_A.png is no readable image.*--maps"):
+        attention_quality(maps, regions)

@@ -173,3 +173,23 @@ def test_what_cannot_work_is_refused_by_name(tmp_path: Path) -> None:
     draw(folder / "a.png")
     with pytest.raises(ConfigError, match=r"cannot write .*change --out"):
         write_grid(folder / "a.png" / "grid.png", [GridColumn("in", folder)])
+
+
+def test_an_image_of_16_bits_is_refused_rather_than_shown_white(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 9000, dtype=np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a.png has mode I;16, 8 bits"):
+        write_grid(tmp_path / "out" / "grid.png", [GridColumn("one", tmp_path)])
+
+
+def test_a_grid_never_takes_the_place_of_an_image_it_reads(tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.png")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"a.png is one of the images that are read.*--out"):
+        write_grid(path, [GridColumn("one", tmp_path)])
+    assert path.read_bytes() == before
+
+
+def test_hidden_files_are_no_images(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"a Mac's notes")
+    assert write_grid(tmp_path / "out" / "grid.png", [GridColumn("one", tmp_path)]) == ["a"]

@@ -105,3 +105,10 @@ def test_batches_keep_the_order_and_never_mix_sizes() -> None:
 def test_a_batch_is_in_zero_to_one() -> None:
     (batch,) = batches([torch.tensor([0, 128, 255], dtype=torch.uint8).reshape(3, 1, 1)], 1)
     assert torch.equal(batch.flatten(), torch.tensor([0, 128 / 255, 1]))
+
+
+def test_a_suffix_that_picks_several_visuals_is_refused(tmp_path: Path) -> None:
+    for name in ("1_fake_B.png", "1_real_B.png", "1_attention_B.png"):
+        save(tmp_path / name)
+    with pytest.raises(DataError, match=r"\(_attention_B, _fake_B, _real_B\); change --suffix, or change --fake"):
+        find_images(tmp_path, "--fake", "B")

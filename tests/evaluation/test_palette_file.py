@@ -43,6 +43,10 @@ def test_json_chooses_ids(tmp_path: Path) -> None:
         ("mine.txt", "road red 64 128\n"),
         ("mine.txt", ""),
         ("mine.json", "{"),
+        ("mine.json", "[" * 100_000),
+        ("mine.json", '{"classes": [{"name": "road", "colour": [0.5, 0.2, 0.1]}]}'),
+        ("mine.json", '{"classes": [{"name": "road", "colour": [Infinity, 0, 0]}]}'),
+        ("mine.json", '{"classes": [{"name": "road", "colour": [1, 2, 3], "ids": "12"}]}'),
         ("mine.json", "[]"),
         ("mine.json", '{"classes": [{"name": "road"}]}'),
         ("mine.json", '{"classes": [{"name": "road", "colour": [1, 2]}]}'),
@@ -56,3 +60,7 @@ def test_a_file_that_says_no_palette_is_refused_by_name(tmp_path: Path, name: st
 def test_neither_a_name_nor_a_file_lists_the_names() -> None:
     with pytest.raises(ConfigError, match="nowhere is none of camvid, cityscapes, cityscapes-trainids and no file"):
         load_palette("nowhere")
+
+
+def test_the_mark_that_windows_editors_begin_a_file_with_is_no_part_of_a_name(tmp_path: Path) -> None:
+    assert load_palette(write(tmp_path, "mine.txt", "\ufeffroad 1 2 3\n")).names == ["road"]

@@ -109,3 +109,11 @@ def test_a_segmenter_is_known_by_its_weights_wherever_they_lie(tmp_path: Path, f
 def test_labels_are_one_printable_line() -> None:
     assert one_line("a\nb\x1b[31m\u202ec\t d") == "a b [31m c d"
     assert len(one_line("x" * 1000)) == 200
+
+
+def test_one_file_under_two_names_counts_once(
+    tmp_path: Path, kid_result: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = kid_result(tmp_path / "a.json", 1.0, method="bare")
+    monkeypatch.chdir(tmp_path)
+    assert len(read_results([Path("a.json"), path])[0]) == 1

@@ -103,3 +103,15 @@ def test_maps_of_a_folder_are_gray_images(tmp_path: Path) -> None:
     Image.fromarray(np.stack([gray, gray, 0 * gray], axis=-1)).save(tmp_path / "c_attention_A.png")
     with pytest.raises(DataError, match=r"c_attention_A\.png is in colour"):
         list(maps_in_folder(tmp_path))
+
+
+def test_two_images_of_one_name_in_a_store_are_refused(tmp_path: Path) -> None:
+    save_store(tmp_path / "1_guide.safetensors", ["trainA/x/1.jpg", "trainA/y/1.jpg"], None)
+    with pytest.raises(ConfigError, match=r"several images of the name 1, .*; change --store"):
+        maps_in_store(tmp_path / "1_guide.safetensors")
+
+
+def test_nobody_is_told_to_delete_a_file_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights of somebody")
+    with pytest.raises(StoreError, match=r"model.safetensors is torn or not a store \(.*\); change --store$"):
+        maps_in_store(tmp_path / "model.safetensors")

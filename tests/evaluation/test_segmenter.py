@@ -103,3 +103,13 @@ def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=rf"{complaint}.*change --segmenter"):
             load_segmenter(spec, 3)
+
+
+@pytest.mark.parametrize(("logits", "found"), [(torch.full((1, 3, 6, 8), torch.nan), "NaN"), (PHOTO > 0.5, "bool")])
+def test_logits_that_are_no_numbers_are_refused(logits: Tensor, found: str) -> None:
+    class Fixed(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return logits
+
+    with pytest.raises(ConfigError, match=f"found .*{found}; change --segmenter"):
+        Segmenter(Fixed(), "mine").labels(PHOTO, 3)

@@ -255,3 +255,9 @@ def test_the_command_says_what_it_wrote_and_refuses_in_one_line(
         "(model.model.0) pads with zeros: the channel of ones ends at the border; "
         "test it with --model guide_<x> instead"
     )
+
+
+@pytest.mark.parametrize("epoch", ["/etc", "**", "["])
+def test_an_epoch_is_a_name_and_no_pattern(tmp_path: Path, epoch: str) -> None:
+    with pytest.raises(StoreError, match="change CKPT or --epoch"):
+        bake(tmp_path, tmp_path / "out", "rhp", epoch=epoch)

@@ -17,7 +17,7 @@ from guidegan_plugin.guidance.store_file import load_stores
 from guidegan_plugin.hosts.base import Host
 from guidegan_plugin.hosts.junyanz import JunyanzHost
 from guidegan_plugin.hosts.junyanz.modules import VirtualModules
-from guidegan_plugin.hosts.launcher import recognise, run
+from guidegan_plugin.hosts.launcher import dry_run, recognise, run
 from guidegan_plugin.plugins.manager import create_manager
 
 REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"
@@ -138,3 +138,9 @@ def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path
     assert states["A"]["visits"].tolist() == [1, 1, 1], (
         "as one process: no image is missing, padding counts for nothing"
     )
+
+
+def test_a_dry_run_says_in_one_line_why_the_host_itself_fails(unpaired: Path, in_host: Callable[[], None]) -> None:
+    arguments = ["--dataroot", str(unpaired), "--model", "guide_cycle_gan", "--netG", "nope", "--num_threads", "0"]
+    with pytest.raises(HostError, match=r"train.py itself fails with these arguments \(ValueError: .*\); change ARGS"):
+        dry_run(REFERENCE_HOST / "train.py", arguments)

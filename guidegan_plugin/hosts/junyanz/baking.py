@@ -70,7 +70,7 @@ def bake(
         raise StoreError(f"{out} exists already and nothing is overwritten; change --out")
     sources = [checkpoint]
     if checkpoint.is_dir():
-        sources = sorted(checkpoint.glob(f"{epoch}_net_G*.pth"))
+        sources = sorted(path for path in checkpoint.glob("*.pth") if path.name.startswith(f"{epoch}_net_G"))
         if not sources:
             raise StoreError(f"{checkpoint} holds no {epoch}_net_G*.pth; change CKPT or --epoch")
     baked = {}
