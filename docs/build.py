@@ -52,7 +52,7 @@ def write_sources(folder: Path) -> None:
     shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for page in folder.glob("*.md"):
         page.write_text(with_links(page.read_text(), ROOT / "docs"))
-    contents = "```{toctree}\n:hidden:\n:glob:\n\n*\nreference/public\nreference/*\n```\n"
+    contents = "```{toctree}\n:hidden:\n:glob:\n\n*\nresults/*/*\nreference/public\nreference/*\n```\n"
     (folder / "index.md").write_text(f"{with_links((ROOT / 'README.md').read_text(), ROOT)}\n{contents}")
     (folder / "reference").mkdir()
     public = f"The public face\n===============\n\n.. automodule:: {PACKAGE}\n   :imported-members:\n"
