@@ -45,7 +45,9 @@ def fcn(
     truth_suffix: TruthSuffix = "",
     partial: Annotated[bool, typer.Option("--partial", help="Leave out label images that have no image.")] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Bring images to the size of their label image.")] = False,
-    device: Annotated[str, typer.Option(help="Where the segmenter runs: cpu, cuda, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Where the segmenter runs: cpu, cuda, ...; auto: a GPU, if there is one.")
+    ] = "auto",
     confusion: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw the confusion matrix there.")] = None,
     label: Label = None,
     json: JsonOut = None,

@@ -18,6 +18,7 @@ from torch import nn
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation import confusion
 from guidegan_plugin.evaluation.label_images import Labels, nearest_labels, read_labels, read_pixels
+from guidegan_plugin.evaluation.named import default_device
 from guidegan_plugin.evaluation.packages import optional, versions
 from guidegan_plugin.evaluation.segmenter import Segmenter
 from guidegan_plugin.evaluation.stems import images_by_stem, require
@@ -97,7 +98,7 @@ def evaluate_fcn(
     truth_suffix: str = "",
     partial: bool = False,
     resize: bool = False,
-    device: torch.device | str = "cpu",
+    device: torch.device | str = "auto",
     track: Track = silently,
     labels: Mapping[str, str] | None = None,
 ) -> FcnResult:
@@ -114,7 +115,7 @@ def evaluate_fcn(
         partial: Leave truths out that have no image; otherwise they are an error.
         resize: Bring images to their truth's size, photos bilinearly, labels by the nearest; otherwise another size
             is an error.
-        device: Where the segmenter runs.
+        device: Where the segmenter runs; ``auto`` is a GPU, if there is one.
         track: Told of every image.
         labels: What tables file the result under.
 
@@ -128,6 +129,7 @@ def evaluate_fcn(
     counts = optional("torchmetrics.classification").MulticlassConfusionMatrix(
         void + 1, ignore_index=void, validate_args=False
     )
+    device = default_device() if device == "auto" else device
     network = _as_segmenter(segmenter, device)
     for image, label_image in track(pairs, "FCN scores", len(pairs)):
         true = read_labels(label_image, palette)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.evaluation.named import default_device
 from guidegan_plugin.evaluation.packages import optional
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -43,7 +44,7 @@ class InceptionFeatures:
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         official = self.weights_sha256 == SHA256
         self.name = "inception" if official else f"inception (weights {self.weights_sha256[:8]})"
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = default_device()
         extractor = optional(_MODULE).FeatureExtractorInceptionV3
         try:
             network = extractor("inception-v3-compat", ["2048"], feature_extractor_weights_path=_only_tensors(content))

@@ -1,4 +1,4 @@
-"""What a user names as ``module:attribute``: code of their own, imported on their word."""
+"""Networks that score: a user's own, named as ``module:attribute``; where, and in which mode, they run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from functools import reduce
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from guidegan_plugin.errors import ConfigError
@@ -86,3 +87,8 @@ def at_rest(module: nn.Module) -> Iterator[None]:
     finally:
         for each, training in modes:
             each.training = training
+
+
+def default_device() -> torch.device:
+    """A GPU, if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
