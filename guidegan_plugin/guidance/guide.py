@@ -69,7 +69,7 @@ class Guide:
     ) -> None:
         self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
         self.attention, self.concatenation = attention, concatenation
-        self._reporter = Reporter(name, on_step, on_epoch, losses)
+        self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation.name)
         how = behaviour or Behaviour()
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
@@ -212,14 +212,20 @@ class Guide:
         networks = {"G": self._attachment.generator, **({"D": discriminator} if discriminator is not None else {})}
         return networks_digest(networks)
 
+    def facts(self) -> dict[str, str]:
+        """What a store's file says of this pair besides its maps: whose weights, how many batches and judged visits."""
+        visit = self.binding.current(self.name)  # reported at the next bind, which a resumed training has no more
+        visits = self._reporter.steps + (visit is not None and visit.judged)
+        numbers = {"steps": str(self._schedule.steps), "visits": str(visits)}
+        return {f"{self.name}.{fact}": value for fact, value in {"digest": self.digest(), **numbers}.items()}
+
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
         """Write the memory of this pair into a file, whole or not at all.
 
         Raises:
             StoreError: If it cannot be written.
         """
-        facts = {f"{self.name}.digest": self.digest(), f"{self.name}.steps": str(self._schedule.steps)}
-        save_stores(Path(path), {self.name: self.store.state()}, {**(metadata or {}), **facts})
+        save_stores(Path(path), {self.name: self.store.state()}, {**(metadata or {}), **self.facts()})
 
     def load(self, path: str | Path) -> None:
         """Read the memory of this pair from a file.
@@ -246,6 +252,7 @@ class Guide:
             )
         self.store.load_state(states[self.name], self._device())
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
+        self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))
 
     def end_epoch(self) -> None:
         """Close an epoch: processes exchange what they remember, and monitors hear the statistics.

@@ -26,7 +26,7 @@ class StepReport:
 
     Attributes:
         pair: Name of the pair.
-        step: Visits of the pair since it was attached, from 1.
+        step: Judged visits of the pair, from 1; a resumed training counts on.
         keys: One key per image.
         images: Source images ``(N, C, H, W)``.
         maps: What the discriminator looked at in this visit, ``(N, 1, h, w)``, float32 in [0, 1].
@@ -36,6 +36,7 @@ class StepReport:
             where nothing is stored.
         score: How real D finds the output: the mean of its prediction, one value, float32.
         losses: The host's losses by name, one value each; none where the host does not say.
+        concat: Name of the concatenation that blended them.
     """
 
     pair: str
@@ -48,6 +49,7 @@ class StepReport:
     ages: tuple[int | None, ...] = ()
     score: Tensor | None = None
     losses: Mapping[str, Tensor | float] = field(default_factory=dict)
+    concat: str = "rhp"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class Reporter:
         on_step: Called with a report when a visit is over.
         on_epoch: Called with a report when an epoch is over.
         losses: Says what the host's losses are.
+        concat: Name of the pair's concatenation.
+
+    Attributes:
+        steps: Judged visits that are over; a resumed training sets what its checkpoint says.
     """
 
     def __init__(
@@ -81,9 +87,11 @@ class Reporter:
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
         losses: Losses | None = None,
+        concat: str = "rhp",
     ) -> None:
         self._pair, self._on_step, self._on_epoch, self._losses = pair, on_step, on_epoch, losses or dict
-        self._steps = self._epochs = self._missed = 0
+        self._concat = concat
+        self.steps = self._epochs = self._missed = 0
         self._images: Tensor | None = None
         self._collapse = CollapseWatch(pair)
 
@@ -97,7 +105,7 @@ class Reporter:
             self._miss(visit)
             return
         self._missed = 0
-        self._steps += 1
+        self.steps += 1
         maps = attachment.tap.latest if attachment.tap is not None else None
         if maps is not None:
             self._collapse.see(maps, attachment.discriminator)
@@ -123,7 +131,7 @@ class Reporter:
         on_step(
             StepReport(
                 self._pair,
-                self._steps,
+                self.steps,
                 visit.keys,
                 self._images,
                 maps,
@@ -132,6 +140,7 @@ class Reporter:
                 visit.ages,
                 attachment.tap.score,
                 self._losses(),
+                self._concat,
             )
         )
 

@@ -28,7 +28,7 @@ class Frame:
         pair: Name of the pair.
         step: Visits of the pair so far.
         caption: Key of the image shown, the first of its batch.
-        pictures: ``input``, ``attention``, ``blended`` and ``output``, each ``(H, W, 3)``, uint8.
+        pictures: ``input``, ``attention``, ``blended`` if it can be shown, and ``output``, each ``(H, W, 3)``, uint8.
         curves: New points by curve and trace, such as ``curves["entropy"]["A"]``.
     """
 
@@ -92,23 +92,27 @@ def take(report: StepReport, with_losses: bool = True, value_range: tuple[float,
 def pictures_of(report: StepReport, value_range: tuple[float, float] = (-1.0, 1.0)) -> dict[str, Tensor]:
     """Pictures of the first image of a visit.
 
-    ``blended`` is ``x' / 2 = (T(A) + 1) / 2 * x`` with a bilinear T: what the residual Hadamard product gives the
-    generator, halved; it is the input itself where the map is 1, with half its contrast where the map is 0.
+    ``blended`` shows the input together with its map under a bilinear T, by the concatenation. Of ``rhp``, it is half
+    of equation (4), ``x' / 2 = (T(A) + 1) / 2 * x``: the input itself where the map is 1, with half its contrast where
+    the map is 0. Of ``alpha``, equation (5), it is the input with the map as its opacity, over gray. There is none of a
+    concatenation that is not known here.
 
     Args:
         report: The visit.
         value_range: Of the training's images.
 
     Returns:
-        ``input``, ``attention``, ``blended`` and ``output``, each ``(3, H, W)``, uint8, on the report's device.
+        ``input``, ``attention``, ``blended`` if it can be shown, and ``output``, each ``(3, H, W)``, uint8, on the
+        report's device.
     """
     image, output = _small(report.images[:1]), _small(report.output[:1])
     size = (image.shape[-2], image.shape[-1])
     seen, given = (_resized(maps[:1].float(), size) for maps in (report.maps, report.blended))
+    blended = _blended(image, given, report.concat, sum(value_range) / 2)
     return {
         "input": _bytes(image, value_range),
         "attention": _bytes(seen, (0.0, 1.0)),
-        "blended": _bytes((given + 1) / 2 * image, value_range),
+        **({} if blended is None else {"blended": _bytes(blended, value_range)}),
         "output": _bytes(output, value_range),
     }
 
@@ -118,7 +122,8 @@ def numbers_of(report: StepReport, with_losses: bool = True) -> dict[tuple[str, 
 
     Returns:
         By curve and trace: ``entropy`` of the maps in [0, 1], ``age`` of those that were remembered, the ``score``
-        where D gave one, each traced by its pair, and the ``losses`` by their names; tensors are 0-dim.
+        where D gave one, each traced by its pair, and the ``losses`` by their names, the mean of one with several
+        values; what is no number is left out. Tensors are 0-dim.
     """
     points: dict[tuple[str, str], Tensor | float] = {("entropy", report.pair): entropy(report.maps).mean()}
     ages = [age for age in report.ages if age is not None]
@@ -127,8 +132,27 @@ def numbers_of(report: StepReport, with_losses: bool = True) -> dict[tuple[str, 
     if report.score is not None:
         points["score", report.pair] = report.score
     if with_losses:
-        points |= {("losses", name): loss for name, loss in report.losses.items()}
+        points |= {
+            ("losses", name): loss for name, value in report.losses.items() if (loss := _loss(value)) is not None
+        }
     return points
+
+
+def _loss(value: object) -> Tensor | float | None:
+    """A host's loss as one number; a list of them, None or text is none, whatever its type promised."""
+    if isinstance(value, Tensor):
+        return None if value.is_complex() or value.numel() == 0 else value.detach().float().mean()
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _blended(image: Tensor, maps: Tensor, concat: str, gray: float) -> Tensor | None:
+    """What concatenation makes of an image and its map, as far as a screen can show it."""
+    if concat == "rhp":
+        return (maps + 1) / 2 * image
+    return maps * image + (1 - maps) * gray if concat == "alpha" else None
 
 
 def _small(images: Tensor) -> Tensor:

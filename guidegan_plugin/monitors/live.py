@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
@@ -13,9 +13,6 @@ from guidegan_plugin.monitors.frames import Frame, Snapshot, take
 from guidegan_plugin.monitors.worker import Worker
 from guidegan_plugin.plugins.hookspecs import hookimpl
 from guidegan_plugin.plugins.monitors import FREQUENCY, Monitor, is_first_rank
-
-if TYPE_CHECKING:
-    pass
 
 EVERY = 100
 
@@ -59,7 +56,8 @@ class LiveMonitor(Monitor):
     def __init__(self, screen: Screen, every: int = EVERY, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
         if every < 1:
             raise ConfigError(f"every: expected a number of steps from 1, found {every}; change every= (--{FREQUENCY})")
-        self._worker: Worker[Snapshot | Frame] = Worker(_Show(screen), self.name)
+        cure = f"raise --{FREQUENCY} (every=)"
+        self._worker: Worker[Snapshot | Frame] = Worker(_Show(screen), self.name, cure=cure)
         self._every, self._range = every, value_range
         self._steps: dict[str, int] = {}
         self._losses_shown = 0

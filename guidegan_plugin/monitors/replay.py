@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.live import require
 from guidegan_plugin.monitors.visdom import Address, credentials
+from guidegan_plugin.monitors.visdom_log import Message, parse
 from guidegan_plugin.progress import Track, silently
 
 _log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 def replay(path: Path, server: str, port: int, env: str | None = None, track: Track = silently) -> int:
     """Send what ``--guide_visdom_offline`` logged, in its order.
 
-    A line cut off at the end, by a killed run, is passed over with a warning.
+    Lines that a killed run cut off are passed over with a warning.
 
     Args:
         path: The log.
@@ -49,33 +49,31 @@ def replay(path: Path, server: str, port: int, env: str | None = None, track: Tr
     return len(messages)
 
 
-def read_log(path: Path) -> list[tuple[str, dict[str, object]]]:
-    """Read a log.
+def read_log(path: Path) -> list[tuple[str, Message]]:
+    """Read a log; lines that are torn are passed over with one warning.
 
     Returns:
         Endpoint and message of each update.
 
     Raises:
-        ConfigError: If it cannot be read or is no such log.
+        ConfigError: If it cannot be read or no line of it is an update.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path} ({getattr(error, 'strerror', 'no text')}); change FILE") from error
-    messages = []
-    for number, line in enumerate(lines, 1):
-        try:
-            endpoint, message = json.loads(line)
-            if endpoint not in ("events", "update") or not isinstance(message, dict):
-                raise ValueError
-        except (ValueError, TypeError) as error:
-            if number == len(lines) > 1:
-                _log.warning("%s ends in the middle of a line; the run was killed while it wrote", path)
-                break
-            raise ConfigError(
-                f"{path}, line {number}: no update for Visdom; change FILE to what --guide_visdom_offline wrote"
-            ) from error
-        messages.append((endpoint, message))
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}); change FILE") from error
+    read = [(number, parse(line)) for number, line in enumerate(lines, 1) if line]
+    messages = [message for _, message in read if message is not None]
+    torn = [number for number, message in read if message is None]
     if not messages:
-        raise ConfigError(f"{path} is empty; change FILE to what --guide_visdom_offline wrote")
+        found = f"{path}, line {torn[0]}: no update for Visdom" if torn else f"{path} is empty"
+        raise ConfigError(f"{found}; change FILE to what --guide_visdom_offline wrote")
+    if torn:
+        _log.warning(
+            "%s: %d of %d lines are torn (the first is line %d) and passed over; a run was killed while it wrote",
+            path,
+            len(torn),
+            len(read),
+            torn[0],
+        )
     return messages

@@ -92,7 +92,7 @@ class VisdomMonitor(LiveMonitor):
 
         address, login = Address(server, port), credentials()
         if offline is not None:
-            _check_writable(offline)
+            _open_log(offline)
         screen = VisdomScreen(lambda: Client(address, env, login, offline), str(offline or address))
         super().__init__(screen, every, value_range)
 
@@ -122,11 +122,15 @@ class VisdomMonitor(LiveMonitor):
         )
 
 
-def _check_writable(path: Path) -> None:
+def _open_log(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8"):
-            pass
+        with path.open("ab+") as log:  # in binary, which can seek back from the end
+            if log.tell() == 0:
+                return
+            log.seek(-1, os.SEEK_END)
+            if log.read() != b"\n":  # a run was killed while it wrote a line; ours must not continue it
+                log.write(b"\n")
     except OSError as error:
         raise ConfigError(
             f"cannot write {path} ({error.strerror}); change offline= (--guide_visdom_offline)"

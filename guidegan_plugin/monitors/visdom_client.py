@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +17,9 @@ import visdom
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.frames import Picture
 from guidegan_plugin.monitors.visdom import PASSWORD, USERNAME, Address
+from guidegan_plugin.monitors.visdom_log import Message, Points, curves_in, traces_of
 
 _TIMEOUT = (2.0, 5.0)  # seconds to connect, to answer
-Points = tuple[Sequence[float], Sequence[float]]  # steps and values
 _PANE = 220  # pixels a picture's window is wide and high, however small the picture
 
 
@@ -49,6 +50,8 @@ class Client(visdom.Visdom):
         )
         self.send, self.offline = True, offline is not None
         self._host, self._login = url.hostname or "", login
+        self._file, self._file_curves = offline, dict[str, dict[str, Points]]()
+        self._file_is_read = False
 
     def picture(self, window: str, title: str, caption: str, picture: Picture) -> None:
         """Put a picture, ``(H, W, 3)``, uint8, into a window."""
@@ -82,7 +85,19 @@ class Client(visdom.Visdom):
         """Whether the server has a window; a file has what it was given."""
         return self.offline or str(self._win_exists_wrap(window)) == "true"
 
-    def replay(self, endpoint: str, message: Mapping[str, object], env: str | None) -> None:
+    def past(self, window: str) -> Mapping[str, Points]:
+        """What a window of curves already has, by trace; to be asked before the first :meth:`begin`."""
+        if self._file is not None:
+            if not self._file_is_read:  # once, since a log is long: curves this process writes are none of its past
+                self._file_curves = curves_in(self._file, self.env) if self._file.exists() else {}
+                self._file_is_read = True
+            return self._file_curves.get(window, {})
+        if not self.has(window):
+            return {}
+        content = json.loads(self.get_window_data(window))["content"]
+        return traces_of(content.get("data") if isinstance(content, dict) else None)
+
+    def replay(self, endpoint: str, message: Message, env: str | None) -> None:
         """Send what a file took, into another environment if one is named."""
         self._send({**message, **({} if env is None else {"eid": env})}, endpoint, from_log=True)
 

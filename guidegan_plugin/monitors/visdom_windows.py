@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from guidegan_plugin.monitors.frames import Frame
+from guidegan_plugin.monitors.visdom_log import Points
 
 if TYPE_CHECKING:
     from guidegan_plugin.monitors.visdom_client import Client
@@ -44,6 +45,8 @@ class _Curve:
 class VisdomScreen:
     """Windows ``guide_<pair>_input`` and so on and ``guide_curves_<name>``, updated in place.
 
+    A resumed training continues the curves that are there.
+
     Args:
         connect: Makes a client, without reaching for its server.
         where: Of the server, for messages.
@@ -54,6 +57,7 @@ class VisdomScreen:
         self._connect, self._where, self._clock = connect, where, clock
         self._client: Client | None = None
         self._curves: dict[str, dict[str, _Curve]] = {}
+        self._recalled: set[str] = set()  # windows whose past is known
         self._there: dict[str, list[str]] = {}  # traces by window, as far as we have given them to the server
         self._warned, self._wait, self._next = False, _PATIENCE[0], 0.0
 
@@ -96,11 +100,14 @@ class VisdomScreen:
                 self._draw_curves(client, window, name, curves, frame.curves.get(name, {}))
 
     def _draw_curves(
-        self, client: Client, window: str, name: str, curves: Mapping[str, _Curve], new: Mapping[str, float]
+        self, client: Client, window: str, name: str, curves: dict[str, _Curve], new: Mapping[str, float]
     ) -> None:
         there = self._there.get(window, [])
         if there and not new:
             return
+        if window not in self._recalled:
+            self._recall(client.past(window), curves)
+            self._recalled.add(window)
         # A server may have begun anew, and a user may have closed the window.
         order = list(curves) if name == "losses" else sorted(curves)  # a pair has one colour everywhere
         if order != there or not client.has(window):
@@ -110,6 +117,16 @@ class VisdomScreen:
         else:
             points = {trace: (curves[trace].steps[-1], value) for trace, value in new.items()}
             client.extend(window, points, whole=list(points) == there)
+
+    @staticmethod
+    def _recall(past: Mapping[str, Points], curves: dict[str, _Curve]) -> None:
+        """Continue what a window has: all of it where a training is resumed, nothing where it begins at step 1."""
+        first = min(curve.steps[0] for curve in curves.values())
+        for trace, points in past.items():
+            known = [(step, value) for step, value in zip(*points, strict=False) if step < first]
+            if known:
+                curve = curves.setdefault(trace, _Curve())
+                curve.steps[:0], curve.values[:0] = map(list, zip(*known, strict=True))
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:

@@ -16,6 +16,8 @@ from typing import Generic, Protocol, TypeVar
 
 _log = logging.getLogger(__name__)
 
+_PULSE = 1.0  # seconds after which an idle thread looks whether all is over without anybody having woken it
+
 Item = TypeVar("Item")
 Taken = TypeVar("Taken", contravariant=True)
 
@@ -44,6 +46,23 @@ class _Desk(Generic[Item]):
     process: int = field(default_factory=os.getpid)
     over: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
+    cure: str = ""
+    dropped: int = 0
+    failed: int = 0
+
+    def fail(self, error: Exception) -> None:
+        """An item is lost; one warning, since what fails once may fail with all."""
+        self.failed += 1
+        if self.failed == 1:
+            _log.warning("monitor %s: a frame is not shown: %s: %s", self.name, type(error).__name__, error)
+
+    def tell(self) -> None:
+        """At the end: what was lost."""
+        if self.dropped:
+            what = f"{self.dropped} of its frames were dropped, as they came faster than they could be shown"
+            _log.warning("monitor %s: %s%s", self.name, what, self.cure and f"; {self.cure}")
+        if self.failed > 1:
+            _log.warning("monitor %s: %d of its frames could not be shown", self.name, self.failed)
 
 
 class Worker(Generic[Item]):
@@ -52,27 +71,35 @@ class Worker(Generic[Item]):
     Whoever forgets the worker, or ends the process, lets it finish for at most ``linger`` seconds.
 
     Args:
-        job: What is done with items. One that raises is closed with a warning, and no more is taken.
+        job: What is done with items. Where it raises, the item is lost; the first one is a warning, the others are
+            counted and told of at the end. One that cannot be opened is closed, and no item is taken.
         name: For messages.
         room: So many items may wait; what comes while it is full is dropped.
         linger: Seconds.
-
-    Attributes:
-        dropped: Items there was no room for.
+        cure: What to do about dropped items, for a message at the end.
     """
 
-    def __init__(self, job: Job[Item], name: str, room: int = 8, linger: float = 2.0) -> None:
-        self.dropped = 0
-        self._desk = _Desk(job, name, queue.Queue[Item | None](room), linger)
+    def __init__(self, job: Job[Item], name: str, room: int = 8, linger: float = 2.0, cure: str = "") -> None:
+        self._desk = _Desk(job, name, queue.Queue[Item | None](room), linger, cure=cure)
         self._end = weakref.finalize(self, _finish, self._desk)
         self._end.atexit = False  # registered in time, below
+
+    @property
+    def dropped(self) -> int:
+        """Items there was no room for."""
+        return self._desk.dropped
 
     def offer(self, make: Callable[[], Item]) -> None:
         """Make an item and leave it for the thread if there is room for it; returns at once."""
         if self._desk.over.is_set():
             return
         if self._desk.items.full():
-            self.dropped += 1
+            self._desk.dropped += 1
+            return
+        try:
+            item = make()
+        except Exception as error:  # an odd report must not end the training, nor the monitor
+            self._desk.fail(error)
             return
         if self._desk.thread is None:
             self._desk.thread = threading.Thread(
@@ -81,9 +108,9 @@ class Worker(Generic[Item]):
             atexit.register(self._end)
             self._desk.thread.start()
         try:
-            self._desk.items.put_nowait(make())
+            self._desk.items.put_nowait(item)
         except queue.Full:  # only another producer can have been faster
-            self.dropped += 1
+            self._desk.dropped += 1
 
     def close(self) -> None:
         """Finish what is waiting, for ``linger`` seconds at most; twice is fine."""
@@ -95,8 +122,11 @@ def _work(desk: _Desk[Item], end: Callable[[], object]) -> None:
         desk.job.open()
         # Exit handlers run last in, first out: what the job's own package ends at exit must still be there.
         atexit.register(end)
-        while (item := desk.items.get()) is not None:
-            desk.job.take(item)
+        while (item := _next(desk)) is not None:
+            try:
+                desk.job.take(item)
+            except Exception as error:
+                desk.fail(error)
     except Exception as error:  # whatever happens here, days of training must not die of it
         _log.warning("monitor %s stops: %s: %s", desk.name, type(error).__name__, error)
     finally:
@@ -105,9 +135,26 @@ def _work(desk: _Desk[Item], end: Callable[[], object]) -> None:
             desk.job.close()
 
 
+def _next(desk: _Desk[Item]) -> Item | None:
+    """The item that waits longest; None when there will be none."""
+    while not (desk.over.is_set() and desk.items.empty()):
+        with contextlib.suppress(queue.Empty):
+            return desk.items.get(timeout=_PULSE)
+    return None
+
+
 def _finish(desk: _Desk[Item]) -> None:
     desk.over.set()
-    if desk.thread is None or os.getpid() != desk.process:  # a forked child has no such thread
+    if os.getpid() != desk.process:  # a forked child has no such thread
+        return
+    if desk.thread is not None and desk.thread is not threading.current_thread():
+        _wait(desk)
+    desk.tell()
+
+
+def _wait(desk: _Desk[Item]) -> None:
+    """Until the thread has ended, or ``linger`` is over. In itself, where a collected cycle may end us, it cannot."""
+    if desk.thread is None:
         return
     deadline = time.monotonic() + desk.linger
     try:

@@ -109,8 +109,25 @@ def test_every_guidegan_line_runs_in_a_host(
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for link in re.findall(r"\]\(([^):\s]+)\)", page.read_text()):
+        target, _, anchor = link.partition("#")
+        there = page.parent / target if target else page
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there.read_text()), link
+
+
+def anchors(text: str) -> set[str]:
+    """What links to a page's headings end with; GitHub's rules, without those for two headings of one name."""
+    headings = re.findall(
+        r"^#+ (.+?) *$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+    )
+    shown = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in shown}
+
+
+def test_anchors_are_what_github_makes_of_headings() -> None:
+    text = "# Where D looks: `--guide_layer`, [a page](b.md)\n```bash\n# a comment\n```\n### Of `x_y` & z\n"
+    assert anchors(text) == {"where-d-looks---guide_layer-a-page", "of-x_y--z"}
 
 
 def test_the_page_of_options_explains_every_option_there_is() -> None:

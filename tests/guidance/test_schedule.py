@@ -165,6 +165,29 @@ def test_a_resumed_script_goes_on_where_it_was(pair: Networks, tmp_path: Path) -
     assert not torch.equal(whole[1], whole[-1])
 
 
+def test_a_resumed_script_reports_the_steps_an_uninterrupted_one_would(pair: Networks, tmp_path: Path) -> None:
+    recorder = Recorder()
+    for path in (None, tmp_path / "guide.safetensors"):
+        with attach(*pair, GuideConfig(), [recorder]) as guide:
+            if path is not None:
+                guide.load(path)
+            for _ in range(4):
+                recorder.held = visit(guide, pair, ["a"])
+                guide.bind(torch.zeros(1, 3, 64, 64), ["b"])  # a batch that nobody judges is bound, but no step
+            recorder.held = visit(guide, pair, ["a"])
+            guide.save(tmp_path / "guide.safetensors")  # the visit under way is not reported any more
+    assert [report.step for report in recorder.reports] == [1, 2, 3, 4, 6, 7, 8, 9]
+
+
+def test_a_report_names_the_concatenation(pair: Networks) -> None:
+    recorder = Recorder()
+    for concat in ("rhp", "alpha"):
+        with attach(*pair, GuideConfig(concat=concat), [recorder]) as guide:
+            recorder.held = visit(guide, pair, ["a"])
+            guide.bind(torch.zeros(1, 3, 64, 64), ["b"])
+    assert [report.concat for report in recorder.reports] == ["rhp", "alpha"]
+
+
 def test_other_passes_test_time_and_copies_know_nothing_of_it(pair: Networks) -> None:
     images = torch.rand(1, 3, 64, 64)
 

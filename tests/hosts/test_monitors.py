@@ -38,6 +38,22 @@ def test_a_hosts_training_is_shown_by_the_monitors_its_options_name(  # type: ig
         assert all(value.equal(weights[name][key]) for key, value in state.items()), "watching changed the training"
 
 
+def test_a_resumed_training_continues_its_curves(run_host, small, one_epoch, unpaired: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    import gc
+
+    from guidegan_plugin.monitors.visdom_log import curves_in
+
+    command = [*small("guide_cycle_gan", unpaired), *one_epoch]
+    log, lengths = tmp_path / "log", []
+    for resumed in ([], ["--continue_train"]):
+        run_host("train.py", *command, *resumed, "--guide_visdom_offline", log, "--guide_monitor_freq", 1)
+        gc.collect()  # the model is forgotten, and its monitors end
+        steps = curves_in(log, "run")["guide_curves_score"]["A"][0]
+        assert steps == sorted(set(steps)) and steps[0] == 1
+        lengths.append(steps[-1])
+    assert lengths[1] > lengths[0]
+
+
 def test_a_test_and_a_dry_run_know_no_monitor(run_host, small, unpaired: Path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SystemExit):
         run_host("test.py", *small("guide_cycle_gan", unpaired), "--guide_visdom")

@@ -31,6 +31,20 @@ def test_blended_is_half_of_what_the_residual_hadamard_product_gives_the_generat
     np.testing.assert_array_equal(ones.pictures["blended"], ones.pictures["input"])
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0)])
+def test_blended_is_the_input_with_its_map_as_opacity_over_gray_for_alpha(make_report, low, high) -> None:  # type: ignore[no-untyped-def]
+    images = torch.linspace(low, high, 96).reshape(1, 1, 8, 12).expand(2, 3, 8, 12)
+    report = make_report(images=images, blended=torch.full((2, 1, 1, 1), 0.25), concat="alpha")
+    opaque = np.linspace(0, 255, 96).reshape(8, 12, 1)
+    expected = np.broadcast_to(0.25 * opaque + 0.75 * 127.5, (8, 12, 3))
+    blended = take(report, value_range=(low, high)).frame().pictures["blended"]
+    np.testing.assert_allclose(blended.astype(float), expected, atol=1)
+
+
+def test_of_a_concatenation_nobody_here_knows_nothing_blended_is_shown(make_report) -> None:  # type: ignore[no-untyped-def]
+    assert set(take(make_report(concat="mine")).frame().pictures) == {"input", "attention", "output"}
+
+
 def test_large_pictures_are_shrunk_and_keep_their_shape(make_report) -> None:  # type: ignore[no-untyped-def]
     frame = take(make_report(images=torch.zeros(1, 3, 2 * SIDE, 4 * SIDE))).frame()
     assert frame.pictures["input"].shape == (SIDE // 2, SIDE, 3) == frame.pictures["attention"].shape
@@ -66,6 +80,12 @@ def test_what_nobody_said_has_no_curve(make_report) -> None:  # type: ignore[no-
     report = make_report(ages=(None, None), score=None, losses={})
     assert set(take(report).frame().curves) == {"entropy"}
     assert "losses" not in take(make_report(), with_losses=False).frame().curves
+
+
+def test_a_loss_of_several_values_is_their_mean_and_what_is_no_number_is_left_out(make_report) -> None:  # type: ignore[no-untyped-def]
+    losses = {"many": torch.tensor([1, 2, 6]), "one": torch.tensor([2.5]), "none": None, "list": [1.0], "text": "high"}
+    losses |= {"empty": torch.tensor([]), "array": np.float32(4)}
+    assert take(make_report(losses=losses)).frame().curves["losses"] == {"many": 3, "one": 2.5, "array": 4}
 
 
 def test_what_the_host_does_to_its_tensors_afterwards_is_not_shown(make_report) -> None:  # type: ignore[no-untyped-def]

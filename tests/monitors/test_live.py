@@ -70,7 +70,7 @@ def test_the_share_of_first_visits_is_a_point_an_epoch(make_report) -> None:  # 
     ]
 
 
-def test_a_screen_that_hangs_costs_frames_and_not_time(make_report) -> None:  # type: ignore[no-untyped-def]
+def test_a_screen_that_hangs_costs_frames_and_not_time(make_report, caplog) -> None:  # type: ignore[no-untyped-def]
     monitor = Recorder(screen := Screen(), every=1)
     screen.gate.clear()
     for step in range(1, 31):
@@ -79,6 +79,7 @@ def test_a_screen_that_hangs_costs_frames_and_not_time(make_report) -> None:  # 
     screen.gate.set()
     monitor.close()
     assert len(screen.frames) == 30 - monitor.dropped
+    assert "raise --guide_monitor_freq" in caplog.text
 
 
 def test_other_ranks_report_nothing(make_report, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -100,3 +101,12 @@ def test_a_folder_of_logs_is_no_package(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match=r"wandb_logs is not installed; .* leave out --guide_wandb_logs"):
         require("wandb_logs")
+
+
+def test_an_odd_report_costs_its_own_frame_alone(make_report, caplog) -> None:  # type: ignore[no-untyped-def]
+    monitor = Recorder(screen := Screen(), every=1)
+    monitor.guidegan_step_end(make_report(1, output=None))
+    monitor.guidegan_step_end(make_report(2))
+    monitor.close()
+    assert [frame.step for frame in screen.frames] == [2]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

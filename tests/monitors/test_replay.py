@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.monitors.replay import replay
+from guidegan_plugin.monitors.replay import read_log, replay
 from guidegan_plugin.monitors.visdom import VisdomMonitor
 
 pytest.importorskip("visdom")
@@ -48,10 +48,26 @@ def test_a_line_a_killed_run_cut_off_is_passed_over(running, log: Path, caplog) 
         file.write('["events", {"da')
     with caplog.at_level(logging.WARNING):
         assert replay(log, "http://127.0.0.1", running.port) == whole
-    assert "ends in the middle of a line" in caplog.text
+    assert f"1 of {whole + 1} lines are torn (the first is line {whole + 1})" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["", "x", '["delete_env", {}]\n["events", {}]', "[1]", "{}", '["events", "x"]\n\n'])
+def test_a_resumed_run_does_not_continue_the_line_a_killed_one_cut_off(log: Path, make_report, caplog) -> None:  # type: ignore[no-untyped-def]
+    before = read_log(log)
+    with log.open("ab") as file:
+        file.write(b'["events", {"da\xc3')
+    monitor = VisdomMonitor(env="run", offline=log, every=1)
+    monitor.guidegan_step_end(make_report(4))
+    monitor.close()
+    with log.open("a") as file:
+        file.write('["upd')
+    messages = read_log(log)
+    assert messages[: len(before)] == before and len(messages) == len(before) + 4
+    assert [record.getMessage().partition(" lines")[0] for record in caplog.records] == [
+        f"{log}: 2 of {len(messages) + 2}"
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "x", '["delete_env", {}]\n["event", {}]', "[1]", "{}", '["events", "x"]\n\n'])
 def test_a_file_that_is_no_log_is_refused_by_its_line(tmp_path: Path, text: str) -> None:
     (path := tmp_path / "file").write_text(text)
     with pytest.raises(ConfigError, match=r"file.*change FILE"):

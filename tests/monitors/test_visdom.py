@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from guidegan_plugin.guidance.reports import EpochReport
 from guidegan_plugin.monitors import visdom_windows as module
 from guidegan_plugin.monitors.frames import Frame, take
 from guidegan_plugin.monitors.visdom import Address, VisdomMonitor
+from guidegan_plugin.monitors.visdom_log import curves_in
 from guidegan_plugin.monitors.visdom_windows import VisdomScreen
 
 pytest.importorskip("visdom")
@@ -34,6 +36,18 @@ def points(window: dict) -> dict[str, list[tuple[float, float]]]:
 def shown(window: dict) -> np.ndarray:
     data = window["content"]["src"].removeprefix("data:image/png;base64,")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def train(make_report, steps: Iterable[int], **where: object) -> VisdomMonitor:  # type: ignore[no-untyped-def]
+    """A process that trains two pairs for some steps, and ends."""
+    monitor = VisdomMonitor(env="run", every=1, **where)
+    for step in steps:
+        for pair in "AB":
+            monitor.guidegan_step_end(make_report(step, pair))
+            while monitor._worker._desk.items.full():
+                time.sleep(0.01)
+    monitor.close()
+    return monitor
 
 
 def make_screen(port: int, clock: list[float]) -> VisdomScreen:
@@ -129,6 +143,31 @@ def test_a_window_a_user_closed_comes_back_whole(running, make_report) -> None: 
     assert points(running.windows("run")["guide_curves_score"]) == {"A": [(1, 0.25), (2, 0.25), (3, 0.25)]}
 
 
+@pytest.mark.parametrize("again", [4, 3])  # a run may be killed after its last checkpoint
+def test_a_resumed_training_continues_the_curves_that_are_there(running, make_report, again: int) -> None:  # type: ignore[no-untyped-def]
+    train(make_report, (1, 2, 3), port=running.port)
+    running_again = train(make_report, range(again, 6), port=running.port)
+    assert running_again.dropped == 0
+    windows = running.windows("run")
+    assert points(windows["guide_curves_score"]) == {pair: [(step, 0.25) for step in range(1, 6)] for pair in "AB"}
+    assert points(windows["guide_curves_losses"])["G_A"] == [(step, 1.5) for step in range(1, 6)]
+
+
+def test_a_training_from_step_1_begins_its_curves_anew(running, make_report) -> None:  # type: ignore[no-untyped-def]
+    for steps in ((1, 2, 3), (1, 2)):
+        train(make_report, steps, port=running.port)
+    assert points(running.windows("run")["guide_curves_score"])["A"] == [(1, 0.25), (2, 0.25)]
+
+
+def test_a_resumed_training_continues_the_curves_of_its_log(tmp_path: Path, make_report) -> None:  # type: ignore[no-untyped-def]
+    log = tmp_path / "log"
+    for steps in ((1, 2, 3), (4, 5)):
+        train(make_report, steps, offline=log)
+    curves = curves_in(log, "run")
+    assert curves["guide_curves_score"] == {pair: ([1, 2, 3, 4, 5], [0.25] * 5) for pair in "AB"}
+    assert not curves_in(log, "another run")
+
+
 def test_long_curves_are_thinned_out_on_the_server_too(running, make_report, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(module, "_POINTS", 4)
     screen = make_screen(running.port, [0.0])
@@ -156,7 +195,8 @@ def test_a_server_that_never_answers_holds_up_neither_the_training_nor_its_end(s
     before = time.monotonic()
     command = [sys.executable, "-W", "error::DeprecationWarning", "-c", DEAD, str(silent_port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("raise --guide_monitor_freq (every=)\n") and done.stderr.count("\n") == 1, done.stderr
     assert int(done.stdout) >= 40
     assert time.monotonic() - before < 30  # starting Python and torch included
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import subprocess
 import sys
 import threading
@@ -17,9 +16,9 @@ from guidegan_plugin.monitors.worker import Worker
 
 
 class Job:
-    """Notes what it is told; waits before each item while its gate is closed."""
+    """Notes what it is told; waits before each item while its gate is closed; fails with the items it is told to."""
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, *fails: int) -> None:
         self.seen: list[object] = []
         self.gate, self.busy, self.fails = threading.Event(), threading.Event(), fails
         self.threads: set[str] = set()
@@ -30,7 +29,7 @@ class Job:
     def take(self, item: int) -> None:
         self.busy.set()
         assert self.gate.wait(10)
-        if self.fails:
+        if item in self.fails:
             raise OSError("disk full")
         self.seen.append(item)
         self.threads.add(threading.current_thread().name)
@@ -79,16 +78,88 @@ def test_closing_waits_only_so_long() -> None:
     job.gate.set()
 
 
-def test_an_exception_is_one_warning_and_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    job = Job(fails=True)
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_an_item_that_fails_is_one_warning_and_the_others_are_taken(caplog: pytest.LogCaptureFixture) -> None:
+    job = Job(1)
+    job.gate.set()
     worker = Worker(job, "test")
-    with caplog.at_level(logging.WARNING):
-        give(worker, 1, 2)
-        job.gate.set()
-        worker.close()
-        give(worker, 3)
-    assert [record.getMessage() for record in caplog.records] == ["monitor test stops: OSError: disk full"]
-    assert job.seen == ["open", "close"] and worker.dropped == 0
+    give(worker, 1, 2)
+    worker.offer(lambda: 3)
+    worker.close()
+    assert messages(caplog) == ["monitor test: a frame is not shown: OSError: disk full"]
+    assert job.seen == ["open", 2, 3, "close"]
+
+
+def test_an_item_that_cannot_be_made_costs_neither_its_maker_nor_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    job = Job()
+    job.gate.set()
+    worker = Worker(job, "test")
+    worker.offer(lambda: int("odd"))
+    give(worker, 2)
+    worker.close()
+    assert job.seen == ["open", 2, "close"] and len(messages(caplog)) == 1
+
+
+def test_a_job_that_always_fails_is_one_warning_and_a_count_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    job = Job(0, 1, 2, 3, 4)
+    job.gate.set()
+    worker = Worker(job, "test")
+    give(worker, *range(5))
+    worker.close()
+    assert messages(caplog) == [
+        "monitor test: a frame is not shown: OSError: disk full",
+        "monitor test: 5 of its frames could not be shown",
+    ]
+
+
+def test_a_job_that_cannot_be_opened_is_closed_and_takes_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job()
+    monkeypatch.setattr(job, "open", lambda: 1 / 0)
+    worker = Worker(job, "test")
+    give(worker, 1)
+    worker.close()
+    assert job.seen == ["close"]
+    assert messages(caplog) == ["monitor test stops: ZeroDivisionError: division by zero"]
+
+
+def test_dropped_items_are_one_line_at_the_end_with_the_cure(caplog: pytest.LogCaptureFixture) -> None:
+    job = Job()
+    worker = Worker(job, "test", room=1, cure="raise it")
+    give(worker, 0)
+    assert job.busy.wait(10)
+    give(worker, 1, 2, 3)
+    assert not messages(caplog)
+    job.gate.set()
+    worker.close()
+    worker.close()
+    expected = "monitor test: 2 of its frames were dropped, as they came faster than they could be shown; raise it"
+    assert messages(caplog) == [expected]
+
+
+def test_a_worker_its_own_thread_forgets_takes_what_is_waiting_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PULSE", 0.05)
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: failures.append(unraisable.exc_value))
+    failures: list[object] = []
+    held: list[Worker[int]] = []
+
+    class Forgets(Job):
+        def take(self, item: int) -> None:
+            super().take(item)
+            held.clear()  # what a garbage collection in this thread does to a cycle
+
+    job = Forgets()
+    held.append(Worker(job, "own"))
+    give(held[0], 1, 2)
+    job.gate.set()
+    deadline = time.monotonic() + 10
+    while "close" not in job.seen and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert job.seen == ["open", 1, 2, "close"] and not failures
 
 
 def test_a_forgotten_worker_ends_its_thread() -> None:

@@ -223,8 +223,9 @@ class HostGuides:
         Raises:
             StoreError: If it cannot be written.
         """
-        facts = {f"{name}.digest": guide.digest() for name, guide in self.guides.items()}
-        facts["config"] = json.dumps(self.config.as_dict())
+        facts = {"config": json.dumps(self.config.as_dict())}
+        for guide in self.guides.values():
+            facts |= guide.facts()
         save_stores(path, {name: guide.store.state() for name, guide in self.guides.items()}, facts)
 
     def load(self, path: Path) -> None:
