@@ -149,7 +149,7 @@ def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> Simple
     flags = TINY.replace(", no_html: true", "")  # options in pairs suit the host above
     study = read(flags.replace("title: tiny", "title: tiny\nhost: {path: host}"))
     run = load("laboratory")
-    judge = SimpleNamespace(score=lambda fakes, *_: {"kid_target": float(len(list(fakes.iterdir())))})
+    judge = SimpleNamespace(about={}, score=lambda fakes, *_: {"kid_target": float(len(list(fakes.iterdir())))})
     material = load("material").prepare(study.data, tmp_path / "out")
     bench = run.Laboratory(study, material, judge, load("runs").Machine(1, 0))
     return SimpleNamespace(study=study, host=host, bench=bench, run=run.planned(study, tmp_path / "out")[0], module=run)
@@ -185,6 +185,42 @@ def test_results_under_other_settings_are_refused(laboratory: SimpleNamespace, r
     laboratory.bench.finish(laboratory.run)
     with pytest.raises(ConfigError, match="other settings; change --out"):
         laboratory.module.read_result(read(TINY), laboratory.run)
+
+
+def test_a_step_keeps_what_it_was_made_with_and_the_report_names_what_differs(
+    laboratory: SimpleNamespace, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = load("facts")
+    monkeypatch.setattr(facts, "versions", lambda: {"commit": "before"})
+    (laboratory.host / "broken").touch()
+    with pytest.raises(GuideError):
+        laboratory.bench.finish(laboratory.run)
+    (laboratory.host / "broken").unlink()
+    monkeypatch.setattr(facts, "versions", lambda: {"commit": "after"})
+    laboratory.bench.finish(laboratory.run)
+    made = laboratory.module.read_result(laboratory.study, laboratory.run)["made_with"]
+    assert {step: found["commit"] for step, found in made.items()} == {"training": "before", "epoch 2": "after"}
+    runs = [
+        {"method": "bare", "seed": seed, "made_with": one} for seed, one in enumerate((made, {"training": {}}, None))
+    ]
+    told = {"runs": runs, "versions": {"commit": "after"}}
+    said = "\n".join(load("report")._mixture(told))
+    commits = "before, then after (bare, seed 0); unknown (bare, seed 1; bare, seed 2); after (this report)"
+    assert f"- **Not of one commit**: {commits}" in said and "**Not of one data**" in said
+    same = {"training": {"commit": "after", "data": "d"}}
+    told["runs"] = [{"method": "bare", "seed": seed, "made_with": same} for seed in range(2)]
+    assert list(load("report")._mixture(told)) == []
+
+
+def test_data_and_weights_of_judges_are_among_what_a_result_was_made_with(load: Load, tmp_path: Path) -> None:
+    found = []
+    for folder, size in (("one", 8), ("moved", 8), ("other", 9)):
+        (tmp_path / folder / "trainA").mkdir(parents=True)
+        Image.new("RGB", (size * 40, size)).save(tmp_path / folder / "trainA" / "0.bmp")
+        judge = {"kid": {"weights_sha256": 64 * "a"}, "classifier": {"name": "small"}}
+        found.append(load("facts").made_with(tmp_path / folder, judge))
+    assert found[0] == found[1] and found[0]["data"] != found[2]["data"]
+    assert found[0]["weights of kid"] == 12 * "a" and "weights of classifier" not in found[0]
 
 
 def test_bare_runs_are_the_hosts_own_and_guided_ones_start_with_the_same_seed(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from material import IMAGES
 from runs import cores
 
 PACKAGES = ("guidegan_plugin", "torch", "torchvision", "numpy", "pillow", "PyYAML", "torch-fidelity", "torchmetrics")
@@ -33,6 +36,20 @@ def versions() -> dict[str, str]:
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         found["commit"] = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     return found
+
+
+def made_with(root: Path, judge: Mapping[str, Any]) -> dict[str, str]:
+    """What figures depend on besides the settings: versions, and fingerprints of the data set and of judges' weights.
+
+    Args:
+        root: Of the data set; its images' names and sizes count, not where it lies.
+        judge: What is known of the judges.
+    """
+    images = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGES)
+    listed = "\n".join(f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in images)
+    found = versions() | {"data": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]}
+    weights = {name: about["weights_sha256"] for name, about in judge.items() if about.get("weights_sha256")}
+    return found | {f"weights of {name}": digest[:12] for name, digest in weights.items()}
 
 
 def command(arguments: Sequence[str] | None = None) -> str:

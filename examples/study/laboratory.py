@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from facts import made_with
 from material import Material
 from runs import Machine, Run, RunError, clear, test, train
 from scores import Judge, collect
@@ -38,30 +39,33 @@ class Laboratory:
             return "was done"
         run.folder.mkdir(parents=True, exist_ok=True)
         clear(run)
-        seconds = {"train": self._trained(run), "test": 0.0, "score": 0.0}
-        epochs = {}
+        trained = self._trained(run)
+        seconds = {"train": trained["seconds"], "test": 0.0, "score": 0.0}
+        epochs, made = {}, {"training": trained.get("made_with", {})}
         for epoch in self._study.epochs:
             told = self._scored(run, epoch)
-            epochs[str(epoch)] = told["figures"]
+            epochs[str(epoch)], made[f"epoch {epoch}"] = told["figures"], told.get("made_with", {})
             seconds["test"] += told["seconds"]["test"]
             seconds["score"] += told["seconds"]["score"]
         fingerprint = self._study.fingerprint(run.method, run.seed)
         result = {"method": run.method.name, "seed": run.seed, "fingerprint": fingerprint}
-        write_json(run.folder / "result.json", result | {"epochs": epochs, "seconds": seconds})
+        write_json(run.folder / "result.json", result | {"epochs": epochs, "seconds": seconds, "made_with": made})
         return f"trained in {seconds['train']:.0f} s, tested and scored in {seconds['test'] + seconds['score']:.0f} s"
 
-    def _trained(self, run: Run) -> float:
+    def _trained(self, run: Run) -> dict[str, Any]:
         kept = self._kept(run, "trained.json")
-        if kept is None:
-            seconds = train(self._study, run, self._material.root, self._machine)
-            kept = {"seconds": seconds, "fingerprint": self._study.fingerprint(run.method, run.seed)}
-            write_json(run.folder / "trained.json", kept)
-        return float(kept["seconds"])
+        if kept is not None:
+            return kept
+        told = self._facts(run)
+        told["seconds"] = train(self._study, run, self._material.root, self._machine)
+        write_json(run.folder / "trained.json", told)
+        return told
 
     def _scored(self, run: Run, epoch: int) -> dict[str, Any]:
         kept = self._kept(run, f"epoch_{epoch}.json")
         if kept is not None:
             return kept
+        told = self._facts(run)
         page, tested = test(self._study, run, epoch, self._material, self._machine)
         folder = run.folder / f"outputs_{epoch}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,10 +82,14 @@ class Laboratory:
                 for direction, fakes in outputs.items()
             }
             seconds = {"test": tested, "score": time.monotonic() - started}
-        fingerprint = self._study.fingerprint(run.method, run.seed)
-        told = {"figures": figures, "seconds": seconds, "fingerprint": fingerprint}
+        told |= {"figures": figures, "seconds": seconds}
         write_json(run.folder / f"epoch_{epoch}.json", told)
         return told
+
+    def _facts(self, run: Run) -> dict[str, Any]:
+        """What a step is made of; taken before it, since code may change meanwhile."""
+        fingerprint = self._study.fingerprint(run.method, run.seed)
+        return {"fingerprint": fingerprint, "made_with": made_with(self._material.root, self._judge.about)}
 
     def _kept(self, run: Run, name: str) -> dict[str, Any] | None:
         return read_kept(self._study, run, name)

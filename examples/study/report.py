@@ -56,7 +56,25 @@ def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Judge: {_judge(told['judge'])}."
     if told["missing"]:
         yield f"- **Not complete**: {'; '.join(told['missing'])}."
+    yield from _mixture(told)
     yield ""
+
+
+def _mixture(told: Mapping[str, Any]) -> Iterator[str]:
+    """In what runs differ from each other, or from what writes the report, though nothing of it is a setting."""
+    # Results of before this was kept have nothing to tell.
+    made = {f"{run['method']}, seed {run['seed']}": run.get("made_with") or {"": {}} for run in told["runs"]}
+    for fact in sorted({fact for steps in made.values() for facts in steps.values() for fact in facts}):
+        by_value: dict[str, list[str]] = {}
+        for run, steps in made.items():
+            values = dict.fromkeys(facts.get(fact, "unknown") for facts in steps.values())
+            by_value.setdefault(", then ".join(values), []).append(run)
+        if fact in told["versions"]:
+            by_value.setdefault(told["versions"][fact], []).append("this report")
+        if len(by_value) > 1 or ", then " in next(iter(by_value)):
+            yield f"- **Not of one {fact}**: " + "; ".join(
+                f"{value} ({'; '.join(of)})" for value, of in by_value.items()
+            )
 
 
 def _judge(judge: Mapping[str, Any]) -> str:

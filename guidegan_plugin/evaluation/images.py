@@ -17,7 +17,7 @@ from guidegan_plugin.errors import DataError
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 
-_VISUAL = re.compile(r"_(real|fake|rec|idt|attention)(_[AB])?$")
+_VISUAL = re.compile(r"_((real|fake|rec|idt)(_[AB])?|attention(_[^_]+)?(_placeholder)?)$")
 _log = logging.getLogger(__name__)
 
 

@@ -241,7 +241,8 @@ def _rank(method: str) -> tuple[int, str]:
 
 
 def _text(values: Sequence[float], spread: float | None, digits: int) -> str:
-    score = f"{statistics.fmean(values):.{digits}f}"
+    mean = round(statistics.fmean(values), digits) + 0.0  # of -0.0, which would be shown with its sign, that makes 0.0
+    score = f"{mean:.{digits}f}"
     if len(values) > 1:
         return f"{score} ± {statistics.stdev(values):.{digits}f} (n={len(values)})"
     over = "" if spread is None else f", ± {spread:.{digits}f} over subsets"

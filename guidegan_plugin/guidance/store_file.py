@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import safetensors
 import safetensors.torch
@@ -15,8 +17,17 @@ from torch import Tensor, nn
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.files import write_whole
 from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.packing import unpack_keys
 
 FORMAT = "guidegan-store-1"
+
+
+class _Reader(Protocol):
+    """What safetensors lacks: types."""
+
+    def keys(self) -> list[str]: ...
+
+    def get_tensor(self, name: str) -> Tensor: ...
 
 
 def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str]) -> None:
@@ -50,18 +61,8 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
     Raises:
         StoreError: If the file is missing, torn, altered, or not one of ours.
     """
-    if not path.is_file():
-        raise StoreError(f"there is no store {path}; change path=, or start from ones without it")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            facts = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a reader, not a dict
-    except (OSError, safetensors.SafetensorError, UnicodeError) as error:
-        raise StoreError(f"{path} is torn or not a store ({error}); delete it to start from ones") from error
-    if facts.get("format") != FORMAT:
-        raise StoreError(
-            f"{path} has format {facts.get('format')!r}, expected {FORMAT!r}; delete it to start from ones"
-        )
+    with _opened(path) as (file, facts):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a reader, not a dict
     if facts.pop("sha256", None) != _checksum(tensors, facts):
         raise StoreError(f"{path} was altered after it was written (checksum differs); delete it to start from ones")
     states: dict[str, dict[str, Tensor]] = {pair: {} for pair in json.loads(facts["pairs"])}
@@ -69,6 +70,44 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
         pair, _, part = name.partition(".")
         states[pair][part] = tensor
     return states, facts
+
+
+def load_visits(path: Path) -> dict[str, dict[str, int]]:
+    """How often each image was visited. Maps are not read, so the checksum is not looked at either.
+
+    Args:
+        path: A file of :func:`save_stores`.
+
+    Returns:
+        Visits by the image's key, by the pair's name.
+
+    Raises:
+        StoreError: If the file is missing, torn, or not one of ours.
+    """
+    with _opened(path) as (file, facts):
+        return {pair: _visits(file, pair) for pair in json.loads(facts["pairs"])}
+
+
+def _visits(file: _Reader, pair: str) -> dict[str, int]:
+    keys = unpack_keys({name: file.get_tensor(f"{pair}.{name}") for name in ("keys", "offsets")})
+    return dict(zip(keys, file.get_tensor(f"{pair}.visits").tolist(), strict=True))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[_Reader, dict[str, str]]]:
+    """A store to be read, and its metadata."""
+    if not path.is_file():
+        raise StoreError(f"there is no store {path}; change path=, or start from ones without it")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = dict(file.metadata() or {})
+            if facts.get("format") != FORMAT:
+                raise StoreError(
+                    f"{path} has format {facts.get('format')!r}, expected {FORMAT!r}; delete it to start from ones"
+                )
+            yield file, facts
+    except (OSError, safetensors.SafetensorError, UnicodeError) as error:
+        raise StoreError(f"{path} is torn or not a store ({error}); delete it to start from ones") from error
 
 
 def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:

@@ -7,42 +7,68 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 _log = logging.getLogger(__name__)
-_left: list[Callable[[], object]] = []
+
+
+class _Script:
+    """A script that runs, and what it leaves to do."""
+
+    def __init__(self) -> None:
+        self._left: list[Callable[[], object]] = []
+        self._uncaught = _uncaught()
+
+    def leave(self, act: Callable[[], object]) -> None:
+        self._left.append(act)
+
+    def ended(self) -> None:
+        """Do what is left."""
+        for act in self._left:
+            try:
+                act()
+            except Exception as error:  # the script's own work is done and must not be lost for a page
+                _log.warning("%s: %s", type(error).__name__, error)
+
+    def process_ended(self) -> None:
+        """Do what is left, unless the process ends with an error that came after this was made."""
+        if _uncaught() is self._uncaught:
+            self.ended()
+
+
+_running: ContextVar[_Script | None] = ContextVar("running", default=None)
 
 
 def at_end(act: Callable[[], object]) -> None:
-    """Do something once the script has ended well: within :func:`whole_script`, else when the process ends."""
-    if not _left:
-        atexit.register(_at_exit)
-    _left.append(act)
+    """Do something once the script has ended well: within :func:`whole_script`, else when the process ends.
+
+    A process that nobody watches does not say how it ended: then an act is dropped if an error was left uncaught since,
+    but ``sys.exit(1)`` looks like a good end, because the interpreter tells its exit code to nobody.
+    """
+    script = _running.get()
+    if script is None:
+        script = _Script()
+        atexit.register(script.process_ended)
+    script.leave(act)
 
 
 @contextmanager
 def whole_script() -> Iterator[None]:
     """A script runs within; what it leaves to do is done when it ends, and dropped when it fails."""
+    script = _Script()
+    outer = _running.set(script)
     try:
         yield
-    except SystemExit as ended:
-        if ended.code in (None, 0):
-            _do()
+    except SystemExit as exited:
+        if exited.code in (None, 0):
+            script.ended()
         raise
     else:
-        _do()
+        script.ended()
     finally:
-        _left.clear()
+        _running.reset(outer)
 
 
-def _at_exit() -> None:
-    if not hasattr(sys, "last_type"):  # the interpreter keeps there what nobody caught
-        _do()
-
-
-def _do() -> None:
-    atexit.unregister(_at_exit)
-    while _left:
-        try:
-            _left.pop(0)()
-        except Exception as error:  # the script's own work is done and must not be lost for a page
-            _log.warning("%s: %s", type(error).__name__, error)
+def _uncaught() -> object:
+    """The last error that nobody caught, kept there by the interpreter; a notebook has one after any failed cell."""
+    return getattr(sys, "last_value", None)

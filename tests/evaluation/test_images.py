@@ -51,6 +51,14 @@ def test_several_visuals_of_each_image_are_refused(tmp_path: Path) -> None:
         find_images(tmp_path, "--target")
 
 
+@pytest.mark.parametrize("visual", ["_attention_A", "_attention_A_placeholder", "_attention_photo"])
+def test_maps_among_fakes_are_a_visual_too(tmp_path: Path, visual: str) -> None:
+    for name in ("1_fake_B.png", f"1{visual}.png"):
+        save(tmp_path / name)
+    with pytest.raises(DataError, match=rf"mixes a host's visuals \({visual}, _fake_B\); say --suffix"):
+        find_images(tmp_path, "--fake", "")
+
+
 def test_too_few_images_are_counted_and_the_flag_named(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     with pytest.raises(DataError, match=rf"{re.escape(str(tmp_path))} holds 1 images, at least 2 .*change --target$"):

@@ -52,6 +52,19 @@ def test_the_lowest_kid_and_the_highest_accuracy_are_best_and_ties_all_are(
     assert [name for name, cells in rows if cells[0] and cells[0].best] == ["random", "zeros"]
 
 
+def test_a_mean_just_below_zero_has_no_sign(tmp_path: Path, kid_result: Callable[..., Path]) -> None:
+    kid_result(tmp_path / "a.json", -0.003, method="bare")
+    kid_result(tmp_path / "b.json", -0.006, method="pha+rhp")
+    for seed, score in enumerate((-0.01, 0.004)):
+        kid_result(tmp_path / f"{seed}.json", score, method="random", seed=str(seed))
+    rows = shown(tables_of(tmp_path)["Table 2: KID × 100, target only"])
+    assert {name: str(cell).strip("*").split()[0] for name, (cell,) in rows.items()} == {
+        "bare": "0.00",
+        "pha+rhp": "-0.01",
+        "random": "0.00",
+    }
+
+
 def test_last_and_best_epoch_never_share_a_table(tmp_path: Path, kid_result: Callable[..., Path]) -> None:
     kid_result(tmp_path / "a.json", 1, method="bare", epoch="best")
     kid_result(tmp_path / "b.json", 2, method="bare", epoch="last")

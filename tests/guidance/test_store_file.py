@@ -9,7 +9,7 @@ from torch import nn
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.store import AttentionStore
-from guidegan_plugin.guidance.store_file import load_stores, networks_digest, save_stores
+from guidegan_plugin.guidance.store_file import load_stores, load_visits, networks_digest, save_stores
 
 
 @pytest.fixture
@@ -78,3 +78,23 @@ def test_a_digest_follows_weights_and_not_wrappers() -> None:
 def test_a_file_that_is_not_there_is_not_called_torn(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"there is no store .*missing.safetensors; change path="):
         load_stores(tmp_path / "missing.safetensors")
+
+
+def test_visits_are_read_by_pair_and_image_without_the_maps(tmp_path: Path) -> None:
+    stores = {name: AttentionStore() for name in ("A", "B")}
+    for name, sizes in (("A", (3, 2, 3)), ("B", (2,))):
+        for index, size in enumerate(sizes):
+            stores[name].write([f"{index % 2}.png"], torch.full((1, 1, size, size), 0.2))
+    path = tmp_path / "1_guide.safetensors"
+    save_stores(path, {name: store.state() for name, store in stores.items()}, {})
+    path.write_bytes(path.read_bytes().replace(bytes([51] * 4), bytes([52] * 4)))  # maps that the checksum denies
+    with pytest.raises(StoreError, match="was altered"):
+        load_stores(path)
+    assert load_visits(path) == {"A": {"0.png": 2, "1.png": 1}, "B": {"0.png": 1}}
+
+
+@pytest.mark.parametrize("content", [b"", b"torn"])
+def test_visits_of_a_torn_store_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "1_guide.safetensors").write_bytes(content)
+    with pytest.raises(StoreError, match=r"1_guide\.safetensors is torn"):
+        load_visits(tmp_path / "1_guide.safetensors")

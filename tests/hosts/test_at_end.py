@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from guidegan_plugin.hosts.at_end import at_end, whole_script
+from guidegan_plugin.hosts.junyanz.results import leave_gallery
 
 
 def test_what_is_left_is_done_once_the_script_is_over() -> None:
@@ -63,6 +66,28 @@ def test_without_the_launcher_it_is_done_when_the_process_ends_well(end: str, sa
     assert ended.stdout == said
 
 
+EARLIER = "sys.last_type, sys.last_value = ValueError, ValueError('in another cell')"
+
+
+@pytest.mark.parametrize(("end", "said"), [("pass", "left "), ("1 / 0", "")])
+def test_an_error_of_before_does_not_count_as_it_does_not_in_a_notebook(end: str, said: str) -> None:
+    lines = ["import sys", "from guidegan_plugin.hosts.at_end import at_end", EARLIER]
+    lines += ["at_end(lambda: print('left', end=' '))", end]
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert ended.stdout == said
+
+
+def test_a_script_within_a_script_leaves_nothing_to_the_other() -> None:
+    done: list[str] = []
+    with whole_script():
+        at_end(lambda: done.append("outer"))
+        with pytest.raises(ValueError), whole_script():
+            at_end(lambda: done.append("inner"))
+            raise ValueError
+        assert done == []
+    assert done == ["outer"]
+
+
 TEST = "--results_dir results --num_test 2"
 
 
@@ -83,6 +108,23 @@ def test_a_test_ends_with_a_gallery_of_its_results(
     page = Path("results") / "run" / "test_latest" / "gallery" / "index.html"
     assert page.exists() == found
     assert not found or page.read_text().count("<article") == 4
+
+
+def test_a_gallery_is_announced_before_it_is_made_and_named_afterwards(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = tmp_path / "run" / "test_latest" / "images"
+    images.mkdir(parents=True)
+    for visual in ("real_A", "fake_B"):
+        Image.new("RGB", (8, 8)).save(images / f"1_{visual}.png")
+    options = SimpleNamespace(phase="test", epoch="latest", load_iter=0, results_dir=str(tmp_path), name="run")
+    with caplog.at_level(logging.WARNING), whole_script():  # what is shown where nobody has set up logging
+        leave_gallery(options, "rhp")
+    page = images.parent / "gallery" / "index.html"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"making a gallery of the 2 pictures in {images}; --guide_no_gallery leaves it out",
+        f"the gallery: {page}",
+    ]
 
 
 def test_a_test_whose_gallery_cannot_be_made_ends_well(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from pathlib import Path
 from typing import Any
 
 from guidegan_plugin.hosts.at_end import at_end
+
+_log = logging.getLogger(__name__)
 
 
 def leave_gallery(options: Any, concat: str) -> None:
@@ -20,10 +22,14 @@ def leave_gallery(options: Any, concat: str) -> None:
     folder = (Path(options.results_dir) / options.name / test).absolute()  # a script may change its folder
 
     def make() -> None:
-        if not (folder / "images").is_dir():
+        images = folder / "images"
+        if not images.is_dir():
             return
+        count = sum(1 for _ in images.iterdir())
+        # Thousands take minutes. A warning, because nothing less is shown where a host sets up no logging.
+        _log.warning("making a gallery of the %d pictures in %s; --guide_no_gallery leaves it out", count, images)
         from guidegan_plugin.monitors.gallery import make_gallery
 
-        sys.stdout.write(f"{make_gallery(folder, concat=concat)}\n")
+        _log.warning("the gallery: %s", make_gallery(folder, concat=concat))
 
     at_end(make)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from guidegan_plugin.monitors.gallery.pictures import blend, load, overlay, spread
+from guidegan_plugin.monitors.gallery.pictures import blend, evenness, load, overlay
 from guidegan_plugin.monitors.gallery.scene import ATTENTION, BLENDED, INPUT, OUTPUT, Moment, Picture, Scene
 
 _STRIP = 128
@@ -41,13 +41,13 @@ class Card:
         scene: What it shows.
         thumbnails: In the order they are shown.
         epochs: Label and thumbnails of each moment.
-        entropy: Of the map, None where there is none or only the placeholder.
+        evenness: Of the map's picture, None where there is none, or only the placeholder, or the map itself is known.
     """
 
     scene: Scene
     thumbnails: list[Thumbnail]
     epochs: list[tuple[str, list[Thumbnail]]]
-    entropy: float | None
+    evenness: float | None
 
 
 class Maker:
@@ -72,17 +72,18 @@ class Maker:
         """Write a scene's thumbnails."""
         images = dict(self._load(scene.pictures, self._size, scene.crop))
         attention = images.get(ATTENTION)
-        evenness = spread(attention) if attention is not None and not scene.placeholder else None
+        telling = attention is not None and not scene.placeholder
+        even = evenness(scene.pictures[ATTENTION]) if telling and scene.entropy is None else None
         compared = OUTPUT if OUTPUT in images else INPUT
         shown = []
         for role, image in images.items():
-            over = role == compared and evenness is not None
+            over = role == compared and telling
             full = scene.pictures[role]
             shown.append(self._thumbnail(role, image, full, attention if over else None))
             if role == ATTENTION and INPUT in images and (blended := blend(images[INPUT], image, self._concat)):
                 shown.append(self._thumbnail(BLENDED, blended))
         epochs = [(moment.epoch, list(self._moment(moment, scene.crop))) for moment in scene.moments]
-        return Card(scene, shown, epochs, evenness)
+        return Card(scene, shown, epochs, even)
 
     def _moment(self, moment: Moment, crop: int | None) -> Iterator[Thumbnail]:
         images = dict(self._load(moment.pictures, min(self._size, _STRIP), crop))

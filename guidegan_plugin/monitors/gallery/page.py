@@ -15,6 +15,7 @@ from dominate import tags
 from dominate.util import raw
 
 from guidegan_plugin.monitors.gallery.card import Card, Thumbnail
+from guidegan_plugin.monitors.gallery.pictures import EVEN
 from guidegan_plugin.monitors.gallery.scene import ATTENTION, BLENDED, INPUT, OUTPUT
 
 # By which a gallery of ours is known again.
@@ -27,9 +28,11 @@ _BLENDED = {
 _LEGEND = {
     ATTENTION: "where the discriminator looks; white: most. A placeholder is the map of ones that test time shows the "
     "generator; --guide_show draws the discriminator's own.",
-    "map entropy": "how evenly it looks: 1 is everywhere alike, low is focused.",
+    "map entropy": "how evenly it looks, of the map as it is remembered: 1 is everywhere alike, low is focused.",
+    "picture evenness": "the same of a picture of a map, where nothing else is known, brought to "
+    f"{EVEN} × {EVEN} pixels: not the map entropy of the memory, and to be compared with other pictures only.",
     "overlay": "the map in orange over the output (over the input where there is no output): the slider fades it in.",
-    "age": "epochs since training visited the image.",
+    "epochs since last visit": "how long ago training visited the image, as far as the epochs that were saved tell.",
 }
 _KEYS = {
     "j or ↓, k or ↑": "next image, previous image",
@@ -39,7 +42,13 @@ _KEYS = {
     "d": "dark or light",
     "?": "this list",
 }
-_SORTS = {"name": "name", "entropy": "map entropy, low first", "age": "age, old first", "visits": "visits, most first"}
+_SORTS = {
+    "name": "name",
+    "entropy": "map entropy, low first",
+    "evenness": "picture evenness, low first",
+    "age": "epochs since last visit, most first",
+    "visits": "visits, most first",
+}
 
 
 def render(title: str, cards: Sequence[Card], folder: Path, concat: str) -> str:
@@ -101,7 +110,8 @@ def _controls(cards: Sequence[Card]) -> tags.section:
     """What needs the script, and is hidden until it runs."""
     known = {
         "name": True,
-        "entropy": any(card.entropy is not None for card in cards),
+        "entropy": any(card.scene.entropy is not None for card in cards),
+        "evenness": any(card.evenness is not None for card in cards),
         "age": any(card.scene.age is not None for card in cards),
         "visits": any(card.scene.visits is not None for card in cards),
     }
@@ -127,15 +137,17 @@ def _article(card: Card, folder: Path) -> tags.article:
     if scene.group:
         heading.add(" ", tags.small(scene.group))
     facts = {
-        "map entropy": None if card.entropy is None else f"{card.entropy:.3f}",
+        "map entropy": None if scene.entropy is None else f"{scene.entropy:.3f}",
+        "picture evenness": None if card.evenness is None else f"{card.evenness:.3f}",
         "visits": scene.visits,
-        "age": scene.age,
+        "epochs since last visit": scene.age,
     }
     said = " · ".join(f"{label} {value}" for label, value in facts.items() if value is not None)
     article = tags.article(heading, tabindex=-1, data_group=scene.group)
     if said:
         article.add(tags.p(said, cls="facts"))
-    for key, value in (("entropy", card.entropy), ("visits", scene.visits), ("age", scene.age)):
+    numbers = {"entropy": scene.entropy, "evenness": card.evenness, "visits": scene.visits, "age": scene.age}
+    for key, value in numbers.items():
         if value is not None:
             article[f"data-{key}"] = f"{value:.6g}"
     article.add(tags.div([_figure(shot, name, folder, scene.placeholder) for shot in card.thumbnails], cls="pictures"))

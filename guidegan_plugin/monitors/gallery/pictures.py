@@ -14,6 +14,7 @@ from guidegan_plugin.monitors.gallery.scene import Picture
 
 Pixels = npt.NDArray[np.floating]
 
+EVEN = 32  # about the cells a side of a default map at 256 pixels
 _ORANGE = np.array([255, 106, 0], np.float32)
 _OPACITY = 0.75
 _GRAY = 127.5
@@ -83,10 +84,28 @@ def overlay(image: Image.Image, attention: Image.Image) -> Image.Image:
     return _image((1 - opacity) * np.asarray(image, np.float32) + opacity * _ORANGE)
 
 
-def spread(attention: Image.Image) -> float:
-    """How evenly attention is spread, in [0, 1]: the map's :func:`~guidegan_plugin.guidance.statistics.entropy`."""
-    gray = np.array(attention.convert("L"), np.float32) / 255
-    return float(entropy(torch.from_numpy(gray)[None, None]))
+def evenness(picture: Picture) -> float:
+    """How evenly bright a picture of a map is: the entropy of its ``EVEN`` x ``EVEN`` areas.
+
+    It is not the entropy of the map, whose cells and values the picture does not tell; but it is the same whatever the
+    size of thumbnails, and nearly so whatever the size of the picture.
+
+    Args:
+        picture: A file, or a map.
+
+    Returns:
+        In [0, 1]: 1 is everywhere alike.
+
+    Raises:
+        OSError: If the file is missing, or no image.
+    """
+    if isinstance(picture, Path):
+        with Image.open(picture) as file:
+            gray = file.convert("L")
+    else:
+        gray = Image.fromarray(picture)
+    areas = np.array(gray.resize((EVEN, EVEN), Image.Resampling.BOX), np.float32) / 255
+    return float(entropy(torch.from_numpy(areas)[None, None]))
 
 
 def _image(pixels: Pixels) -> Image.Image:

@@ -44,6 +44,7 @@ class Scene:
         pictures: By role, in the order they are shown.
         placeholder: Whether the map is only what test time shows the generator.
         moments: The same image in several epochs.
+        entropy: Of the map as it is remembered, None where only a picture of it is known.
         visits: How often training visited it, None where unknown.
         age: Epochs since that last happened, None where unknown.
         crop: Which half of its input is the image, of a pair saved side by side: 0 left, 1 right; None: the whole.
@@ -54,6 +55,7 @@ class Scene:
     pictures: Mapping[str, Picture]
     placeholder: bool = False
     moments: Sequence[Moment] = field(default_factory=tuple)
+    entropy: float | None = None
     visits: int | None = None
     age: int | None = None
     crop: int | None = None

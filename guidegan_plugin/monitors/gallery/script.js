@@ -9,7 +9,7 @@ function recall(key) { try { return localStorage.getItem(`guidegan-${key}`); } c
 
 function arrange() {
   const by = $("sort").value, group = $("group")?.value ?? "*", words = $("find").value.trim().toLowerCase();
-  const low = by === "entropy" ? 1 : -1;
+  const low = ["entropy", "evenness"].includes(by) ? 1 : -1;
   const number = (card) => (by in card.dataset ? low * card.dataset[by] : Infinity);
   // Sorting is stable, and an image without the number comes last.
   const sorted = by === "name" ? cards : cards.toSorted((one, other) => {

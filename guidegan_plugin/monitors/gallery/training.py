@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from guidegan_plugin.guidance.packing import Entry, unpack
-from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.statistics import entropy
+from guidegan_plugin.guidance.store_file import load_stores, load_visits
 from guidegan_plugin.guidance.view import View, resample
 from guidegan_plugin.monitors.gallery.results import between, read_images
 from guidegan_plugin.monitors.gallery.scene import ATTENTION, INPUT, Moment, Picture, Scene, evenly, natural
@@ -34,7 +34,7 @@ class Memories:
     """The stores of one training.
 
     Attributes:
-        scenes: At most 100 images a pair, evenly chosen, each with its map over at most 20 epochs.
+        scenes: At most 100 images a pair, evenly chosen, each with its map over at most 20 epochs; ages are by all.
         concat: How they were blended in, None where no store says it.
     """
 
@@ -52,18 +52,20 @@ def read_memories(run: Path) -> Memories:
         StoreError: If a store is torn or foreign.
     """
     files = sorted(run.glob(f"*{_STORE}"), key=lambda path: (not _epoch(path).isdecimal(), natural(path.name)))
-    read = [(_epoch(path), *load_stores(path)) for path in evenly(files)]
-    if len(read) > 1 and _same(read[-1][1], read[-2][1]):  # "latest" is mostly the last numbered epoch again
-        read.pop()
-    if not read:
+    if not files:
         return Memories((), None)
+    if len(files) > 1 and not _epoch(files[-1]).isdecimal() and load_visits(files[-1]) == load_visits(files[-2]):
+        files.pop()  # "latest" is mostly the last numbered epoch again
+    read = [(_epoch(path), *load_stores(path)) for path in evenly(files)]
     newest, facts = read[-1][1:]
+    ages = _ages(files)
     options = _options(run)
     scenes = []
     for pair in newest:
         epochs = [(label, {entry.key: entry for entry in unpack(states.get(pair, {}))}) for label, states, _ in read]
         for key in evenly(sorted(epochs[-1][1], key=natural), _IMAGES):
-            scenes.append(_scene(key, between(pair) if len(newest) > 1 else "", epochs, options))
+            scene = _scene(key, between(pair) if len(newest) > 1 else "", epochs, options)
+            scenes.append(replace(scene, age=ages.get((pair, key))))
     return Memories(scenes, json.loads(facts.get("config", "{}")).get("concat"))
 
 
@@ -71,10 +73,27 @@ def _epoch(store: Path) -> str:
     return store.name.removesuffix(_STORE)
 
 
-def _same(one: Mapping[str, Mapping[str, Tensor]], other: Mapping[str, Mapping[str, Tensor]]) -> bool:
-    return {pair: state["visits"].tolist() for pair, state in one.items()} == {
-        pair: state["visits"].tolist() for pair, state in other.items()
-    }
+def _ages(files: Sequence[Path]) -> dict[tuple[str, str], int]:
+    """Epochs since the last visit by pair and image, from the visits in all stores; none where one epoch is known.
+
+    An epoch without a visit leaves the count as it is; the first store tells nothing of the epochs before it.
+    """
+    if len(files) < 2 or not _epoch(files[-1]).isdecimal():
+        return {}
+    *older, newest = files
+    same = _visits(newest)
+    ages = dict.fromkeys(same, 0)
+    for path in reversed(older):
+        before = _visits(path)
+        same = {image: count for image, count in same.items() if before.get(image) == count}
+        if not same:
+            break
+        ages |= dict.fromkeys(same, int(_epoch(newest)) - int(_epoch(path)))
+    return ages
+
+
+def _visits(store: Path) -> dict[tuple[str, str], int]:
+    return {(pair, key): count for pair, images in load_visits(store).items() for key, count in images.items()}
 
 
 def _scene(key: str, group: str, epochs: Sequence[tuple[str, Mapping[str, Entry]]], options: _Options) -> Scene:
@@ -87,16 +106,13 @@ def _scene(key: str, group: str, epochs: Sequence[tuple[str, Mapping[str, Entry]
     last = known[-1][1]
     newest: dict[str, Picture] = {} if source is None else {INPUT: source}
     newest[ATTENTION] = _whole(last)
-    # Epochs without a visit leave the count as it is; the first store tells nothing of the epochs before it.
-    since = next((label for label, entry in known if entry.visits == last.visits), "")
-    age = int(known[-1][0]) - int(since) if len(known) > 1 and known[-1][0].isdecimal() else None
     return Scene(
         key,
         f"memory, {group}" if group else "memory",
         newest,
         moments=tuple(moments) if len(moments) > 1 else (),
+        entropy=float(entropy(last.map[None])),
         visits=last.visits,
-        age=age,
         crop=options.half if source is not None else None,
     )
 

@@ -231,12 +231,12 @@ def test_the_slider_fades_the_map_over_the_output(three: Any) -> None:
     assert three.execute_script("return document.querySelector('.over').alt") == "attention map over the output of 2"
 
 
-def test_images_sort_by_entropy_and_those_without_a_map_come_last(three: Any) -> None:
+def test_images_sort_by_evenness_and_those_without_a_map_come_last(three: Any) -> None:
     assert names(three) == ["2", "3", "10"]
     choose = three.find_element("id", "sort")
-    assert choose.text.split("\n") == ["name", "map entropy, low first"]
-    by_name, by_entropy = choose.find_elements("tag name", "option")
-    by_entropy.click()
+    assert choose.text.split("\n") == ["name", "picture evenness, low first"]
+    by_name, by_evenness = choose.find_elements("tag name", "option")
+    by_evenness.click()
     assert names(three) == ["10", "2", "3"]
     by_name.click()
     assert names(three) == ["2", "3", "10"]

@@ -7,9 +7,12 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
+import torch
 from PIL import Image
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.guidance.store import AttentionStore
+from guidegan_plugin.guidance.store_file import save_stores
 from guidegan_plugin.monitors.gallery import make_gallery
 from guidegan_plugin.monitors.gallery.page import readable
 
@@ -36,6 +39,33 @@ def test_the_page_lies_beside_the_images_and_needs_nothing_from_the_network(
     assert len(links) == 8 and all((page.parent / link).resolve().is_file() for link in links)
     assert all(alt.strip() for alt in re.findall(r"<img[^>]* alt=\"([^\"]*)\"", text))
     assert len(re.findall("<img", text)) == len(re.findall(r"<img[^>]* alt=", text))
+
+
+def test_the_evenness_of_a_picture_has_a_name_of_its_own_and_no_thumbnails_in_it(
+    tmp_path: Path, write_results: Write
+) -> None:
+    test = write_results(tmp_path / "test", ["one"], size=200)
+    found = set()
+    for size in (16, 64, 256):
+        text = make_gallery(test, thumbnails=size).read_text()
+        found |= set(re.findall(r"picture evenness (0\.\d+)", text)) | set(re.findall(r'data-evenness="([^"]+)"', text))
+        assert "data-entropy" not in text and "map entropy, low first" not in text
+    # A quarter of the picture is white, the rest black: log(1024 / 4) / log(1024).
+    assert found == {"0.800", "0.8"}
+
+
+def test_a_memory_has_map_entropy_and_epochs_since_the_last_visit(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write(["a.png"], torch.eye(4)[None, None])
+    for epoch in "14":
+        states = {"A": store.state()}
+        save_stores(tmp_path / f"{epoch}_guide.safetensors", states, {})
+    text = make_gallery(tmp_path, thumbnails=64).read_text()
+    # Four cells of sixteen alike: log(4) / log(16).
+    assert "map entropy 0.500 · visits 1 · epochs since last visit 3" in text
+    assert 'data-entropy="0.5"' in text and "data-evenness" not in text
+    for choice in ("map entropy, low first", "epochs since last visit, most first", "visits, most first"):
+        assert f">{choice}</option>" in text
 
 
 def test_an_older_gallery_is_replaced_and_nothing_else_is_left(tmp_path: Path, write_results: Write) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guidegan_plugin.monitors.gallery.pictures import blend, load, overlay, spread
+from guidegan_plugin.monitors.gallery.pictures import blend, evenness, load, overlay
 
 
 def image(values: object) -> Image.Image:
@@ -39,13 +39,23 @@ def test_an_overlay_leaves_the_image_where_nobody_looks() -> None:
     assert np.abs(shown[0, 0] - (0.25 * NOISE[0, 0] + 0.75 * np.array([255, 106, 0]))).max() <= 0.51
 
 
-def test_entropy_is_that_of_the_maps_shares() -> None:
-    shares = MAP.astype(float).ravel() / MAP.sum(dtype=float)
-    expected = -(shares[shares > 0] * np.log(shares[shares > 0])).sum() / np.log(48)
-    assert spread(image(MAP)) == pytest.approx(expected)
-    assert spread(image(np.full((4, 4), 9))) == pytest.approx(1)
-    assert spread(image(np.eye(1, 16).reshape(4, 4))) == pytest.approx(0)
-    assert spread(image(np.zeros((4, 4)))) == 1
+def test_evenness_is_the_entropy_of_32_by_32_areas() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (96, 64), dtype=np.uint8)
+    areas = pixels.reshape(32, 3, 32, 2).astype(float).mean((1, 3)).round().ravel()  # Pillow's are whole numbers
+    shares = areas / areas.sum()
+    assert evenness(pixels) == pytest.approx(-(shares * np.log(shares)).sum() / np.log(1024), abs=1e-4)
+    assert evenness(np.full((4, 4), 9, np.uint8)) == pytest.approx(1)
+    assert evenness(np.zeros((4, 4), np.uint8)) == 1
+    assert evenness(np.uint8(255) * np.eye(1, 1024, dtype=np.uint8).reshape(32, 32)) == pytest.approx(0)
+
+
+def test_evenness_is_nearly_the_same_whatever_the_size_of_the_picture(tmp_path: Path) -> None:
+    small = image(np.random.default_rng(3).integers(0, 256, (31, 31)) // 255 * 255)
+    found = []
+    for size in (128, 256, 1024):
+        small.resize((size, size), Image.Resampling.BILINEAR).save(tmp_path / "map.png")
+        found.append(evenness(tmp_path / "map.png"))
+    assert max(found) - min(found) < 0.005 and max(found) < 0.9
 
 
 def test_thumbnails_shrink_but_do_not_grow_and_maps_do(tmp_path: Path) -> None:

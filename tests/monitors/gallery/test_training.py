@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.statistics import statistics
 from guidegan_plugin.guidance.store import AttentionStore
 from guidegan_plugin.guidance.store_file import save_stores
 from guidegan_plugin.guidance.view import View
@@ -36,6 +37,36 @@ def test_maps_of_fixed_images_are_shown_over_epochs_with_visits_and_age(tmp_path
     assert [moment.epoch for moment in a.moments] == ["2", "10"], "latest is epoch 10 again"
     assert np.array_equal(a.moments[1].pictures["attention map"], np.array([[0, 255], [0, 255]]))
     assert (memories.concat, a.group) == ("alpha", "memory")
+
+
+def test_the_age_is_by_all_stores_though_twenty_are_shown(tmp_path: Path) -> None:
+    store = AttentionStore()
+    for epoch in range(1, 51):
+        visited = {"often.png"} | ({"once.png"} if epoch <= 32 else set()) | ({"late.png"} if epoch >= 49 else set())
+        store.write(sorted(visited), LEFT.repeat(len(visited), 1, 1, 1))
+        save(tmp_path, str(epoch), store)
+    save(tmp_path, "latest", store)
+    scenes = read_memories(tmp_path).scenes
+    assert {scene.name: scene.age for scene in scenes} == {"often.png": 0, "once.png": 18, "late.png": 0}
+    assert len(scenes[0].moments or scenes[1].moments) == 20
+
+
+def test_an_older_training_of_that_name_makes_nothing_older(tmp_path: Path) -> None:
+    for epoch, visits in (("1", 1), ("2", 3), ("3", 1)):
+        store = AttentionStore()
+        for _ in range(visits):
+            store.write(["a.png"], LEFT)
+        save(tmp_path, epoch, store)
+    (scene,) = read_memories(tmp_path).scenes
+    assert scene.age == 0
+
+
+def test_entropy_is_that_of_the_memory_whatever_crop_it_was_seen_under(tmp_path: Path) -> None:
+    maps, store = torch.rand(1, 1, 7, 9, generator=torch.Generator().manual_seed(0)), AttentionStore()
+    store.write(["a.png"], maps, View.crop((3, 2), (8, 8), (16, 16), flip=True))
+    save(tmp_path, "1", store)
+    (scene,) = read_memories(tmp_path).scenes
+    assert scene.entropy == pytest.approx(statistics(store)["entropy"], abs=1e-6)
 
 
 def test_a_map_is_shown_in_its_images_own_frame(tmp_path: Path) -> None:
