@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.evaluation.results import read_results
 
 STUDY = Path(__file__).resolve().parents[1] / "examples" / "study"
 Load = Callable[[str], ModuleType]
@@ -112,6 +113,9 @@ def test_one_command_trains_tests_scores_and_reports_and_a_second_one_trains_not
     page = (tmp_path / "out" / "report.md").read_text()
     assert "examples/study/run.py tiny.yaml --out out --jobs 2" in page and "One seed" in page
     assert str(tmp_path) not in page + json.dumps(told), "no folder of this machine"
+    for_tables = {(result.title, result.labels["method"]) for result in read_results([tmp_path / "out"])[0]}
+    kid = "KID (features: shapes classifier)"
+    assert for_tables == {(kid, "bare"), (kid, "pha+rhp"), ("Attention quality", "pha+rhp")}
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100)
     assert again.stdout.count("was done") == 2
     assert {path: path.stat().st_mtime_ns for path in results} == results
@@ -149,7 +153,7 @@ def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> Simple
     flags = TINY.replace(", no_html: true", "")  # options in pairs suit the host above
     study = read(flags.replace("title: tiny", "title: tiny\nhost: {path: host}"))
     run = load("laboratory")
-    judge = SimpleNamespace(about={}, score=lambda fakes, *_: {"kid_target": float(len(list(fakes.iterdir())))})
+    judge = SimpleNamespace(about={}, score=lambda fakes, *_: ({"kid_target": float(len(list(fakes.iterdir())))}, []))
     material = load("material").prepare(study.data, tmp_path / "out")
     bench = run.Laboratory(study, material, judge, load("runs").Machine(1, 0))
     return SimpleNamespace(study=study, host=host, bench=bench, run=run.planned(study, tmp_path / "out")[0], module=run)
@@ -345,4 +349,4 @@ def test_a_segmenter_trained_on_photos_tells_them_from_noise(
     for path in material.test["B"].iterdir():
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "noise" / path.name)
     real = judge.anchors()["the real photos"]["A->B"]
-    assert real["per_pixel_accuracy"] > 0.9 > judge.score(tmp_path / "noise", "A->B", {})["per_pixel_accuracy"]
+    assert real["per_pixel_accuracy"] > 0.9 > judge.score(tmp_path / "noise", "A->B")[0]["per_pixel_accuracy"]

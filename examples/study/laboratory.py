@@ -74,17 +74,24 @@ class Laboratory:
         if missing:
             raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
         clear(run)
-        labels = {"method": run.method.name, "seed": str(run.seed), "epoch": str(epoch)}
+        figures = {}
         with self._scoring:
             started = time.monotonic()
-            figures = {
-                direction: self._judge.score(fakes, direction, {**labels, "direction": direction})
-                for direction, fakes in outputs.items()
-            }
+            for direction, fakes in outputs.items():
+                labels = self._labels(run, epoch, direction)
+                figures[direction], results = self._judge.score(fakes, direction, labels)
+                for result in results:  # for `guidegan report`
+                    write_json(folder / f"{result['metric']}_{direction.replace('->', '_to_')}.json", result)
             seconds = {"test": tested, "score": time.monotonic() - started}
         told |= {"figures": figures, "seconds": seconds}
         write_json(run.folder / f"epoch_{epoch}.json", told)
         return told
+
+    def _labels(self, run: Run, epoch: int, direction: str) -> dict[str, str]:
+        data = self._study.data.kind
+        setting = "paired" if data in ("paired", "camvid") else "unpaired"
+        labels = {"dataset": data, "setting": setting, "direction": direction}
+        return labels | {"method": run.method.name, "seed": str(run.seed), "epoch": str(epoch)}
 
     def _facts(self, run: Run) -> dict[str, Any]:
         """What a step is made of; taken before it, since code may change meanwhile."""

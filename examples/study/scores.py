@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from guidegan_plugin.evaluation.attention_statistics import attention_quality
 from guidegan_plugin.progress import Track, silently
 
 Figures = dict[str, float]
+Told = dict[str, Any]  # a result file's content
 
 
 class Judge:
@@ -65,18 +67,25 @@ class Judge:
             with whole(self._truth) as fresh:
                 write_truth(self._material.test["A"], fresh, CAMVID)
 
-    def score(self, fakes: Path, direction: str, labels: Mapping[str, str]) -> Figures:
+    def score(
+        self, fakes: Path, direction: str, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[Figures, list[Told]]:
         """Score translations.
 
         Args:
-            fakes: Folder of outputs, named as their inputs; attention maps are beside it, in `attention`.
+            fakes: Folder of outputs, named as their inputs; attention maps are beside it, in `attention_A` or `_B`.
             direction: `A->B` or `B->A`.
-            labels: Of the result.
+            labels: Of the results.
+
+        Returns:
+            The figures of the study's report, and results as `guidegan evaluate --json` writes them.
         """
         source, target = direction.split("->")
         test, figures = self._material.test, Figures()
+        results: list[Told] = []
         if "kid" in self._study.scores:
-            figures |= self._kid(fakes, test[target], test[source], labels)
+            results.append(self._kid(fakes, test[target], test[source], labels))
+            figures |= kid_figures(results[-1])
         if "domain" in self._study.scores:
             figures["target_share"] = self._share(fakes, target)
         if "change" in self._study.scores:
@@ -84,13 +93,15 @@ class Judge:
         maps = fakes.parent / f"attention_{source}"
         if "attention" in self._study.scores and maps.is_dir():
             quality = attention_quality(maps, self._material.regions[source], "")
+            results.append({"metric": "attention", **dataclasses.asdict(quality), "labels": dict(labels)})
             figures |= {key: value for key, value in dataclasses.asdict(quality).items() if key != "images"}
         if "fcn" in self._study.scores:
             from guidegan_plugin.evaluation.fcn_score import evaluate_fcn
 
             told = evaluate_fcn(fakes, self._truth, self._palette, segmenter=self._segmenter, labels=labels).as_dict()
             figures |= {measure.key: _number(told[measure.key]) for measure in MEASURES["fcn"]}
-        return figures
+            results.append(told)
+        return figures, results
 
     def anchors(self) -> dict[str, dict[str, Figures]]:
         """Figures to read all others against, by what they are of and by direction: real images, and no change."""
@@ -99,11 +110,10 @@ class Judge:
             source, target = direction.split("->")
             test = self._material.test
             if "fcn" in self._study.scores:
-                figures = self.score(test[target], direction, {})
-                found.setdefault("the real photos", {})[direction] = figures
+                found.setdefault("the real photos", {})[direction] = self.score(test[target], direction)[0]
                 continue
-            real = self._kid(self._material.train[target], test[target], test[source], {})
-            same = self._kid(test[source], test[target], test[source], {})
+            real = kid_figures(self._kid(self._material.train[target], test[target], test[source]))
+            same = kid_figures(self._kid(test[source], test[target], test[source]))
             if "domain" in self._study.scores:
                 real["target_share"] = self._share(test[target], target)
                 same["target_share"] = self._share(test[source], target)
@@ -111,16 +121,20 @@ class Judge:
             found.setdefault("inputs left as they are", {})[direction] = same
         return found
 
-    def _kid(self, fakes: Path, target: Path, source: Path, labels: Mapping[str, str]) -> Figures:
+    def _kid(self, fakes: Path, target: Path, source: Path, labels: Mapping[str, str] = MappingProxyType({})) -> Told:
         from guidegan_plugin.evaluation.kid import evaluate_kid
 
         # One subset of all images: the estimator is unbiased, and the spread that counts is that of seeds.
-        told = evaluate_kid(fakes, target, source, features=self._features, subsets=1, labels=labels).as_dict()
-        return {f"kid_{name}": _number(told[name]["kid_x100"]) for name in ("target", "source", "mean")}
+        return evaluate_kid(fakes, target, source, features=self._features, subsets=1, labels=labels).as_dict()
 
     def _share(self, folder: Path, domain: str) -> float:
         striped = self._network.striped(torch.stack([_image(path) for path in images_of(folder)]))
         return float((striped == (domain == "B")).double().mean())
+
+
+def kid_figures(told: Told) -> Figures:
+    """The figures of the study's report in a result of KID."""
+    return {f"kid_{name}": _number(told[name]["kid_x100"]) for name in ("target", "source", "mean")}
 
 
 def changes(fakes: Path, inputs: Path, regions: Path) -> Figures:

@@ -73,14 +73,23 @@ def read_results(places: Sequence[Path], track: Track = silently) -> tuple[list[
     """
     results: list[Result] = []
     skipped: list[Skipped] = []
+    foreign: list[Path] = []
     once = {path.resolve(): path for path in _files(places)}  # a place may be given twice, or lie in another
     for path in track(sorted(once.values()), "reading results"):
         try:
-            results.append(_parse(path, json.loads(path.read_text(encoding="utf-8"))))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict) or "metric" not in found:
+                foreign.append(path)
+                continue
+            results.append(_parse(path, found))
         except (DataError, OSError, ValueError, RecursionError, OverflowError) as error:
             reason = str(error) if isinstance(error, DataError) else f"torn, or no JSON ({type(error).__name__})"
             _log.warning("skipped %s: %s", path, reason)
             skipped.append(Skipped(path, reason))
+    if foreign:
+        more = f"; nor are {len(foreign) - 1} other JSON files" if foreign[1:] else ""
+        skipped.append(Skipped(foreign[0], f"no result of guidegan evaluate (no key metric){more}"))
+        _log.warning("skipped %s: %s", skipped[-1].path, skipped[-1].reason)
     if not results:
         known = f"; the first of {len(skipped)} skipped: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
         names = ", ".join(map(str, places))
@@ -111,9 +120,7 @@ def _refuse_twice(results: Iterable[Result]) -> None:
             )
 
 
-def _parse(path: Path, found: object) -> Result:
-    if not isinstance(found, dict) or "metric" not in found:
-        raise DataError("no result of guidegan evaluate (no key metric)")
+def _parse(path: Path, found: Mapping[str, object]) -> Result:
     metric = found["metric"]
     labels = found.get("labels")
     if not isinstance(labels, dict) or not labels.get("method"):
