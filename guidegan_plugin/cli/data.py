@@ -39,6 +39,7 @@ def shapes(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same images.")] = 0,
     workers: prepare.Workers = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a small data set on the spot, with the object's region beside each image."""
     from guidegan_plugin.datasets.shapes import write_unpaired
@@ -47,7 +48,7 @@ def shapes(
     writers = {"unpaired": write_unpaired, "paired": write_paired}
     if kind not in writers:
         raise ConfigError(f"kind: expected {' or '.join(writers)}, found {kind!r}; change --kind")
-    writers[kind](out, size, count, test_count, seed, workers)
+    writers[kind](out, size, count, test_count, seed, workers, tracker(quiet))
 
 
 @data.command()

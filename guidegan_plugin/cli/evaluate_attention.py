@@ -34,7 +34,7 @@ def attention(
     from guidegan_plugin.evaluation.packages import versions
 
     labels = parse_labels(label)
-    found = asdict(attention_quality(maps, regions, suffix))
+    found = asdict(attention_quality(maps, regions, suffix, tracker(quiet)))
     if not quiet and str(json) != "-":
         table = Table("measure", "value", title=f"Attention of {found['images']} images")
         for name, value in found.items():

@@ -18,10 +18,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.files import write_whole
+from guidegan_plugin.images import OPAQUE, is_image, open_image
+from guidegan_plugin.progress import Track, silently
 
 _log = logging.getLogger(__name__)
 
-_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+_MODES = (*OPAQUE, "LA", "PA", "RGBA", "CMYK", "YCbCr")  # 16 bits would be clipped by Pillow to nearly all white
 _GAP = 4
 _SMALLEST = 10  # letters, in pixels
 _NAMED = 5  # at most, in a message
@@ -68,6 +70,7 @@ def write_grid(
     size: int = 256,
     title: str = "",
     overlay: Sequence[str] = (),
+    track: Track = silently,
 ) -> list[str]:
     """Draw a grid into a PNG.
 
@@ -83,6 +86,7 @@ def write_grid(
         size: side of a cell in pixels.
         title: written above; may be empty.
         overlay: titles of columns whose images are attention maps, drawn in colour over the first column's images.
+        track: shows how far it is.
 
     Returns:
         The rows' stems.
@@ -104,7 +108,7 @@ def write_grid(
         raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
     picture = _page(titles, len(stems), size, title)
-    for row, stem in enumerate(stems):
+    for row, stem in enumerate(track(stems, "rows", len(stems))):
         first = _read(found[0][stem])
         for number, (name, files) in enumerate(zip(titles, found, strict=True)):
             image = _read(files[stem])
@@ -120,8 +124,7 @@ def _find(column: GridColumn) -> Mapping[str, Path]:
         raise ConfigError(f"column {column.title}: no folder {column.folder}; change --column")
     found: dict[str, Path] = {}
     for path in sorted(column.folder.iterdir()):
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in _EXTENSIONS or not path.stem.endswith(column.suffix):
+        if not is_image(path) or not path.stem.endswith(column.suffix):
             continue
         stem = path.stem.removesuffix(column.suffix)
         if stem in found:
@@ -161,13 +164,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _read(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip them: nearly all white
-                raise DataError(f"{path} has mode {image.mode}, 8 bits a channel are expected; change --column")
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read image {path} ({type(error).__name__}); repair or remove it") from error
+    return open_image(path, "--column", _MODES).convert("RGB")
 
 
 def _over(image: Image.Image, maps: Image.Image) -> Image.Image:

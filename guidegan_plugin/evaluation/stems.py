@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
-
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
+from guidegan_plugin.images import is_image
 
 
 def images_by_stem(folder: Path, flag: str, suffix: str = "") -> dict[str, Path]:
@@ -28,7 +27,7 @@ def images_by_stem(folder: Path, flag: str, suffix: str = "") -> dict[str, Path]
         raise DataError(f"{folder} is not a folder; change {flag}")
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in EXTENSIONS or not path.stem.endswith(suffix) or path.name.startswith("."):
+        if not is_image(path) or not path.stem.endswith(suffix):
             continue
         stem = path.stem.removesuffix(suffix)
         if stem in found:
