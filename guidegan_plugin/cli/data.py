@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from guidegan_plugin.cli import prepare
-from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, tracker, write_json
 from guidegan_plugin.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def check(
     from guidegan_plugin.datasets.published import check_dataset
 
     checks = check_dataset(root, dataset, workers=workers, track=tracker(quiet))
-    if not quiet and str(json_out) != "-":
+    if tables_wanted(quiet, json_out):
         Console().print(_table(checks))
     for failure in (failure for found in checks for failure in found.unreadable):
         _log.warning("%s", failure)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
 from guidegan_plugin.cli.evaluate_fcn import PaletteName, Truth, TruthSuffix
 from guidegan_plugin.errors import ConfigError
 
@@ -35,7 +35,7 @@ def attention(
 
     labels = parse_labels(label)
     found = asdict(attention_quality(maps, regions, suffix, tracker(quiet)))
-    if not quiet and str(json) != "-":
+    if tables_wanted(quiet, json):
         table = Table("measure", "value", title=f"Attention of {found['images']} images")
         for name, value in found.items():
             if name != "images":

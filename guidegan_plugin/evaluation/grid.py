@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.files import write_whole
-from guidegan_plugin.images import OPAQUE, is_image, open_image
+from guidegan_plugin.images import OPAQUE, open_image
 from guidegan_plugin.progress import Track, silently
 
 _log = logging.getLogger(__name__)
@@ -103,7 +104,9 @@ def write_grid(
             f"overlay: expected a column after the first, {', '.join(titles[1:]) or 'of which there is none'};"
             f" found {unknown[0]!r}; change --overlay"
         )
-    found = [_find(column) for column in columns]
+    found = [
+        images_by_stem(column.folder, f"--column {column.title}=...", column.suffix, deep=False) for column in columns
+    ]
     if out.resolve() in {path.resolve() for files in found for path in files.values()}:
         raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
@@ -117,22 +120,6 @@ def write_grid(
             picture.paste(cell, (left + (size - cell.width) // 2, top + (size - cell.height) // 2))
     _save(picture, out)
     return stems
-
-
-def _find(column: GridColumn) -> Mapping[str, Path]:
-    if not column.folder.is_dir():
-        raise ConfigError(f"column {column.title}: no folder {column.folder}; change --column")
-    found: dict[str, Path] = {}
-    for path in sorted(column.folder.iterdir()):
-        if not is_image(path) or not path.stem.endswith(column.suffix):
-            continue
-        stem = path.stem.removesuffix(column.suffix)
-        if stem in found:
-            raise DataError(f"column {column.title}: {found[stem].name} and {path.name} are both {stem}; remove one")
-        found[stem] = path
-    if not found:
-        raise DataError(f"column {column.title}: no images *{column.suffix}.png in {column.folder}; change --column")
-    return found
 
 
 def _named(columns: Sequence[GridColumn], found: Sequence[Mapping[str, Path]], images: Sequence[str]) -> list[str]:
