@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -98,13 +99,19 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-@pytest.mark.parametrize("format", ["BMP", "PPM", "TIFF", "WEBP"])
-def test_every_reader_refuses_torn_files_of_other_formats(
-    tmp_path: Path, format: str, read: Callable[[Path], object]
+@pytest.mark.parametrize(
+    ("format", "place", "value"),
+    [("PPM", 4, 0), ("TIFF", 12, 7), ("BMP", 25, 255)],
+    ids=["PPM_a_ValueError", "TIFF_a_ValueError", "BMP_a_bomb"],
+)
+def test_every_reader_refuses_damage_that_is_no_os_error_to_pillow(
+    tmp_path: Path, format: str, place: int, value: int, read: Callable[[Path], object]
 ) -> None:
-    whole = tmp_path / "whole"
-    NOISE.save(whole, format)
-    (tmp_path / "x_map.png").write_bytes(whole.read_bytes()[:-1000])
+    buffer = io.BytesIO()
+    NOISE.save(buffer, format)
+    content = bytearray(buffer.getvalue())
+    content[place] = value
+    (tmp_path / "x_map.png").write_bytes(content)
     with pytest.raises(DataError, match=r"x_map\.png is no readable image"):
         read(tmp_path / "x_map.png")
 
