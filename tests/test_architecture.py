@@ -16,11 +16,12 @@ PACKAGE = Path(guidegan_plugin.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import at module level, besides itself. Nobody imports monitors, evaluation or datasets.
-_GROUND = {"errors", "config", "files", "palettes", "progress"}
+_GROUND = {"errors", "config", "files", "images", "palettes", "progress"}
 ALLOWED = {
     "errors": set(),
     "files": set(),
     "progress": set(),
+    "images": {"errors"},
     "palettes": {"errors"},
     "config": {"errors"},
     "guidance": _GROUND,

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from material import IMAGES
 from runs import cores
+
+from guidegan_plugin.images import IMAGE_SUFFIXES
 
 PACKAGES = ("guidegan_plugin", "torch", "torchvision", "numpy", "pillow", "PyYAML", "torch-fidelity", "torchmetrics")
 
@@ -45,7 +46,7 @@ def made_with(root: Path, judge: Mapping[str, Any]) -> dict[str, str]:
         root: Of the data set; its images' names and sizes count, not where it lies.
         judge: What is known of the judges.
     """
-    images = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGES)
+    images = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     listed = "\n".join(f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in images)
     found = versions() | {"data": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]}
     weights = {name: about["weights_sha256"] for name, about in judge.items() if about.get("weights_sha256")}

@@ -11,8 +11,7 @@ from settings import Data
 
 from guidegan_plugin.datasets.shapes import write_unpaired
 from guidegan_plugin.errors import ConfigError, DataError
-
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp", ".tif", ".tiff"}
+from guidegan_plugin.images import IMAGE_SUFFIXES, open_image
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def prepare(data: Data, out: Path) -> Material:
 
 def images_of(folder: Path) -> list[Path]:
     """The images of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 class whole:  # a context manager, hence the small letter
@@ -103,8 +102,7 @@ def _write_domain(data: Data, root: Path, split: str, domain: str, folder: Path,
     if not paths:
         raise DataError(f"no image in {root / split}; change data.path or --data")
     for path in paths:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
+        image = open_image(path, "data.path or --data").convert("RGB")
         if data.paired:
             half = image.width // 2
             image = image.crop((0 if left else half, 0, half if left else 2 * half, image.height))

@@ -83,6 +83,11 @@ def show_facts(facts: Sequence[Fact]) -> None:
     Console().print(table)
 
 
+def tables_wanted(quiet: bool, out: Path | None) -> bool:
+    """Whether standard output is for tables: nobody wants quiet, and ``--json -`` does not want it for itself."""
+    return not quiet and str(out) != "-"
+
+
 def write_json(result: Mapping[str, object], out: Path | None) -> None:
     """Write a result where ``--json`` says; nothing where it says nothing.
 

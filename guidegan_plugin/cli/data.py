@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from guidegan_plugin.cli import prepare
-from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, tracker, write_json
 from guidegan_plugin.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def shapes(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same images.")] = 0,
     workers: prepare.Workers = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make a small data set on the spot, with the object's region beside each image."""
     from guidegan_plugin.datasets.shapes import write_unpaired
@@ -47,7 +48,7 @@ def shapes(
     writers = {"unpaired": write_unpaired, "paired": write_paired}
     if kind not in writers:
         raise ConfigError(f"kind: expected {' or '.join(writers)}, found {kind!r}; change --kind")
-    writers[kind](out, size, count, test_count, seed, workers)
+    writers[kind](out, size, count, test_count, seed, workers, tracker(quiet))
 
 
 @data.command()
@@ -65,7 +66,7 @@ def check(
     from guidegan_plugin.datasets.published import check_dataset
 
     checks = check_dataset(root, dataset, workers=workers, track=tracker(quiet))
-    if not quiet and str(json_out) != "-":
+    if tables_wanted(quiet, json_out):
         Console().print(_table(checks))
     for failure in (failure for found in checks for failure in found.unreadable):
         _log.warning("%s", failure)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
 
 if TYPE_CHECKING:
     from guidegan_plugin.diagnosis.check import Check
@@ -35,7 +35,7 @@ def doctor(
     checks = diagnose(root, dataroot, needs_host=host_dir is not None)
     failures = sum(check.status == "failure" for check in checks)
     write_json({"host_dir": str(root), "ok": not failures, "checks": [check.as_dict() for check in checks]}, json_out)
-    if not quiet and str(json_out) != "-":
+    if tables_wanted(quiet, json_out):
         (_table if sys.stdout.isatty() else _lines)(checks)
     if failures:
         raise typer.Exit(1)

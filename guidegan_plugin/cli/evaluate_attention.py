@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
 from guidegan_plugin.cli.evaluate_fcn import PaletteName, Truth, TruthSuffix
 from guidegan_plugin.errors import ConfigError
 
@@ -34,8 +34,8 @@ def attention(
     from guidegan_plugin.evaluation.packages import versions
 
     labels = parse_labels(label)
-    found = asdict(attention_quality(maps, regions, suffix))
-    if not quiet and str(json) != "-":
+    found = asdict(attention_quality(maps, regions, suffix, tracker(quiet)))
+    if tables_wanted(quiet, json):
         table = Table("measure", "value", title=f"Attention of {found['images']} images")
         for name, value in found.items():
             if name != "images":

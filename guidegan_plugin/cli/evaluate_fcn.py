@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
 
 if TYPE_CHECKING:
     from guidegan_plugin.evaluation.fcn_score import FcnResult
@@ -73,7 +73,7 @@ def fcn(
         track=tracker(quiet),
         labels=parse_labels(label),
     )
-    if not quiet and str(json) != "-":
+    if tables_wanted(quiet, json):
         Console().print(_table(result))
     write_json(result.as_dict(), json)  # first: nothing is lost where the figure cannot be drawn
     if confusion is not None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
 from guidegan_plugin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def kid(
         track=tracker(quiet),
         labels=parse_labels(label),
     )
-    if not quiet and str(json) != "-":
+    if tables_wanted(quiet, json):
         Console().print(_kid_table(result))
     write_json(result.as_dict(), json)
 

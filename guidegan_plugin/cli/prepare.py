@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, tracker, write_json
 from guidegan_plugin.errors import ConfigError, DataError, GuideError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _prepare(
         result = prepare(plan, out, workers=workers, track=tracker(quiet))
     if result.resumed:
         _log.warning("went on where an interrupted run had stopped, after %d of %d", result.resumed, len(plan.jobs))
-    if not quiet and str(json_out) != "-":
+    if tables_wanted(quiet, json_out):
         Console().print(_table(result, published or {}))
         if note:
             typer.echo(note)

@@ -80,6 +80,7 @@ def grid(
         size=size,
         title=title,
         overlay=overlay or (),
+        track=tracker(quiet),
     )
     if not quiet:
         typer.echo(f"wrote {out}: {', '.join(rows)}")

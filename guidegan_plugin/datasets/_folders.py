@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError, GuideError
+from guidegan_plugin.images import IMAGE_SUFFIXES
 
 _log = logging.getLogger(__name__)
-
-# What the host family takes for an image.
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"})
 
 
 def images_in(folder: Path, pattern: str = "*") -> list[Path]:

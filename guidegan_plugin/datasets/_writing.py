@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from guidegan_plugin.datasets._drawing import Pixels
 from guidegan_plugin.datasets._folders import put_in_place, refuse_taken, writing
 from guidegan_plugin.datasets._parallel import in_parallel
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.progress import Track, silently
 
 Annotation = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
 Draw = Callable[[np.random.Generator, int], tuple[Pixels, Annotation]]
@@ -62,7 +64,15 @@ def counts(count: int, test_count: int | None) -> tuple[int, int]:
     return count, test_count
 
 
-def write_set(root: Path, splits: Sequence[Split], annotations: str, size: int, seed: int, workers: int | None) -> None:
+def write_set(
+    root: Path,
+    splits: Sequence[Split],
+    annotations: str,
+    size: int,
+    seed: int,
+    workers: int | None,
+    track: Track = silently,
+) -> None:
     """Write images to `root/<split>/00000.png` and annotations to `root/<annotations>/<split>/00000.png`.
 
     Image i depends on seed, split and i alone. The set is written to a hidden folder beside `root` and renamed
@@ -76,6 +86,7 @@ def write_set(root: Path, splits: Sequence[Split], annotations: str, size: int, 
         seed: seed of the set, at least 0.
         workers: processes that draw. 1 draws in this process; None takes one a CPU, and fewer for a small set.
             Other processes import the calling script, which therefore needs its `if __name__ == "__main__"`.
+        track: shows how far it is.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -91,7 +102,7 @@ def write_set(root: Path, splits: Sequence[Split], annotations: str, size: int, 
         staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
         try:
             # The set is one level down, because mkdtemp's own folder is closed to other users.
-            _draw_all(_plan(staging / "set", splits, annotations, size, seed), workers)
+            _draw_all(_plan(staging / "set", splits, annotations, size, seed), workers, track)
             put_in_place(staging / "set", root)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -115,9 +126,10 @@ def _plan(root: Path, splits: Sequence[Split], annotations: str, size: int, seed
     return jobs
 
 
-def _draw_all(jobs: list[_Job], workers: int | None) -> None:
-    for _ in in_parallel(_draw_one, jobs, workers, IMAGES_PER_WORKER):
-        pass
+def _draw_all(jobs: list[_Job], workers: int | None, track: Track) -> None:
+    with closing(in_parallel(_draw_one, jobs, workers, IMAGES_PER_WORKER)) as drawn:
+        for _ in track(drawn, "Drawing", len(jobs)):
+            pass
 
 
 def _draw_one(job: _Job) -> None:

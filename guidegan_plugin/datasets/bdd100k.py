@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guidegan_plugin.datasets.pictures import Encoding, as_rgb, read_image
+from guidegan_plugin.datasets.pictures import Encoding, as_rgb
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.datasets.splits import draw_test
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.images import open_image
 
 Box = tuple[float, float, float, float]
 
@@ -126,7 +127,7 @@ def cropped(sources: Sequence[Path], boxes: Sequence[Box], encoding: Encoding) -
     Raises:
         DataError: The photo cannot be read, or a box lies outside of it.
     """
-    photo = as_rgb(read_image(sources[0]))
+    photo = as_rgb(open_image(sources[0]))
     contents = []
     for left, top, right, bottom in boxes:
         box = max(0, math.floor(left)), max(0, math.floor(top)), math.ceil(right), math.ceil(bottom)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guidegan_plugin.datasets.pictures import Encoding, as_rgb, read_image, side_by_side
+from guidegan_plugin.datasets.pictures import Encoding, as_rgb, side_by_side
 from guidegan_plugin.datasets.preparation import Job
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.images import open_image
 from guidegan_plugin.palettes import RGB, LabelClass
 
 KINDS = ("paired", "unpaired")
@@ -85,7 +86,7 @@ def photo_and_label(sources: Sequence[Path], style: Style) -> list[bytes]:
         DataError: One cannot be read, or the label has ids that no class has.
     """
     size = style.size, style.size
-    photo, label = as_rgb(read_image(sources[0])), read_image(sources[1])
+    photo, label = as_rgb(open_image(sources[0])), open_image(sources[1])
     if abs(photo.width * label.height / (photo.height * label.width) - 1) > 0.02:  # no rounding of sizes explains it
         raise DataError(
             f"the photo is {photo.width} x {photo.height}, its label {label.width} x {label.height}: made square, "

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from guidegan_plugin.datasets._folders import by_stem, warn_of_same
-from guidegan_plugin.datasets.pictures import Encoding, read_image, side_by_side
+from guidegan_plugin.datasets.pictures import Encoding, side_by_side
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.datasets.splits import draw_test
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.images import open_image
 
 
 def plan_pairs(a: Path, b: Path, *, test: float = 0.2, seed: int = 0, encoding: Encoding | None = None) -> Plan:
@@ -60,4 +61,4 @@ def joined(sources: Sequence[Path], encoding: Encoding) -> list[bytes]:
         DataError: One of them cannot be read, or their sizes differ.
     """
     a, b = sources
-    return [encoding.encode(side_by_side(read_image(a), read_image(b)))]
+    return [encoding.encode(side_by_side(open_image(a), open_image(b)))]

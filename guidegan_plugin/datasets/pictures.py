@@ -1,19 +1,14 @@
-"""Image files: read whole, put side by side, encoded."""
+"""Images: put side by side, encoded."""
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from guidegan_plugin.errors import ConfigError, DataError
-
-# What Pillow's decoders raise on a broken file; OSError and its children come on top.
-_BROKEN = (SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -69,23 +64,6 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
-
-
-def read_image(path: Path) -> Image.Image:
-    """Read an image to its last byte, in its own mode.
-
-    Raises:
-        DataError: It is missing, cut off, damaged, or no image.
-    """
-    content = io.BytesIO(read_bytes(path))
-    try:
-        with Image.open(content) as image:
-            image.load()
-            return image.copy()
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not an image") from error
-    except (OSError, *_BROKEN) as error:
-        raise DataError(f"{path}: damaged ({error})") from error
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

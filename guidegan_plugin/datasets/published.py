@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from guidegan_plugin.datasets._folders import images_in
 from guidegan_plugin.datasets._parallel import in_parallel
-from guidegan_plugin.datasets.pictures import read_image
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.images import open_image
 from guidegan_plugin.progress import Track, silently
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
@@ -99,7 +99,7 @@ def look(path: Path) -> tuple[str, str]:
         Its mode and nothing, or nothing and what is wrong with it.
     """
     try:
-        return read_image(path).mode, ""
+        return open_image(path).mode, ""
     except DataError as error:
         return "", " ".join(str(error).split())
 

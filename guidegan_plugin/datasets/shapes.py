@@ -29,6 +29,7 @@ from guidegan_plugin.datasets._drawing import (
     to_pixels,
 )
 from guidegan_plugin.datasets._writing import Split, counts, write_set
+from guidegan_plugin.progress import Track, silently
 
 Region = npt.NDArray[np.bool_]
 
@@ -40,6 +41,7 @@ def write_unpaired(
     test_count: int | None = None,
     seed: int = 0,
     workers: int | None = None,
+    track: Track = silently,
 ) -> None:
     """Write plain objects (A), striped objects (B) and the regions of both.
 
@@ -54,6 +56,7 @@ def write_unpaired(
         test_count: images of each domain to test with; None takes a fifth of `count`, at least 1.
         seed: seed of the set, at least 0.
         workers: processes that draw; 1 draws in this process, None takes one a CPU, and fewer for a small set.
+        track: shows how far it is.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -66,7 +69,7 @@ def write_unpaired(
         Split("testA", 2, test, draw_plain),
         Split("testB", 3, test, draw_striped),
     )
-    write_set(root, splits, "regions", size, seed, workers)
+    write_set(root, splits, "regions", size, seed, workers, track)
 
 
 def draw_plain(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from guidegan_plugin.datasets._folders import images_in, warn_of_same
-from guidegan_plugin.datasets.pictures import read_bytes, read_image
+from guidegan_plugin.datasets.pictures import read_bytes
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.images import open_image
 
 
 def draw_test(sizes: Sequence[int], test: float, seed: int, stream: int = 0) -> list[bool]:
@@ -83,5 +84,5 @@ def copied(sources: Sequence[Path]) -> list[bytes]:
         DataError: One of them cannot be read as an image.
     """
     for source in sources:
-        read_image(source)
+        open_image(source)
     return [read_bytes(source) for source in sources]

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from guidegan_plugin.diagnosis.check import Check
+from guidegan_plugin.images import IMAGE_SUFFIXES
 
-_IMAGES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"}  # the family's
 # At the family's crop of 256 pixels the paper's layer gives 31 x 31 cells of a byte; view, visits and key stand beside.
 _MAP_BYTES = 31 * 31 + 128
 _CHECKPOINT = 2**30  # a CycleGAN's networks are 110 MiB a saved epoch
@@ -75,4 +75,4 @@ def check_disk(root: Path, dataroot: Path | None = None) -> Check:
 
 
 def _count_images(folder: Path) -> int:
-    return sum(Path(name).suffix.lower() in _IMAGES for _, _, names in os.walk(folder) for name in names)
+    return sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for _, _, names in os.walk(folder) for name in names)

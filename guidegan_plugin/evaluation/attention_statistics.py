@@ -14,16 +14,17 @@ of the area, AUC is 1/2. All measures are to be read beside that share.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from guidegan_plugin.errors import DataError, GuideError
 from guidegan_plugin.evaluation.region_iou import best_iou, iou_by_threshold
+from guidegan_plugin.images import OPAQUE, open_image
+from guidegan_plugin.progress import Track, silently
 
 Map = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]
@@ -113,7 +114,9 @@ def region_auc(maps: Map, regions: Region) -> float:
     return _mean(_auc, maps, regions)
 
 
-def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attention_A") -> AttentionQuality:
+def attention_quality(
+    maps_dir: Path, regions_dir: Path, suffix: str = "_attention_A", track: Track = silently
+) -> AttentionQuality:
     """Score the attention maps among a host's results.
 
     A region without a map is passed over, as hosts test on fewer images than there are. So is, with a warning, an
@@ -123,6 +126,7 @@ def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attenti
         maps_dir: folder of `<stem><suffix>.png`, gray (8 bits, mode L or RGB); other files are ignored.
         regions_dir: folder of `<stem>.png`, zero outside of the region and anything else inside.
         suffix: what a map's file name has after the image's.
+        track: shows how far it is.
 
     Returns:
         The measures over all maps.
@@ -131,7 +135,8 @@ def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attenti
         DataError: a folder holds no map, a map has no region, a file is no readable image or a map is not gray.
     """
     scores, curves = [], []
-    for map_path, region_path in _matched(maps_dir, regions_dir, suffix):
+    pairs = _matched(maps_dir, regions_dir, suffix)
+    for map_path, region_path in track(pairs, "maps", len(pairs)):
         values, region = _read_map(map_path), _read_region(region_path)
         if region.all() or not region.any():
             _log.warning("%s is empty or the whole image; its map is left out", region_path)
@@ -201,7 +206,7 @@ def _mean(score: Callable[[Map, Region], float], maps: Map, regions: Region) -> 
     return float(np.mean([score(resize(v, r.shape), r) for v, r in zip(maps, regions, strict=True)]))
 
 
-def _matched(maps_dir: Path, regions_dir: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
+def _matched(maps_dir: Path, regions_dir: Path, suffix: str) -> list[tuple[Path, Path]]:
     for folder, name in ((maps_dir, "maps"), (regions_dir, "regions")):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder; change `{name}_dir` (--{name})")
@@ -216,7 +221,7 @@ def _matched(maps_dir: Path, regions_dir: Path, suffix: str) -> Iterator[tuple[P
             f"{len(missing)} of {len(pairs)} maps in {maps_dir} have no region, the first {missing[0]}; "
             "change `regions_dir` (--regions) or `suffix` (--suffix)"
         )
-    yield from pairs
+    return pairs
 
 
 def _read_map(path: Path) -> Map:
@@ -232,12 +237,4 @@ def _read_region(path: Path) -> Region:
 
 
 def _read(path: Path, name: str) -> npt.NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            found = image.mode
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is no readable image ({error}); change `{name}_dir` (--{name})") from error
-    if found not in ("1", "L", "P", "RGB"):
-        raise DataError(f"{path} has mode {found}, 8 bits without alpha are expected; change `{name}_dir` (--{name})")
-    return pixels
+    return np.asarray(open_image(path, f"`{name}_dir` (--{name})", OPAQUE).convert("RGB"))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.images import batches, read_image
-from guidegan_plugin.evaluation.named import at_rest, load_named, prints_aside
+from guidegan_plugin.evaluation.named import at_rest, failing_as, load_named
 from guidegan_plugin.guidance.store_file import networks_digest
 from guidegan_plugin.progress import Track, silently
 
@@ -61,19 +61,13 @@ class NamedFeatures:
         Raises:
             ConfigError: If the user's code fails on them.
         """
-        try:
+        what = f"features {self.name} fail on images {tuple(images.shape)}"
+        with failing_as(what, "change --features or --batch-size"):
             if self._module is None:
-                with prints_aside():
-                    return self._compute(images)
+                return self._compute(images)
             held = next(iter(self._module.state_dict().values()), images)
-            with at_rest(self._module), prints_aside():
+            with at_rest(self._module):
                 return self._compute(images.to(held.device))
-        except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
-            brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise ConfigError(
-                f"features {self.name} fail on images {tuple(images.shape)} ({brief}); change --features or "
-                "--batch-size"
-            ) from error
 
 
 def load_features(name: str = INCEPTION, weights: Path | None = None) -> Features:

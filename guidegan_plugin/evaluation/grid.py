@@ -17,11 +17,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.files import write_whole
+from guidegan_plugin.images import OPAQUE, open_image
+from guidegan_plugin.progress import Track, silently
 
 _log = logging.getLogger(__name__)
 
-_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+_MODES = (*OPAQUE, "LA", "PA", "RGBA", "CMYK", "YCbCr")  # 16 bits would be clipped by Pillow to nearly all white
 _GAP = 4
 _SMALLEST = 10  # letters, in pixels
 _NAMED = 5  # at most, in a message
@@ -68,6 +71,7 @@ def write_grid(
     size: int = 256,
     title: str = "",
     overlay: Sequence[str] = (),
+    track: Track = silently,
 ) -> list[str]:
     """Draw a grid into a PNG.
 
@@ -83,6 +87,7 @@ def write_grid(
         size: side of a cell in pixels.
         title: written above; may be empty.
         overlay: titles of columns whose images are attention maps, drawn in colour over the first column's images.
+        track: shows how far it is.
 
     Returns:
         The rows' stems.
@@ -99,12 +104,14 @@ def write_grid(
             f"overlay: expected a column after the first, {', '.join(titles[1:]) or 'of which there is none'};"
             f" found {unknown[0]!r}; change --overlay"
         )
-    found = [_find(column) for column in columns]
+    found = [
+        images_by_stem(column.folder, f"--column {column.title}=...", column.suffix, deep=False) for column in columns
+    ]
     if out.resolve() in {path.resolve() for files in found for path in files.values()}:
         raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
     picture = _page(titles, len(stems), size, title)
-    for row, stem in enumerate(stems):
+    for row, stem in enumerate(track(stems, "rows", len(stems))):
         first = _read(found[0][stem])
         for number, (name, files) in enumerate(zip(titles, found, strict=True)):
             image = _read(files[stem])
@@ -113,23 +120,6 @@ def write_grid(
             picture.paste(cell, (left + (size - cell.width) // 2, top + (size - cell.height) // 2))
     _save(picture, out)
     return stems
-
-
-def _find(column: GridColumn) -> Mapping[str, Path]:
-    if not column.folder.is_dir():
-        raise ConfigError(f"column {column.title}: no folder {column.folder}; change --column")
-    found: dict[str, Path] = {}
-    for path in sorted(column.folder.iterdir()):
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in _EXTENSIONS or not path.stem.endswith(column.suffix):
-            continue
-        stem = path.stem.removesuffix(column.suffix)
-        if stem in found:
-            raise DataError(f"column {column.title}: {found[stem].name} and {path.name} are both {stem}; remove one")
-        found[stem] = path
-    if not found:
-        raise DataError(f"column {column.title}: no images *{column.suffix}.png in {column.folder}; change --column")
-    return found
 
 
 def _named(columns: Sequence[GridColumn], found: Sequence[Mapping[str, Path]], images: Sequence[str]) -> list[str]:
@@ -161,13 +151,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _read(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip them: nearly all white
-                raise DataError(f"{path} has mode {image.mode}, 8 bits a channel are expected; change --column")
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read image {path} ({type(error).__name__}); repair or remove it") from error
+    return open_image(path, "--column", _MODES).convert("RGB")
 
 
 def _over(image: Image.Image, maps: Image.Image) -> Image.Image:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.images import OPAQUE, is_image, open_image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LOSSY = (".jpg", ".jpeg", ".webp")
 
 _VISUAL = re.compile(r"_((real|fake|rec|idt)(_[AB])?|attention(_[^_]+)?(_placeholder)?)$")
+_WITH_ALPHA = ("LA", "PA", "RGBA")
 _log = logging.getLogger(__name__)
 
 
@@ -37,11 +37,7 @@ def find_images(folder: Path, flag: str, suffix: str | None = None, least: int =
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; change {flag}")
-    paths = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS and path.stem.endswith(suffix or "") and not path.name.startswith(".")
-    )
+    paths = sorted(path for path in folder.iterdir() if is_image(path) and path.stem.endswith(suffix or ""))
     cure = f"change {flag} or --suffix" if suffix else f"change {flag}"
     if len(paths) < least:
         named = f" *{suffix}.*" if suffix else ""
@@ -68,19 +64,11 @@ def read_image(path: Path, flag: str) -> Tensor:
     Raises:
         DataError: If it is no readable image, has more than 8 bits a channel, another colour space, or transparency.
     """
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            transparent = "transparency" in image.info or mode in ("LA", "PA", "RGBA")
-            transparent = transparent and image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is no readable image ({error}); replace it, or change {flag}") from error
-    if mode not in ("1", "L", "P", "RGB", "LA", "PA", "RGBA"):
-        raise DataError(f"{path} has mode {mode}, gray or RGB of 8 bits is expected; convert it, or change {flag}")
-    if transparent:
+    image = open_image(path, flag, (*OPAQUE, *_WITH_ALPHA))
+    may_be_clear = "transparency" in image.info or image.mode in _WITH_ALPHA
+    if may_be_clear and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise DataError(f"{path} is transparent, and what lies behind it is unknown; flatten it, or change {flag}")
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
 def batches(images: Iterable[Tensor], size: int) -> Iterator[Tensor]:

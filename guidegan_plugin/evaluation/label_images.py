@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.images import open_image
 from guidegan_plugin.palettes import Palette
 
 Labels = npt.NDArray[np.int64]
@@ -49,15 +49,9 @@ def read_pixels(path: Path, flag: str) -> Pixels:
     Raises:
         DataError: If it is no readable image of 8 bits, or has transparent pixels.
     """
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            pixels = np.asarray(image.convert("RGB") if mode == "P" else image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is no readable image ({error}); change {flag}") from error
-    if mode not in ("L", "P", "RGB", "RGBA"):
-        raise DataError(f"{path} has mode {mode}, 8 bits a channel are expected; change {flag}")
-    if mode == "RGBA" and (pixels[..., 3] != 255).any():
+    image = open_image(path, flag, ("L", "P", "RGB", "RGBA"))
+    pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+    if image.mode == "RGBA" and (pixels[..., 3] != 255).any():
         raise DataError(f"{path} has transparent pixels; change {flag}")
     return pixels[..., :3] if pixels.ndim == 3 else pixels
 

@@ -77,6 +77,25 @@ def prints_aside() -> AbstractContextManager[object]:
 
 
 @contextmanager
+def failing_as(what: str, cure: str) -> Iterator[None]:
+    """Where a user's code computes: its prints go aside, and its failure is told in one line.
+
+    Args:
+        what: fails, in words, such as ``"features mine fail on images (3, 3, 8, 8)"``.
+        cure: what to change.
+
+    Raises:
+        ConfigError: If it fails.
+    """
+    try:
+        with prints_aside():
+            yield
+    except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
+        brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ConfigError(f"{what} ({brief}); {cure}") from error
+
+
+@contextmanager
 def at_rest(module: nn.Module) -> Iterator[None]:
     """Run a module as at test time; afterwards each of its modules is in the mode it was in."""
     modes = [(each, each.training) for each in module.modules()]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.named import at_rest, load_named, prints_aside
+from guidegan_plugin.evaluation.named import at_rest, failing_as, load_named
 from guidegan_plugin.guidance.store_file import networks_digest
 
 _FLAG = "--segmenter"
@@ -62,14 +62,9 @@ class Segmenter(nn.Module):
             ConfigError: If the network fails, or its logits are not ``(1, classes, H, W)``.
         """
         expected = (1, classes, *photo.shape[-2:])
-        try:
-            with torch.inference_mode(), at_rest(self), prints_aside():
-                logits = self(photo)
-        except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
-            brief = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise ConfigError(
-                f"segmenter {self.name} fails on a photo {tuple(photo.shape)} ({brief}); change {_FLAG}"
-            ) from error
+        what = f"segmenter {self.name} fails on a photo {tuple(photo.shape)}"
+        with failing_as(what, f"change {_FLAG}"), torch.inference_mode(), at_rest(self):
+            logits = self(photo)
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if found != expected:
             raise ConfigError(f"segmenter {self.name}: expected logits {expected}, found {found}; change {_FLAG}")

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.images import is_image
 
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 
-
-def images_by_stem(folder: Path, flag: str, suffix: str = "") -> dict[str, Path]:
-    """The images of a folder and its subfolders by their names.
+def images_by_stem(folder: Path, flag: str, suffix: str = "", *, deep: bool = True) -> dict[str, Path]:
+    """The images of a folder by their names.
 
     Args:
         folder: Where to look.
         flag: The option that named the folder, for complaints.
         suffix: What a name has between stem and extension; images without it are passed over.
+        deep: Whether its subfolders are read, too.
 
     Returns:
         Paths by stem, sorted; the suffix is no part of the stem.
@@ -27,8 +27,8 @@ def images_by_stem(folder: Path, flag: str, suffix: str = "") -> dict[str, Path]
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; change {flag}")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in EXTENSIONS or not path.stem.endswith(suffix) or path.name.startswith("."):
+    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
+        if not is_image(path) or not path.stem.endswith(suffix):
             continue
         stem = path.stem.removesuffix(suffix)
         if stem in found:

@@ -122,7 +122,7 @@ def test_a_photo_that_is_missing_is_listed(root: Path, tmp_path: Path) -> None:
     fill(root, "2018")
     (root / "images" / "100k" / "train" / "day3.jpg").unlink()
     result = prepare(plan_bdd100k(root, min_size=20), tmp_path / "out", workers=1)
-    assert len(result.failures) == 1 and "day3.jpg: No such file" in result.failures[0]
+    assert len(result.failures) == 1 and "day3.jpg is no readable image (No such file" in result.failures[0]
     assert sum(result.images.values()) == 38
 
 

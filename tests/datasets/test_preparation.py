@@ -124,16 +124,17 @@ def test_an_unusable_source_is_listed_and_the_rest_is_written(plan: Plan, tmp_pa
     broken = plan.jobs[7].sources[0]
     broken.write_text("broken")
     result = prepare(plan, tmp_path / "out", workers=1)
-    assert result.failures == (f"{broken}: not an image",)
+    failure = f"{broken} is no readable image (of no known format)"
+    assert result.failures == (failure,)
     assert result.images == {"a": COUNT // 2, "b": COUNT // 2 - 1}
     assert len(list((tmp_path / "out").rglob("*.png"))) == COUNT - 1
-    assert json.loads((tmp_path / "out" / RECORD).read_text())["failures"] == [f"{broken}: not an image"]
+    assert json.loads((tmp_path / "out" / RECORD).read_text())["failures"] == [failure]
 
 
 def test_nothing_is_put_in_place_when_no_source_is_usable(plan: Plan, tmp_path: Path) -> None:
     for job in plan.jobs:
         job.sources[0].write_text("broken")
-    with pytest.raises(DataError, match=r"no source could be used; the first: .*0\.png: not an image"):
+    with pytest.raises(DataError, match=r"no source could be used; the first: .*0\.png is no readable image"):
         prepare(plan, tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
 

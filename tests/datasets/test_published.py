@@ -52,7 +52,7 @@ def test_images_that_do_not_open_to_the_last_byte_are_listed(root: Path) -> None
     torn.write_bytes(torn.read_bytes()[:-40])
     assert problems(root) == ["1 of trainB cannot be read"]
     (line,) = check_dataset(root, workers=1)[1].unreadable
-    assert line.startswith(f"{torn}: damaged")
+    assert line.startswith(f"{torn} is no readable image (")
 
 
 def test_modes_are_counted(root: Path) -> None:

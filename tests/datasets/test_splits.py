@@ -75,8 +75,9 @@ def test_a_torn_image_is_left_out_and_named(tmp_path: Path) -> None:
     (folder / "3.jpg").write_bytes(content[: len(content) // 2])
     (folder / "4.jpg").write_text("<html>")
     failures = prepare(plan_split([folder]), tmp_path / "out", workers=1).failures
-    assert [failure.split(":")[0] for failure in failures] == [str(folder / "3.jpg"), str(folder / "4.jpg")]
-    assert "damaged" in failures[0] and "not an image" in failures[1]
+    named = [failure.split(" is no readable image")[0] for failure in failures]
+    assert named == [str(folder / "3.jpg"), str(folder / "4.jpg")]
+    assert "truncated" in failures[0].lower() and "of no known format" in failures[1]
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_columns_without_a_common_image_are_refused_with_an_example_of_each(resu
 def test_two_images_of_one_stem_are_refused(tmp_path: Path) -> None:
     draw(tmp_path / "in" / "a.png")
     draw(tmp_path / "in" / "a.jpg")
-    with pytest.raises(DataError, match=r"a\.jpg and a\.png are both a"):
+    with pytest.raises(DataError, match=r"a\.jpg and .*a\.png have one name, .*change --column in=\.\.\."):
         write_grid(tmp_path / "grid.png", [GridColumn("in", tmp_path / "in")])
 
 
@@ -162,13 +162,13 @@ def test_what_cannot_work_is_refused_by_name(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     with pytest.raises(ConfigError, match=r"a grid is a \.png, found .*change --out"):
         write_grid(tmp_path / "grid.jpg", [GridColumn("in", folder)])
-    with pytest.raises(ConfigError, match=r"column in: no folder .*change --column"):
+    with pytest.raises(DataError, match=r"in is not a folder; change --column in=\.\.\."):
         write_grid(tmp_path / "grid.png", [GridColumn("in", folder)])
     folder.mkdir()
-    with pytest.raises(DataError, match=r"no images \*_x\.png in"):
+    with pytest.raises(DataError, match=r"holds no image \*_x\.png .*change --column in=\.\.\."):
         write_grid(tmp_path / "grid.png", [GridColumn("in", folder, "_x")])
     (folder / "a.png").write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"cannot read image .*a\.png"):
+    with pytest.raises(DataError, match=r"a\.png is no readable image .*change --column"):
         write_grid(tmp_path / "grid.png", [GridColumn("in", folder)])
     draw(folder / "a.png")
     with pytest.raises(ConfigError, match=r"cannot write .*change --out"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from guidegan_plugin.images import BROKEN
 from guidegan_plugin.monitors.gallery.pictures import blend, evenness, load, overlay
 from guidegan_plugin.monitors.gallery.scene import ATTENTION, BLENDED, INPUT, OUTPUT, Moment, Picture, Scene
 
@@ -97,7 +98,7 @@ class Maker:
         for role, picture in pictures.items():
             try:
                 yield role, load(picture, size, crop if role == INPUT else None)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow says of torn files
+            except BROKEN:
                 if isinstance(picture, Path):
                     self.broken.append(picture)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from guidegan_plugin.images import IMAGE_SUFFIXES
 from guidegan_plugin.monitors.gallery.scene import (
     ATTENTION,
     INPUT,
@@ -21,7 +22,6 @@ from guidegan_plugin.monitors.gallery.scene import (
     natural,
 )
 
-_IMAGES = (".png", ".jpg", ".jpeg")
 # The visuals by which an image's files are recognised; the others of its files follow from its stem.
 _SURE = re.compile(r"(.+)_(?:(?<!_attention_)real|real_[AB]|attention_\w+)", re.DOTALL)
 _ATTENTION = re.compile(r"attention_(\w+?)(_placeholder)?")
@@ -88,7 +88,7 @@ def _by_stem(folder: Path) -> dict[str, Visuals]:
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(_IMAGES))
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)))
     split = {name: os.path.splitext(name)[0] for name in names}  # noqa: PTH122 - a pathlib suffix is not of ".png"
     stems = {match[1] for name in split.values() if (match := _SURE.fullmatch(name))}
     found: dict[str, Visuals] = {}

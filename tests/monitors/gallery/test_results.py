@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from guidegan_plugin.images import IMAGE_SUFFIXES
 from guidegan_plugin.monitors.gallery.results import read_epochs, read_images
 from guidegan_plugin.monitors.gallery.scene import Picture, Scene
 
@@ -75,6 +76,12 @@ def test_names_sort_as_people_count_and_may_look_like_visuals(tmp_path: Path, wr
     scenes = read_images(images)
     assert [scene.name for scene in scenes] == ["_", "a", "a_real_A", "b_fake_B", "c_attention", "x9", "x10"]
     assert all(list(scene.pictures) == ["input", "output"] for scene in scenes)
+
+
+def test_images_of_every_known_format_are_read(tmp_path: Path) -> None:
+    for suffix in IMAGE_SUFFIXES:
+        (tmp_path / f"{suffix[1:]}_real_A{suffix}").touch()
+    assert {scene.name for scene in read_images(tmp_path)} == {suffix[1:] for suffix in IMAGE_SUFFIXES}
 
 
 def test_several_tests_are_moments_of_the_newest(tmp_path: Path, write_results: Write) -> None:

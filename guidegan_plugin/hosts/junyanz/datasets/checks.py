@@ -9,6 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.images import BROKEN
 
 MIXED_MODES = "guide_mixed_modes"
 
@@ -92,7 +93,7 @@ def _header(path: str) -> tuple[str, tuple[int, int]]:
     try:
         with Image.open(path) as image:
             return image.mode, image.size
-    except (OSError, SyntaxError) as error:
+    except BROKEN as error:
         raise DataError(f"{path} is no image that can be read ({error}); repair or remove it") from error
 
 
@@ -100,6 +101,6 @@ def _readable(path: str) -> bool:
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, SyntaxError):
+    except BROKEN:
         return False
     return True

@@ -1,0 +1,70 @@
+"""Image files: what their names end with, and how one is read whole."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from guidegan_plugin.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
+"""What names of images end with, in lower case."""
+
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for files that it cannot read, format by format."""
+
+OPAQUE = ("1", "L", "P", "RGB")
+"""Modes of 8 bits a channel or fewer, gray or RGB, without an alpha channel."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is named as an image; a hidden one is none, such as the notes macOS leaves beside images."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def open_image(path: Path, flag: str = "", modes: Collection[str] | None = None) -> Image.Image:
+    """Read an image to its last byte, in its own mode.
+
+    Args:
+        path: The file.
+        flag: What to change, for the error, such as ``--pred``; empty where the error stands in a list of files.
+        modes: Those of Pillow's modes that will do; None takes every mode.
+
+    Returns:
+        The image, decoded, its file closed.
+
+    Raises:
+        DataError: If it is missing, cut off, damaged, no image, or has another mode.
+    """
+    try:
+        with Image.open(path) as image:
+            whole = image.copy()  # decodes it
+    except BROKEN as error:
+        cure = f"; replace it, or change {flag}" if flag else ""
+        raise DataError(f"{path} is no readable image ({_reason(error)}){cure}") from error
+    if modes is not None and whole.mode not in modes:
+        cure = f"; convert it, or change {flag}" if flag else ""
+        raise DataError(f"{path} has mode {whole.mode}, 8 bits a channel are expected ({', '.join(modes)}){cure}")
+    return whole
+
+
+def _reason(error: Exception) -> str:
+    """In one line, and without the path a second time."""
+    if isinstance(error, UnidentifiedImageError):
+        return "of no known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
