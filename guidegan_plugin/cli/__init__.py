@@ -73,7 +73,7 @@ def main() -> None:
     """Run the command; what fails is one line on standard error and exit code 1, with ``--debug`` a traceback."""
     logging.basicConfig(level=logging.WARNING, format="guidegan: %(message)s")
     try:
-        app()
+        app(prog_name="guidegan")
     except Exception as error:
         if sys.argv[1:2] == ["--debug"]:
             raise
