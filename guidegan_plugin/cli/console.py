@@ -25,9 +25,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no t
 
 def _writable(out: Path | None) -> Path | None:
     """Refuse before the work what could not be written after it."""
-    if out is not None and str(out) != "-" and (out.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK)):
-        found = "is a folder" if out.is_dir() else "lies in no folder that can be written to"
-        raise ConfigError(f"cannot write {out}: it {found}; change --json")
+    if out is None or str(out) == "-":
+        return out
+    if out.is_dir():
+        raise ConfigError(f"cannot write {out}: it is a folder; change --json")
+    if not out.parent.is_dir():
+        raise ConfigError(f"cannot write {out}: there is no folder {out.parent}; make it, or change --json")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write {out}: nothing may be written in {out.parent}; change --json")
     return out
 
 

@@ -49,6 +49,13 @@ def shapes(
     if kind not in writers:
         raise ConfigError(f"kind: expected {' or '.join(writers)}, found {kind!r}; change --kind")
     writers[kind](out, size, count, test_count, seed, workers, tracker(quiet))
+    if not quiet:
+        counts = ", ".join(
+            f"{folder.name} {len(list(folder.iterdir()))}"
+            for folder in sorted(out.iterdir())
+            if folder.name.startswith(("train", "test"))
+        )
+        typer.echo(f"{out}: {counts}")
 
 
 @data.command()

@@ -147,8 +147,16 @@ def _parse(path: Path, found: Mapping[str, object]) -> Result:
         scores=scores,
         spreads=spreads,
         evaluator=_evaluator(found),
-        circumstances={key: json.dumps(found.get(key), sort_keys=True) for key in _CIRCUMSTANCES},
+        circumstances=_circumstances(found),
     )
+
+
+def _circumstances(found: Mapping[str, object]) -> dict[str, str]:
+    facts = {key: found.get(key) for key in _CIRCUMSTANCES}
+    if isinstance(images := facts["images"], dict):
+        # Another number of sources is no difference to who was scored against the target alone.
+        facts["images"] = {name: count for name, count in images.items() if name != "source"}
+    return {key: json.dumps(value, sort_keys=True) for key, value in facts.items()}
 
 
 def _evaluator(found: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -520,3 +520,11 @@ def test_file_names_that_are_not_utf8_are_remembered(
     run_host("train.py", *options)
     run_host("train.py", *options, "--continue_train")
     assert b"caf\xe9 \xff.png" in bytes(load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]["A"]["keys"].tolist())
+
+
+@pytest.mark.parametrize(("script", "more"), [("test.py", []), ("train.py", ["--continue_train"])])
+def test_a_checkpoint_that_is_not_there_is_named_in_one_line(
+    run_host: Run, small: Small, unpaired: Path, script: str, more: list[str]
+) -> None:
+    with pytest.raises(HostError, match=r"^no checkpoint .*latest_net_G_A\.pth.*; change --name, .*--save_epoch_freq"):
+        run_host(script, *small("guide_cycle_gan", unpaired), *more)

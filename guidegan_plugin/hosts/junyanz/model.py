@@ -113,7 +113,7 @@ class GuidedModel(HostModel):
         if state is not None:
             opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
         self._first_epoch = getattr(opt, "epoch_count", 1)
-        with self.guides.new_networks.fresh_without_file(self.guides.suffix):
+        with self.guides.new_networks.fresh_without_file(self.guides.suffix), _missing_checkpoints_named():
             if self.guides.host.generation == "classic":
                 self.guides.adapt()
                 super().setup(opt)
@@ -186,6 +186,19 @@ def _is_writer() -> bool:
     """Whether this process writes checkpoints: the host lets rank 0 do it."""
     distributed = torch.distributed
     return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
+@contextmanager
+def _missing_checkpoints_named() -> Iterator[None]:
+    """While it lasts, a file that is not there ends in one line instead of the host's traceback."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        found = f"no checkpoint {error.filename}" if error.filename else str(error)
+        raise HostError(
+            f"{found}; change --name, --epoch or --checkpoints_dir (a training shorter than --save_epoch_freq epochs and "
+            "--save_latest_freq images saves nothing)"
+        ) from error
 
 
 @contextmanager
