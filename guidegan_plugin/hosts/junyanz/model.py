@@ -196,8 +196,8 @@ def _missing_checkpoints_named() -> Iterator[None]:
     except FileNotFoundError as error:
         found = f"no checkpoint {error.filename}" if error.filename else str(error)
         raise HostError(
-            f"{found}; change --name, --epoch or --checkpoints_dir (a training shorter than --save_epoch_freq epochs and "
-            "--save_latest_freq images saves nothing)"
+            f"{found}; change --name, --epoch or --checkpoints_dir (a training shorter than --save_epoch_freq epochs "
+            "and --save_latest_freq images saves nothing)"
         ) from error
 
 
