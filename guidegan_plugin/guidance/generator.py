@@ -133,6 +133,8 @@ class GeneratorAdapter:
         if self._how.testing or not module.training:
             # Test time is always the placeholder, unless it is refined.
             refined = None if self._visit is None else self._visit.refined
+            if self._visit is not None:
+                self._visit.tested = True
             blended = self._blend.blend(images, placeholder(images) if refined is None else refined)
         elif self._visit is not None:
             if self._visit.maps is None:

@@ -113,8 +113,10 @@ class Reporter:
             self._report(self._on_step, visit, maps, attachment)
 
     def _miss(self, visit: Visit | None) -> None:
-        self._missed += visit is not None
-        if visit is not None and self._missed == _PATIENCE:
+        if visit is None or visit.tested:
+            return
+        self._missed += 1
+        if self._missed == _PATIENCE:
             _log.warning(
                 "pair %s is not guided: in %d batches %s; bind the very tensor that the generator is called with",
                 self._pair,

@@ -34,6 +34,7 @@ class Visit:
         refined: ``(N, 1, h, w)``, what test time blends in place of the placeholder; None for the placeholder.
         fakes: Weak references to what the generator made of the images.
         judged: Whether the discriminator's maps of this visit were stored.
+        tested: Whether the generator translated it as at test time, where nobody is to judge it.
     """
 
     pair: str
@@ -46,6 +47,7 @@ class Visit:
     refined: Tensor | None = None
     fakes: list[weakref.ReferenceType[Tensor]] = field(default_factory=list)
     judged: bool = False
+    tested: bool = False
 
     def living_fakes(self) -> list[Tensor]:
         """Tensors the generator made of this visit that somebody still holds."""

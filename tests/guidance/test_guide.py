@@ -469,3 +469,15 @@ def test_numbers_are_keys_everywhere(pair: tuple[nn.Module, nn.Module], batch: t
     pair[1](pair[0](batch[0]))
     assert guide.maps(torch.tensor([4, 5]))[1].tolist() == [True, False]  # type: ignore[arg-type]
     assert guide.maps("3")[1].tolist() == [True]
+
+
+def test_batches_that_are_only_tested_are_no_reason_to_say_that_a_pair_is_not_guided(
+    pair: tuple[nn.Module, nn.Module], caplog: pytest.LogCaptureFixture
+) -> None:
+    guide = attach(*pair)
+    pair[0].eval()
+    for _ in range(30):
+        images = torch.rand(1, 3, 64, 64)
+        guide.bind(images, ["a"])
+        pair[0](images)
+    assert not caplog.records
