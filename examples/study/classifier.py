@@ -9,20 +9,18 @@ folder on PYTHONPATH and the weights named:
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file
 from torch import Tensor, nn
+from weights import about, write_weights
 
 from guidegan_plugin.datasets.shapes import draw_plain, draw_striped
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.files import write_whole
 from guidegan_plugin.progress import Track, silently
 
 NAME = "shapes classifier trained by the study"
@@ -87,24 +85,21 @@ def train_classifier(
     Returns:
         What it is, and the share of held-out images whose domain it tells.
     """
-    about: dict[str, object] = {"name": NAME, "size": size, "images": 2 * count, "passes": passes, "seed": seed}
-    if not path.exists() or not about.items() <= _about(path).items():
+    told: dict[str, object] = {"name": NAME, "size": size, "images": 2 * count, "passes": passes, "seed": seed}
+    if not told.items() <= about(path).items():
         network = _trained(size, count, passes, seed, track)
         held_out = max(2, count // 6)
         images, striped, _, _ = _draw(size, held_out, (seed, 7_002))
         right = float((network.striped(images) == striped.bool()).double().mean())
-        about |= {"held_out": 2 * held_out, "held_out_accuracy": right}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
-        write_whole(path, save(tensors, {"about": json.dumps(about)}))
-    return _about(path)
+        told |= {"held_out": 2 * held_out, "held_out_accuracy": right}
+        write_weights(path, network, told)
+    return about(path)
 
 
 def load_classifier(path: Path) -> ShapesClassifier:
     """A classifier ready to judge."""
     network = ShapesClassifier()
-    with safe_open(str(path), "pt") as file:
-        network.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 - no mapping
+    network.load_state_dict(load_file(path))
     return network.eval()
 
 
@@ -113,12 +108,6 @@ def trained() -> ShapesClassifier:
     if not os.environ.get("STUDY_CLASSIFIER"):
         raise ConfigError("no weights; name a study's judge/classifier.safetensors in STUDY_CLASSIFIER")
     return load_classifier(Path(os.environ["STUDY_CLASSIFIER"]))
-
-
-def _about(path: Path) -> dict[str, object]:
-    with safe_open(str(path), "pt") as file:
-        found: dict[str, object] = json.loads(file.metadata()["about"])
-    return found
 
 
 def _trained(size: int, count: int, passes: int, seed: int, track: Track) -> ShapesClassifier:

@@ -99,7 +99,7 @@ class Judge:
             from guidegan_plugin.evaluation.fcn_score import evaluate_fcn
 
             told = evaluate_fcn(fakes, self._truth, self._palette, segmenter=self._segmenter, labels=labels).as_dict()
-            figures |= {measure.key: _number(told[measure.key]) for measure in MEASURES["fcn"]}
+            figures |= {measure.key: float(told[measure.key]) for measure in MEASURES["fcn"]}
             results.append(told)
         return figures, results
 
@@ -134,7 +134,7 @@ class Judge:
 
 def kid_figures(told: Told) -> Figures:
     """The figures of the study's report in a result of KID."""
-    return {f"kid_{name}": _number(told[name]["kid_x100"]) for name in ("target", "source", "mean")}
+    return {f"kid_{name}": float(told[name]["kid_x100"]) for name in ("target", "source", "mean")}
 
 
 def changes(fakes: Path, inputs: Path, regions: Path) -> Figures:
@@ -173,10 +173,6 @@ def _features(study: Study, network: Any) -> Any:
     if network is not None:
         return NamedFeatures("shapes classifier", network)
     return load_features(study.features, study.weights)
-
-
-def _number(value: object) -> float:
-    return float(value)  # type: ignore[arg-type]
 
 
 def _image(path: Path) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +12,10 @@ import torch
 import torch.nn.functional as F
 from material import images_of
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file
 from torch import Tensor, nn
+from weights import about, write_weights
 
-from guidegan_plugin.files import write_whole
 from guidegan_plugin.progress import Track, silently
 
 if TYPE_CHECKING:
@@ -70,22 +68,19 @@ def train_segmenter(
     Returns:
         What it is.
     """
-    about: dict[str, object] = {"name": NAME, "passes": passes, "seed": seed}
-    if not path.exists() or not about.items() <= _about(path).items():
+    told: dict[str, object] = {"name": NAME, "passes": passes, "seed": seed}
+    if not told.items() <= about(path).items():
         images, targets = _read(photos, labels, palette)
         network = _trained(images, targets, len(palette.classes), passes, seed, track)
-        about |= {"size": images.shape[-1], "images": len(images)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
-        write_whole(path, save(tensors, {"about": json.dumps(about)}))
-    return _about(path) | {"weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        told |= {"size": images.shape[-1], "images": len(images)}
+        write_weights(path, network, told)
+    return about(path) | {"weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def load_segmenter(path: Path, classes: int) -> SmallUNet:
     """A segmenter ready to read photos."""
     network = SmallUNet(classes)
-    with safe_open(str(path), "pt") as file:
-        network.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 - no mapping
+    network.load_state_dict(load_file(path))
     return network.eval()
 
 
@@ -97,12 +92,6 @@ def write_truth(labels: Path, folder: Path, palette: Palette) -> None:
     for path in images_of(labels):
         found = np.asarray(nearest_labels(_pixels(path), palette))
         Image.fromarray(ids[found]).save(folder / f"{path.stem}.png")
-
-
-def _about(path: Path) -> dict[str, object]:
-    with safe_open(str(path), "pt") as file:
-        found: dict[str, object] = json.loads(file.metadata()["about"])
-    return found
 
 
 def _block(before: int, width: int) -> nn.Sequential:

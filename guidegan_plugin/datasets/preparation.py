@@ -64,6 +64,7 @@ class Plan:
     def identity(self) -> dict[str, object]:
         """What two runs must have in common for one to go on where the other stopped."""
         lines = (
+            # abspath and not Path.absolute(), which keeps "..".
             # What a partial was given, as the boxes of crops, decides too; the function itself has no stable name.
             "\0".join([*(os.path.abspath(path) for path in job.sources), *job.targets, repr(_given(job))])  # noqa: PTH100
             for job in self.jobs

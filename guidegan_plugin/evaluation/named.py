@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from functools import reduce
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import nn
@@ -35,7 +36,7 @@ def load_named(spec: str, flag: str) -> object:
         try:
             with prints_aside():
                 found: object = reduce(getattr, attribute.split("."), importlib.import_module(module_name))
-                return found() if _is_factory(found) else found  # type: ignore[operator]
+                return found() if _is_factory(found) else found
         except (Exception, SystemExit) as error:  # any, because it is the user's own code that runs
             raise ConfigError(
                 f"{flag}: {spec} cannot be had ({_brief(error)}), looked for in {Path.cwd()} and among installed "
@@ -59,7 +60,7 @@ def _current_directory_importable() -> Iterator[None]:
         sys.path.remove(here)
 
 
-def _is_factory(found: object) -> bool:
+def _is_factory(found: object) -> TypeGuard[Callable[[], object]]:
     if isinstance(found, type):
         return True
     if isinstance(found, nn.Module) or not callable(found):

@@ -143,7 +143,7 @@ def _loss(value: object) -> Tensor | float | None:
     if isinstance(value, Tensor):
         return None if value.is_complex() or value.numel() == 0 else value.detach().float().mean()
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]  # what is no number is caught below
     except (TypeError, ValueError):
         return None
 

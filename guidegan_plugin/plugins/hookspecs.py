@@ -26,22 +26,22 @@ def guidegan_register_attention() -> list[type[Attention]]:  # type: ignore[empt
 
 
 @hookspec
-def guidegan_register_concatenation() -> list[type[Concatenation]]:  # type: ignore[empty-body]
+def guidegan_register_concatenation() -> list[type[Concatenation]]:  # type: ignore[empty-body]  # a specification
     """Concatenations: how a map enters a generator's input."""
 
 
 @hookspec
-def guidegan_register_transfer() -> list[type[Transfer]]:  # type: ignore[empty-body]
+def guidegan_register_transfer() -> list[type[Transfer]]:  # type: ignore[empty-body]  # a specification
     """Transfer blocks: from a discriminator's resolution to a generator's input."""
 
 
 @hookspec
-def guidegan_register_host() -> list[type[Host]]:  # type: ignore[empty-body]
+def guidegan_register_host() -> list[type[Host]]:  # type: ignore[empty-body]  # a specification
     """Hosts: how a codebase is recognised and its models are guided."""
 
 
 @hookspec
-def guidegan_register_monitor() -> list[type[Monitor]]:  # type: ignore[empty-body]
+def guidegan_register_monitor() -> list[type[Monitor]]:  # type: ignore[empty-body]  # a specification
     """Monitors: what can show a training, each switched on by its own option."""
 
 

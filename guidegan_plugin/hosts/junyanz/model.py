@@ -216,8 +216,8 @@ def _after_initialisation(act: Any) -> Iterator[None]:
         act(initialised)
         return initialised
 
-    setattr(networks, "init_net", init_net)  # noqa: B010 - a module's attribute, unknown to the type checker
+    vars(networks)["init_net"] = init_net
     try:
         yield
     finally:
-        setattr(networks, "init_net", original)  # noqa: B010
+        vars(networks)["init_net"] = original
