@@ -55,6 +55,11 @@ class Attachment:
         """D, as the host calls it; None where there is none, or none any more."""
         return self._discriminator()
 
+    @property
+    def latest(self) -> Tensor | None:
+        """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
+        return None if self.tap is None else self.tap.latest
+
     def watch(self, discriminator: nn.Module) -> None:
         """Tap a discriminator.
 

@@ -42,16 +42,16 @@ class CollapseWatch:
         self._count = collapsed.long() if self._count is None else self._count + collapsed
         self._visits += 1
         if self._visits % _EVERY == 0:
-            self.tell(maps, discriminator)
+            self._tell(maps, discriminator)
             self._arrived = self._count.to("cpu", non_blocking=True), self._visits
 
     def end_epoch(self, maps: Tensor | None, discriminator: nn.Module | None) -> None:
         """An epoch is over; here waiting is fine."""
         if maps is not None and self._count is not None and not self._told:
             self._arrived = self._count.cpu(), self._visits
-            self.tell(maps, discriminator)
+            self._tell(maps, discriminator)
 
-    def tell(self, maps: Tensor, discriminator: nn.Module | None) -> None:
+    def _tell(self, maps: Tensor, discriminator: nn.Module | None) -> None:
         """Warn if the count that has arrived says so."""
         count, visits = (0, 0) if self._arrived is None else (int(self._arrived[0]), self._arrived[1])
         if not count:

@@ -191,8 +191,7 @@ class Guide:
     @property
     def latest(self) -> Tensor | None:
         """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
-        tap = self._attachment.tap
-        return None if tap is None else tap.latest
+        return self._attachment.latest
 
     def networks(self) -> dict[str, nn.Module]:
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""

@@ -106,7 +106,7 @@ class Reporter:
             return
         self._missed = 0
         self.steps += 1
-        maps = attachment.tap.latest if attachment.tap is not None else None
+        maps = attachment.latest
         if maps is not None:
             self._collapse.see(maps, attachment.discriminator)
         if self._on_step is not None and maps is not None:
@@ -149,8 +149,6 @@ class Reporter:
     def epoch(self, statistics: Callable[[], Mapping[str, float]], attachment: Attachment) -> None:
         """An epoch is over; its statistics are made only where somebody listens."""
         self._epochs += 1
-        self._collapse.end_epoch(
-            attachment.tap.latest if attachment.tap is not None else None, attachment.discriminator
-        )
+        self._collapse.end_epoch(attachment.latest, attachment.discriminator)
         if self._on_epoch is not None:
             self._on_epoch(EpochReport(self._pair, self._epochs, statistics()))
