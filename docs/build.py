@@ -18,8 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "guidegan_plugin"
 
 # What a plugin's author implements, subclasses or is handed.
-FOR_PLUGINS = ["plugins.hookspecs", "guidance.attention", "guidance.concatenation", "guidance.transfer"]
-FOR_PLUGINS += ["guidance.reports", "hosts.base", "plugins.monitors", "progress"]
+FOR_PLUGINS = ["plugins.hookspecs", "guidance.attention.post_hoc", "guidance.concatenation.base"]
+FOR_PLUGINS += [
+    "guidance.concatenation.transfer",
+    "guidance.reports",
+    "plugins.host",
+    "plugins.monitor",
+    "utils.progress",
+]
 
 CONFIG = {
     "project": PACKAGE,

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.datasets.keyed import with_keys
-from guidegan_plugin.datasets.shapes import write_unpaired
+from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=100)

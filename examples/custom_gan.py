@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from guidegan_plugin import GuideConfig, Pair, guided
-from guidegan_plugin.datasets.shapes import write_unpaired
+from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 
 
 class Unpaired(Dataset[dict[str, Any]]):

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from guidegan_plugin.datasets.shapes import write_unpaired
+from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.evaluation.attention_statistics import attention_quality
 
 ROOT = Path(__file__).resolve().parent.parent

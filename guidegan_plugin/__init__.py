@@ -24,23 +24,23 @@ from typing import TYPE_CHECKING
 from guidegan_plugin.errors import ConfigError, DataError, GuideError, HostError, PluginError, StoreError
 
 if TYPE_CHECKING:
+    from guidegan_plugin.attaching.decorator import guided
+    from guidegan_plugin.attaching.factory import attach
+    from guidegan_plugin.attaching.pairs import Pair
     from guidegan_plugin.config import GuideConfig
-    from guidegan_plugin.decorators import guided
     from guidegan_plugin.guidance.guide import Guide
-    from guidegan_plugin.guidance.view import View
-    from guidegan_plugin.plugins.build import attach
+    from guidegan_plugin.guidance.memory.view import View
     from guidegan_plugin.plugins.hookspecs import hookimpl
-    from guidegan_plugin.plugins.pairs import Pair
 else:
     # Imported at first use, so that the command answers, completes and diagnoses where torch is slow to import or
     # broken.
     _HOMES = {
         "Guide": "guidance.guide",
         "GuideConfig": "config",
-        "Pair": "plugins.pairs",
-        "View": "guidance.view",
-        "attach": "plugins.build",
-        "guided": "decorators",
+        "Pair": "attaching.pairs",
+        "View": "guidance.memory.view",
+        "attach": "attaching.factory",
+        "guided": "attaching.decorator",
         "hookimpl": "plugins.hookspecs",
     }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin import GuideConfig
-from guidegan_plugin.plugins.build import Workshop
+from guidegan_plugin.attaching.factory import Workshop
 from guidegan_plugin.plugins.manager import create_manager
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from guidegan_plugin.errors import ConfigError, GuideError
-from guidegan_plugin.evaluation.results import read_results
+from guidegan_plugin.reports.result_files import read_results
 
 STUDY = Path(__file__).resolve().parents[1] / "examples" / "study"
 Load = Callable[[str], ModuleType]

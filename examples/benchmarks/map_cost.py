@@ -25,8 +25,8 @@ import torch
 from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
-from guidegan_plugin.guidance.attention import PostHocAttention
-from guidegan_plugin.guidance.signals import SIGNALS
+from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
+from guidegan_plugin.guidance.attention.signals import SIGNALS
 
 NETWORKS = Path(__file__).parents[1] / "reference_host" / "models" / "networks.py"
 

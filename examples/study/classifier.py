@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from weights import about, write_weights
 
-from guidegan_plugin.datasets.shapes import draw_plain, draw_striped
+from guidegan_plugin.datasets.synthetic.shapes import draw_plain, draw_striped
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.utils.progress import Track, silently
 
 NAME = "shapes classifier trained by the study"
 CELLS = 8  # the object's place is learnt on a grid of so many cells a side

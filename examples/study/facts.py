@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from runs import cores
 
-from guidegan_plugin.images import IMAGE_SUFFIXES
+from guidegan_plugin.utils.images import IMAGE_SUFFIXES
 
 PACKAGES = ("guidegan_plugin", "torch", "torchvision", "numpy", "pillow", "PyYAML", "torch-fidelity", "torchmetrics")
 

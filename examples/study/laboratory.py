@@ -16,7 +16,7 @@ from scores import Judge, collect
 from settings import Study
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.files import write_whole
+from guidegan_plugin.utils.files import write_whole
 
 
 class Laboratory:

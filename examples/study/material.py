@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 from settings import Data
 
-from guidegan_plugin.datasets.shapes import write_unpaired
+from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.images import IMAGE_SUFFIXES, open_image
+from guidegan_plugin.utils.images import IMAGE_SUFFIXES, open_image
 
 
 @dataclass(frozen=True)

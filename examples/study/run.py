@@ -31,7 +31,7 @@ from tables import collate
 
 from guidegan_plugin.cli.console import tracker
 from guidegan_plugin.errors import ConfigError, GuideError
-from guidegan_plugin.files import write_whole
+from guidegan_plugin.utils.files import write_whole
 
 
 def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:

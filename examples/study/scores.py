@@ -19,7 +19,7 @@ from segmenter import load_segmenter, train_segmenter, write_truth
 from settings import Study
 
 from guidegan_plugin.evaluation.attention_statistics import attention_quality
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.utils.progress import Track, silently
 
 Figures = dict[str, float]
 Told = dict[str, Any]  # a result file's content
@@ -55,7 +55,7 @@ class Judge:
             self._learn_labels(folder, track)
 
     def _learn_labels(self, folder: Path, track: Track) -> None:
-        from guidegan_plugin.palettes import CAMVID
+        from guidegan_plugin.datasets.palettes import CAMVID
 
         train, weights = self._material.train, folder / "segmenter.safetensors"
         self.about["segmenter"] = train_segmenter(

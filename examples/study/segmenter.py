@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from weights import about, write_weights
 
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.utils.progress import Track, silently
 
 if TYPE_CHECKING:
-    from guidegan_plugin.palettes import Palette
+    from guidegan_plugin.datasets.palettes import Palette
 
 NAME = "U-Net trained by the study"
 WIDTHS = (16, 32, 64, 96)

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from guidegan_plugin.files import write_whole
+from guidegan_plugin.utils.files import write_whole
 
 
 def write_weights(path: Path, network: nn.Module, about: Mapping[str, object]) -> None:

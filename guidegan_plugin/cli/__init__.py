@@ -19,7 +19,7 @@ from guidegan_plugin.cli.plugins import plugins
 from guidegan_plugin.cli.replay import replay
 from guidegan_plugin.cli.report import grid, report
 from guidegan_plugin.errors import GuideError
-from guidegan_plugin.hosts.one_line import in_one_line
+from guidegan_plugin.hosts.excepthook import in_one_line
 
 TRAIN, RESULTS, HELP = "Train and test", "Data and results", "What is there"
 

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.files import write_whole
-from guidegan_plugin.hosts.base import Fact, as_text
-from guidegan_plugin.progress import Item, Track, silently
+from guidegan_plugin.plugins.host import Fact, as_text
+from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.progress import Item, Track, silently
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
 

@@ -42,8 +42,8 @@ def shapes(
     quiet: Quiet = False,
 ) -> None:
     """Make a small data set on the spot, with the object's region beside each image."""
-    from guidegan_plugin.datasets.shapes import write_unpaired
-    from guidegan_plugin.datasets.street import write_paired
+    from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
+    from guidegan_plugin.datasets.synthetic.street import write_paired
 
     writers = {"unpaired": write_unpaired, "paired": write_paired}
     if kind not in writers:

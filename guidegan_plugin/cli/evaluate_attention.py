@@ -31,7 +31,7 @@ def attention(
     from dataclasses import asdict
 
     from guidegan_plugin.evaluation.attention_statistics import attention_quality
-    from guidegan_plugin.evaluation.packages import versions
+    from guidegan_plugin.evaluation.optional_packages import versions
 
     labels = parse_labels(label)
     found = asdict(attention_quality(maps, regions, suffix, tracker(quiet)))
@@ -84,7 +84,7 @@ def class_attention(
 ) -> None:
     """In which share of images each class is attended (half its pixels over alpha), epoch by epoch."""
     from guidegan_plugin.evaluation import class_attention as statistics
-    from guidegan_plugin.evaluation import seen_maps
+    from guidegan_plugin.evaluation import map_sources as seen_maps
     from guidegan_plugin.evaluation.palette_file import load_palette
     from guidegan_plugin.evaluation.stems import images_by_stem
 

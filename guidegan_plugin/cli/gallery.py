@@ -23,7 +23,7 @@ def gallery(
     json: JsonOut = None,
 ) -> None:
     """Make a page of a run: inputs, attention maps, blended inputs and outputs, side by side and over epochs."""
-    from guidegan_plugin.monitors.gallery import make_gallery
+    from guidegan_plugin.reports.gallery import make_gallery
 
     page = make_gallery(run, out, thumbnails, concat, tracker(quiet))
     if not quiet:

@@ -64,8 +64,8 @@ def pairs(
     json_out: JsonOut = None,
 ) -> None:
     """Join images of the same name side by side, A|B; subfolders (train, test) are kept."""
-    from guidegan_plugin.datasets.pairs import plan_pairs
-    from guidegan_plugin.datasets.pictures import Encoding
+    from guidegan_plugin.datasets.encoding import Encoding
+    from guidegan_plugin.datasets.joined_pairs import plan_pairs
 
     plan = plan_pairs(a, b, test=test, seed=seed, encoding=Encoding(format, quality))
     _prepare(plan, out, workers, quiet, json_out)
@@ -91,8 +91,8 @@ def cityscapes(
 ) -> None:
     """Make Cityscapes labels<->photos: A is the photo, B the label; val becomes test."""
     from guidegan_plugin.datasets.cityscapes import PUBLISHED, plan_cityscapes
+    from guidegan_plugin.datasets.encoding import Encoding
     from guidegan_plugin.datasets.labelled import Style
-    from guidegan_plugin.datasets.pictures import Encoding
 
     plan = plan_cityscapes(root, labels=labels, style=Style(kind, size, Encoding(format, quality)))
     _prepare(plan, out, workers, quiet, json_out, PUBLISHED)
@@ -113,8 +113,8 @@ def camvid(
 ) -> None:
     """Make CamVid labels<->photos: A is the photo, B the label in SegNet's colours; class ids under OUT/labels."""
     from guidegan_plugin.datasets.camvid import PUBLISHED, plan_camvid
+    from guidegan_plugin.datasets.encoding import Encoding
     from guidegan_plugin.datasets.labelled import Style
-    from guidegan_plugin.datasets.pictures import Encoding
 
     plan = plan_camvid(root, style=Style(kind, size, Encoding(format, quality)))
     _prepare(plan, out, workers, quiet, json_out, PUBLISHED)
@@ -139,7 +139,7 @@ def bdd100k(
 ) -> None:
     """Make day2night: traffic signs cropped from BDD100K, by day in A and by night in B."""
     from guidegan_plugin.datasets.bdd100k import DAY, NIGHT, plan_bdd100k
-    from guidegan_plugin.datasets.pictures import Encoding
+    from guidegan_plugin.datasets.encoding import Encoding
 
     plan = plan_bdd100k(
         root, release=release, min_size=min_size, test=test, seed=seed, encoding=Encoding(format, quality)

@@ -18,7 +18,7 @@ def replay(
     quiet: Quiet = False,
 ) -> None:
     """Show a training's Visdom log on a server."""
-    from guidegan_plugin.monitors.replay import replay as show
+    from guidegan_plugin.monitors.visdom.replay import replay as show
 
     sent = show(file, server, port, env, tracker(quiet))
     if not quiet:

@@ -23,7 +23,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Collect the JSON of guidegan evaluate into the paper's tables, seeds averaged, as Markdown and HTML."""
-    from guidegan_plugin.evaluation.report import build_report, write_report
+    from guidegan_plugin.reports.report import build_report, write_report
 
     built = build_report(places, paper, tracker(quiet))
     written = write_report(built, out)
@@ -68,7 +68,7 @@ def grid(
     quiet: Quiet = False,
 ) -> None:
     """Set images of several folders side by side: inputs down, methods or epochs across."""
-    from guidegan_plugin.evaluation.grid import parse_column, write_grid
+    from guidegan_plugin.reports.grid import parse_column, write_grid
 
     wanted = None if images is None else [name.strip() for name in images.split(",")]
     rows = write_grid(

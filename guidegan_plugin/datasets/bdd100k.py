@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guidegan_plugin.datasets.pictures import Encoding, as_rgb
+from guidegan_plugin.datasets.encoding import Encoding, as_rgb
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.datasets.splits import draw_test
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.images import open_image
+from guidegan_plugin.utils.images import open_image
 
 Box = tuple[float, float, float, float]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from guidegan_plugin.datasets._folders import by_stem
+from guidegan_plugin.datasets.folders import by_stem
 from guidegan_plugin.datasets.labelled import Style, job
+from guidegan_plugin.datasets.palettes import CAMVID
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.palettes import CAMVID
 
 SPLITS = ("train", "val", "test")
 PUBLISHED = {"train": 367, "val": 101, "test": 233}

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from guidegan_plugin.datasets.labelled import Style, job
+from guidegan_plugin.datasets.palettes import CITYSCAPES
 from guidegan_plugin.datasets.preparation import Plan
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.palettes import CITYSCAPES
 
 LABELS = ("color", "ids")
 PUBLISHED = {"train": 2975, "test": 500}

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guidegan_plugin.datasets.pictures import Encoding, as_rgb, side_by_side
+from guidegan_plugin.datasets.encoding import Encoding, as_rgb, side_by_side
+from guidegan_plugin.datasets.palettes import RGB, LabelClass
 from guidegan_plugin.datasets.preparation import Job
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.images import open_image
-from guidegan_plugin.palettes import RGB, LabelClass
+from guidegan_plugin.utils.images import open_image
 
 KINDS = ("paired", "unpaired")
 IDS = "labels"

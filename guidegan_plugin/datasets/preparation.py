@@ -19,11 +19,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from guidegan_plugin.datasets._folders import put_in_place, refuse_taken, writing
-from guidegan_plugin.datasets._parallel import check_workers, in_parallel
+from guidegan_plugin.datasets.folders import put_in_place, refuse_taken, writing
+from guidegan_plugin.datasets.parallel import check_workers, in_parallel
 from guidegan_plugin.errors import DataError, GuideError
-from guidegan_plugin.files import write_whole
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.progress import Track, silently
 
 Make = Callable[[Sequence[Path]], Sequence[bytes]]
 

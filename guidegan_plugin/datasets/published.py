@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from guidegan_plugin.datasets._folders import images_in
-from guidegan_plugin.datasets._parallel import in_parallel
+from guidegan_plugin.datasets.folders import images_in
+from guidegan_plugin.datasets.parallel import in_parallel
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.images import open_image
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.utils.images import open_image
+from guidegan_plugin.utils.progress import Track, silently
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from guidegan_plugin.datasets._folders import images_in, warn_of_same
-from guidegan_plugin.datasets.pictures import read_bytes
+from guidegan_plugin.datasets.encoding import read_bytes
+from guidegan_plugin.datasets.folders import images_in, warn_of_same
 from guidegan_plugin.datasets.preparation import Job, Plan
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.images import open_image
+from guidegan_plugin.utils.images import open_image
 
 
 def draw_test(sizes: Sequence[int], test: float, seed: int, stream: int = 0) -> list[bool]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from guidegan_plugin.diagnosis.check import Check
+from guidegan_plugin.diagnosis.filesystem import check_disk, check_weights, check_writing
 from guidegan_plugin.diagnosis.packages import check_torch, check_visdom
-from guidegan_plugin.diagnosis.places import check_disk, check_weights, check_writing
 from guidegan_plugin.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def diagnose(root: Path, dataroot: Path | None = None, needs_host: bool = True) 
 def _with_torch(root: Path, needs_host: bool) -> list[Check]:
     import torch
 
-    from guidegan_plugin.diagnosis.codebase import check_host, check_plugins
+    from guidegan_plugin.diagnosis.plugins_and_host import check_host, check_plugins
 
     checks, manager = check_plugins()
     return [*checks, *check_host(root, manager, needs_host), check_weights(Path(torch.hub.get_dir()))]

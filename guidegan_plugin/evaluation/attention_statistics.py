@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from guidegan_plugin.errors import DataError, GuideError
 from guidegan_plugin.evaluation.region_iou import best_iou, iou_by_threshold
-from guidegan_plugin.images import OPAQUE, open_image
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.utils.images import OPAQUE, open_image
+from guidegan_plugin.utils.progress import Track, silently
 
 Map = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]

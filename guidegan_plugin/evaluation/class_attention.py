@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from guidegan_plugin.datasets.palettes import Palette
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.figures import draw_bars
 from guidegan_plugin.evaluation.label_images import Labels, read_labels
+from guidegan_plugin.evaluation.map_sources import SeenMap, in_image
 from guidegan_plugin.evaluation.outputs import write_csv
-from guidegan_plugin.evaluation.seen_maps import SeenMap, in_image
-from guidegan_plugin.palettes import Palette
 
 
 @dataclass(frozen=True)

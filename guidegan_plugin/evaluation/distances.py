@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from guidegan_plugin.evaluation.packages import optional
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.evaluation.optional_packages import optional
+from guidegan_plugin.utils.progress import Track, silently
 
 WIDEST = 8192  # features, for FID: a covariance of them takes 512 MiB, its eigenvalues minutes
 

@@ -15,15 +15,15 @@ import torch
 from PIL import Image
 from torch import nn
 
+from guidegan_plugin.datasets.palettes import Palette
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation import confusion
 from guidegan_plugin.evaluation.label_images import Labels, nearest_labels, read_labels, read_pixels
-from guidegan_plugin.evaluation.named import default_device
-from guidegan_plugin.evaluation.packages import optional, versions
+from guidegan_plugin.evaluation.optional_packages import optional, versions
 from guidegan_plugin.evaluation.segmenter import Segmenter
 from guidegan_plugin.evaluation.stems import images_by_stem, require
-from guidegan_plugin.palettes import Palette
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.evaluation.user_modules import default_device
+from guidegan_plugin.utils.progress import Track, silently
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guidegan_plugin.evaluation.confusion import Matrix
+from guidegan_plugin.evaluation.optional_packages import optional
 from guidegan_plugin.evaluation.outputs import write_output
-from guidegan_plugin.evaluation.packages import optional
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

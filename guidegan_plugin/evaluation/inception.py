@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.named import default_device
-from guidegan_plugin.evaluation.packages import optional
+from guidegan_plugin.evaluation.optional_packages import optional
+from guidegan_plugin.evaluation.user_modules import default_device
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.distances import Array, draw_subsets, frechet_distance, subset_kids
 from guidegan_plugin.evaluation.features import INCEPTION, Features, extract
-from guidegan_plugin.evaluation.images import LOSSY, find_images
-from guidegan_plugin.evaluation.packages import versions
-from guidegan_plugin.progress import Track, silently
+from guidegan_plugin.evaluation.image_folders import LOSSY, find_images
+from guidegan_plugin.evaluation.optional_packages import versions
+from guidegan_plugin.utils.progress import Track, silently
 
 SUBSET_SIZE = 1000  # of torch-fidelity and of papers, where there are as many images
 

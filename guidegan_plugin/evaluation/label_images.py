@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from guidegan_plugin.datasets.palettes import Palette
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.images import open_image
-from guidegan_plugin.palettes import Palette
+from guidegan_plugin.utils.images import open_image
 
 Labels = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]

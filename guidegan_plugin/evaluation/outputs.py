@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.files import write_whole
+from guidegan_plugin.utils.files import write_whole
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -18,8 +18,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from guidegan_plugin.datasets.palettes import PALETTES, RGB, LabelClass, Palette
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.palettes import PALETTES, RGB, LabelClass, Palette
 
 IGNORE = "ignore"
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.evaluation.named import at_rest, failing_as, load_named
-from guidegan_plugin.guidance.store_file import networks_digest
+from guidegan_plugin.evaluation.user_modules import at_rest, failing_as, load_named
+from guidegan_plugin.guidance.memory.store_file import networks_digest
 
 _FLAG = "--segmenter"
 _TORCHVISION = "torchvision:"

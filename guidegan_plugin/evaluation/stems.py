@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.images import is_image
+from guidegan_plugin.utils.images import is_image
 
 
 def images_by_stem(folder: Path, flag: str, suffix: str = "", *, deep: bool = True) -> dict[str, Path]:

@@ -7,7 +7,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
-from guidegan_plugin.guidance.statistics import is_placeholder
+from guidegan_plugin.guidance.memory.statistics import is_placeholder
 
 _log = logging.getLogger(__name__)
 

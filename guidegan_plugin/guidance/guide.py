@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.attachment import Attachment
-from guidegan_plugin.guidance.attention import Attention
-from guidegan_plugin.guidance.batch_memory import BatchMemory
-from guidegan_plugin.guidance.concatenation import Concatenation
-from guidegan_plugin.guidance.discriminator import DiscriminatorTap
-from guidegan_plugin.guidance.exchange import exchange
-from guidegan_plugin.guidance.generator import Behaviour, GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.attention.post_hoc import Attention
+from guidegan_plugin.guidance.calls.attachment import Attachment
+from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
+from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
+from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
+from guidegan_plugin.guidance.calls.generator import Behaviour, GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.memory.exchange import exchange
+from guidegan_plugin.guidance.memory.statistics import statistics
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import load_stores, networks_digest, save_stores
+from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.optimizers import TRANSFER
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
-from guidegan_plugin.guidance.source import SourceBinding, as_keys
-from guidegan_plugin.guidance.statistics import statistics
-from guidegan_plugin.guidance.store import AttentionStore
-from guidegan_plugin.guidance.store_file import load_stores, networks_digest, save_stores
-from guidegan_plugin.guidance.transfer import Transfer
-from guidegan_plugin.guidance.view import View
 
 
 class Guide:
@@ -263,7 +263,11 @@ class Guide:
         self.store.end_epoch()
 
     def statistics(self) -> dict[str, float]:
-        """Facts about the memory, as :func:`~guidegan_plugin.guidance.statistics.statistics`; waits for the device."""
+        """Facts about the memory; waits for the device.
+
+        Returns:
+            As :func:`~guidegan_plugin.guidance.memory.statistics.statistics`.
+        """
         return statistics(self.store)
 
     def detach(self) -> None:

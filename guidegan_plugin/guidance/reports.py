@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from guidegan_plugin.guidance.attachment import Attachment
+from guidegan_plugin.guidance.calls.attachment import Attachment
+from guidegan_plugin.guidance.calls.binding import Visit
 from guidegan_plugin.guidance.collapse import CollapseWatch
-from guidegan_plugin.guidance.source import Visit
 
 Losses = Callable[[], Mapping[str, Tensor | float]]
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.files import write_whole
-from guidegan_plugin.hosts.junyanz import JunyanzHost
+from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
+from guidegan_plugin.hosts.junyanz.import_hook import DATASETS
 from guidegan_plugin.hosts.junyanz.installed import added_files, content
-from guidegan_plugin.hosts.junyanz.modules import DATASETS
+from guidegan_plugin.utils.files import write_whole
 
 
 def install(root: Path) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pluggy
 
 from guidegan_plugin.errors import GuideError, HostError
-from guidegan_plugin.hosts.at_end import whole_script
-from guidegan_plugin.hosts.base import DryRunFinished, Fact, Host
+from guidegan_plugin.hosts.script_end import whole_script
+from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host
 from guidegan_plugin.plugins.manager import collect, create_manager
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from guidegan_plugin.hosts.junyanz.import_hook import DATASETS
 from guidegan_plugin.hosts.junyanz.installed import added_files
-from guidegan_plugin.hosts.junyanz.modules import DATASETS
 
 # Those of pytorch-CycleGAN-and-pix2pix; in a fork that lacks one, its file lies idle.
 _MODELS = ("colorization", "cycle_gan", "pix2pix", "test")

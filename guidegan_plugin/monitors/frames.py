@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from guidegan_plugin.guidance.memory.statistics import entropy
 from guidegan_plugin.guidance.reports import StepReport
-from guidegan_plugin.guidance.statistics import entropy
 
 SIDE = 256  # larger pictures are shrunk, so that a frame is small whatever the training's images are
 

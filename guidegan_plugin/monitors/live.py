@@ -12,7 +12,7 @@ from guidegan_plugin.guidance.reports import EpochReport, StepReport
 from guidegan_plugin.monitors.frames import Frame, Snapshot, take
 from guidegan_plugin.monitors.worker import Worker
 from guidegan_plugin.plugins.hookspecs import hookimpl
-from guidegan_plugin.plugins.monitors import FREQUENCY, Monitor, is_first_rank
+from guidegan_plugin.plugins.monitor import FREQUENCY, Monitor, is_first_rank
 
 EVERY = 100
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from guidegan_plugin.guidance.attention import Attention
-    from guidegan_plugin.guidance.concatenation import Concatenation
+    from guidegan_plugin.guidance.attention.post_hoc import Attention
+    from guidegan_plugin.guidance.concatenation.base import Concatenation
+    from guidegan_plugin.guidance.concatenation.transfer import Transfer
     from guidegan_plugin.guidance.reports import EpochReport, StepReport
-    from guidegan_plugin.guidance.transfer import Transfer
-    from guidegan_plugin.hosts.base import Host
-    from guidegan_plugin.plugins.monitors import Monitor
+    from guidegan_plugin.plugins.host import Host
+    from guidegan_plugin.plugins.monitor import Monitor
 
 PROJECT = "guidegan"
 hookspec = pluggy.HookspecMarker(PROJECT)

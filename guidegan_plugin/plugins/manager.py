@@ -11,8 +11,9 @@ from typing import Any
 
 import pluggy
 
+from guidegan_plugin import builtin
 from guidegan_plugin.errors import PluginError
-from guidegan_plugin.plugins import builtin, hookspecs
+from guidegan_plugin.plugins import hookspecs
 
 _log = logging.getLogger(__name__)
 

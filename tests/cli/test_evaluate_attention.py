@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from guidegan_plugin.guidance.store import AttentionStore
-from guidegan_plugin.guidance.store_file import save_stores
-from guidegan_plugin.guidance.view import View
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import save_stores
+from guidegan_plugin.guidance.memory.view import View
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach
+from guidegan_plugin.guidance.attention.signals import SIGNALS
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.signals import SIGNALS
 from guidegan_plugin.plugins.manager import collect, create_manager
 
 PLUGINS = [guidegan_patch_score]

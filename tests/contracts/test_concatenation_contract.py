@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from guidegan_plugin import GuideConfig, attach
-from guidegan_plugin.guidance.concatenation import Concatenation
+from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.plugins.manager import collect, create_manager
 
 PLUGINS = [guidegan_patch_score]

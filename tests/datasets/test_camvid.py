@@ -8,9 +8,9 @@ from PIL import Image
 
 from guidegan_plugin.datasets.camvid import plan_camvid
 from guidegan_plugin.datasets.labelled import Style
+from guidegan_plugin.datasets.palettes import CAMVID
 from guidegan_plugin.datasets.preparation import prepare
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.palettes import CAMVID
 
 SIZE = 12
 

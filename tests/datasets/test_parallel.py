@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from guidegan_plugin.datasets._parallel import in_parallel
+from guidegan_plugin.datasets.parallel import in_parallel
 from guidegan_plugin.errors import GuideError
 
 

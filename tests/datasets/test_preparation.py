@@ -14,7 +14,7 @@ from PIL import Image
 from guidegan_plugin.datasets.preparation import RECORD, Job, Plan, partial_folder, prepare
 from guidegan_plugin.datasets.splits import copied
 from guidegan_plugin.errors import ConfigError, DataError, GuideError
-from guidegan_plugin.progress import Item
+from guidegan_plugin.utils.progress import Item
 
 COUNT = 40
 

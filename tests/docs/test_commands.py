@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from guidegan_plugin.cli import app
-from guidegan_plugin.diagnosis import places
+from guidegan_plugin.diagnosis import filesystem as places
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text()
 

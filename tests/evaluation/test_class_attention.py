@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from guidegan_plugin.datasets.palettes import CAMVID
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.class_attention import ClassAttention, class_attention, write_class_attention
-from guidegan_plugin.evaluation.seen_maps import SeenMap
-from guidegan_plugin.guidance.view import View
-from guidegan_plugin.palettes import CAMVID
+from guidegan_plugin.evaluation.map_sources import SeenMap
+from guidegan_plugin.guidance.memory.view import View
 
 # Columns: sky, sky, road, car, one pixel a map's cell.
 IDS = np.array([[0, 0, 3, 8]] * 4, dtype=np.uint8)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from guidegan_plugin.datasets.palettes import CAMVID
 from guidegan_plugin.evaluation.class_statistics import class_frequencies, write_frequencies
-from guidegan_plugin.palettes import CAMVID
 
 
 def test_presence_counts_images_and_frequency_averages_shares_of_pixels(tmp_path: Path) -> None:

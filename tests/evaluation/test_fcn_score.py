@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
+from guidegan_plugin.datasets.palettes import CAMVID, CITYSCAPES
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.fcn_score import FcnResult, evaluate_fcn
-from guidegan_plugin.palettes import CAMVID, CITYSCAPES
 
 Ids = npt.NDArray[np.uint8]
 COLOURS = np.array([entry.colour for entry in CAMVID.entries], dtype=np.uint8)

@@ -15,7 +15,7 @@ from torch import Tensor
 from guidegan_plugin.errors import ConfigError, DataError, GuideError
 from guidegan_plugin.evaluation.distances import draw_subsets, subset_kids
 from guidegan_plugin.evaluation.features import NamedFeatures, extract
-from guidegan_plugin.evaluation.images import find_images
+from guidegan_plugin.evaluation.image_folders import find_images
 from guidegan_plugin.evaluation.kid import evaluate_kid
 
 

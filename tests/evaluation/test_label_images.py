@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guidegan_plugin.datasets.palettes import CAMVID, CITYSCAPES, PALETTES, Palette
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.evaluation.label_images import labels_from_colours, nearest_labels, read_labels, read_pixels
-from guidegan_plugin.palettes import CAMVID, CITYSCAPES, PALETTES, Palette
 
 RNG = np.random.default_rng(0)
 

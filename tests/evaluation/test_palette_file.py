@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from guidegan_plugin.datasets.palettes import CAMVID, LabelClass
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.palette_file import load_palette
-from guidegan_plugin.palettes import CAMVID, LabelClass
 
 
 def write(tmp_path: Path, name: str, text: str) -> str:

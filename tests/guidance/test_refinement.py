@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach
+from guidegan_plugin.guidance.attention.signals import score
 from guidegan_plugin.guidance.refinement import Refinement
-from guidegan_plugin.guidance.signals import score
 
 
 def run(scores: list[float], passes: int) -> tuple[Refinement, list[float | None]]:

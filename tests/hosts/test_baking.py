@@ -18,10 +18,10 @@ from torch import nn
 from guidegan_plugin import cli
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError, StoreError
-from guidegan_plugin.guidance.concatenation import AlphaChannel, ResidualHadamard
-from guidegan_plugin.guidance.generator import PlaceholderBlend, placeholder
-from guidegan_plugin.guidance.store_file import save_stores
-from guidegan_plugin.guidance.transfer import BilinearTransfer
+from guidegan_plugin.guidance.calls.generator import PlaceholderBlend, placeholder
+from guidegan_plugin.guidance.concatenation.base import AlphaChannel, ResidualHadamard
+from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
+from guidegan_plugin.guidance.memory.store_file import save_stores
 from guidegan_plugin.hosts.junyanz.baking import bake
 
 Run = Callable[..., None]

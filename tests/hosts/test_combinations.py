@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores
 
 ATTENTIONS = {
     "activation": ["--guide_attention", "pha"],

@@ -15,13 +15,13 @@ import pytest
 
 from guidegan_plugin import cli
 from guidegan_plugin.errors import DataError, HostError
-from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts import launcher
-from guidegan_plugin.hosts.base import as_text
+from guidegan_plugin.hosts.excepthook import OneLineErrors
 from guidegan_plugin.hosts.installer import install, uninstall
 from guidegan_plugin.hosts.junyanz.installed import guided_class
-from guidegan_plugin.hosts.one_line import OneLineErrors
 from guidegan_plugin.hosts.patches import guidegan_patch
+from guidegan_plugin.plugins.host import as_text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATCH = ROOT / "patches" / "guidegan.patch"

@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, GuideError, HostError, PluginError, StoreError
-from guidegan_plugin.guidance import schedule
-from guidegan_plugin.guidance.schedule import with_ones
-from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.concatenation import schedule
+from guidegan_plugin.guidance.concatenation.schedule import with_ones
+from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.launcher import run
 
 Run = Callable[..., None]
@@ -320,7 +320,7 @@ def test_a_dry_run_goes_on_where_the_hosts_batch_cannot_be_tried(
     def refuse(_: object) -> None:
         raise TypeError("a batch of its own")
 
-    monkeypatch.setattr("guidegan_plugin.hosts.junyanz.description.default_collate", refuse)
+    monkeypatch.setattr("guidegan_plugin.hosts.junyanz.dry_run.default_collate", refuse)
     run_host("train.py", *small("guide_cycle_gan", unpaired), dry_run=True)
     assert "warning        no batch could be tried (TypeError: a batch of its own)\n" in capsys.readouterr().out
 

@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.hosts.junyanz import JunyanzHost
-from guidegan_plugin.hosts.junyanz.datasets.replay import fit_affine, observe, random_state, rewound
+from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import fit_affine, observe, random_state, rewound
 
 REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"
 

@@ -13,11 +13,11 @@ import pytest
 
 from guidegan_plugin import hookimpl
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.guidance.store_file import load_stores
-from guidegan_plugin.hosts.base import Host
-from guidegan_plugin.hosts.junyanz import JunyanzHost
-from guidegan_plugin.hosts.junyanz.modules import VirtualModules
+from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
+from guidegan_plugin.hosts.junyanz.import_hook import VirtualModules
 from guidegan_plugin.hosts.launcher import dry_run, recognise, run
+from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import create_manager
 
 REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"

@@ -22,7 +22,7 @@ def test_a_hosts_training_is_shown_by_the_monitors_its_options_name(  # type: ig
     run_host("train.py", *command, *monitors)
     import gc
 
-    from guidegan_plugin.monitors.replay import read_log
+    from guidegan_plugin.monitors.visdom.replay import read_log
 
     gc.collect()  # the model is forgotten, and its monitors end
     messages = [message for _, message in read_log(log)]
@@ -41,7 +41,7 @@ def test_a_hosts_training_is_shown_by_the_monitors_its_options_name(  # type: ig
 def test_a_resumed_training_continues_its_curves(run_host, small, one_epoch, unpaired: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     import gc
 
-    from guidegan_plugin.monitors.visdom_log import curves_in
+    from guidegan_plugin.monitors.visdom.log import curves_in
 
     command = [*small("guide_cycle_gan", unpaired), *one_epoch]
     log, lengths = tmp_path / "log", []

@@ -14,7 +14,7 @@ import torch
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.hosts.junyanz import presets
-from guidegan_plugin.hosts.junyanz.modules import VirtualModules
+from guidegan_plugin.hosts.junyanz.import_hook import VirtualModules
 from guidegan_plugin.hosts.junyanz.presets import FAMILY_DEFAULTS, PRESETS, SOURCES
 
 REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from guidegan_plugin.guidance.store_file import load_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.installer import install, uninstall
 
 HOSTS = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]

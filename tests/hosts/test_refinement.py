@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from guidegan_plugin.errors import ConfigError, HostError
-from guidegan_plugin.hosts.junyanz import refinement
+from guidegan_plugin.hosts.junyanz import refined_test as refinement
 
 Run = Callable[..., None]
 Small = Callable[[str, Path], list[str]]

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from guidegan_plugin.guidance.reports import StepReport
-from guidegan_plugin.monitors.visdom import Address
+from guidegan_plugin.monitors.visdom.monitor import Address
 
 START = "from visdom.server.run_server import main; main()"  # unlike visdom.server, it downloads nothing
 
@@ -57,7 +57,7 @@ class Server:
 
     def windows(self, env: str) -> dict[str, Any]:
         """What its API says of every window."""
-        from guidegan_plugin.monitors.visdom_client import Client
+        from guidegan_plugin.monitors.visdom.client import Client
 
         client = Client(Address(port=self.port), env)
         return json.loads(client.get_window_data() or "{}") if env in client.get_env_list() else {}
@@ -95,7 +95,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def running(shared: Server) -> Server:
     """A server that runs and has no window."""
-    from guidegan_plugin.monitors.visdom_client import Client
+    from guidegan_plugin.monitors.visdom.client import Client
 
     client = Client(Address(port=shared.port), "main")
     for env in client.get_env_list():

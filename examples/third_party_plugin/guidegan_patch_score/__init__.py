@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin import GuideConfig, hookimpl
-from guidegan_plugin.guidance.attention import Attention, min_max
-from guidegan_plugin.guidance.concatenation import Concatenation
+from guidegan_plugin.guidance.attention.post_hoc import Attention, min_max
+from guidegan_plugin.guidance.concatenation.base import Concatenation
 
 
 class PatchScore(Attention):

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.baking import bake_alpha, bake_rhp
-from guidegan_plugin.guidance.concatenation import AlphaChannel, Concatenation, ResidualHadamard
-from guidegan_plugin.guidance.store_file import load_stores
-from guidegan_plugin.guidance.transfer import BilinearTransfer
+from guidegan_plugin.guidance.concatenation.baking import bake_alpha, bake_rhp
+from guidegan_plugin.guidance.concatenation.base import AlphaChannel, Concatenation, ResidualHadamard
+from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
+from guidegan_plugin.guidance.memory.store_file import load_stores
 
 _BAKED = "guidegan_baked"
 _CONCATENATIONS: dict[str, type[Concatenation]] = {kind.name: kind for kind in (ResidualHadamard, AlphaChannel)}

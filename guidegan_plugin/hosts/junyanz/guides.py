@@ -10,21 +10,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from guidegan_plugin.attaching.factory import Workshop
+from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, check_distinct, parse_pairs
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
-from guidegan_plugin.guidance.packing import unpack_keys
-from guidegan_plugin.guidance.store_file import load_stores, save_stores
-from guidegan_plugin.guidance.view import View
-from guidegan_plugin.hosts.junyanz import JunyanzHost
-from guidegan_plugin.hosts.junyanz.contract import HostModel
+from guidegan_plugin.guidance.memory.state_dict import unpack_keys
+from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
+from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
+from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
-from guidegan_plugin.plugins.build import Workshop
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.plugins.monitors import switch_on
-from guidegan_plugin.plugins.pairs import HOW_TO_WRITE, NamedPair, check_distinct, parse_pairs
+from guidegan_plugin.plugins.monitor import switch_on
 
 _log = logging.getLogger(__name__)
 

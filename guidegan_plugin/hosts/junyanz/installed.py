@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.hosts.junyanz import modules
-from guidegan_plugin.hosts.one_line import OneLineErrors
+from guidegan_plugin.hosts.excepthook import OneLineErrors
+from guidegan_plugin.hosts.junyanz import import_hook as modules
 
 _CONTENT = '''\
 """Added by guidegan_plugin; "guidegan uninstall HOST_DIR" removes it."""

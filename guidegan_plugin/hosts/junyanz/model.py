@@ -16,20 +16,22 @@ import torch
 
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
-from guidegan_plugin.hosts.base import DryRunFinished, as_text
-from guidegan_plugin.hosts.junyanz import JunyanzHost, full_state, presets
+from guidegan_plugin.hosts.junyanz import presets
+from guidegan_plugin.hosts.junyanz import training_state as full_state
+from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
-from guidegan_plugin.hosts.junyanz.description import describe
+from guidegan_plugin.hosts.junyanz.dry_run import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
-from guidegan_plugin.hosts.junyanz.modules import DATASETS
-from guidegan_plugin.hosts.junyanz.refinement import HostRefinement
-from guidegan_plugin.hosts.junyanz.results import leave_gallery
+from guidegan_plugin.hosts.junyanz.import_hook import DATASETS
+from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
+from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
+from guidegan_plugin.plugins.host import DryRunFinished, as_text
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.plugins.monitors import add_monitor_options
+from guidegan_plugin.plugins.monitor import add_monitor_options
 
 if TYPE_CHECKING:
-    from guidegan_plugin.hosts.junyanz.contract import HostModel
+    from guidegan_plugin.hosts.junyanz.host_types import HostModel
 else:
     HostModel = object
 

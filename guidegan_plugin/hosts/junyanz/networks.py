@@ -17,7 +17,7 @@ from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.optimizers import add_parameters
-from guidegan_plugin.hosts.junyanz.contract import HostModel
+from guidegan_plugin.hosts.junyanz.host_types import HostModel
 
 _log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guidegan_plugin.attaching.pairs import NamedPair
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.layers import convolutions
-from guidegan_plugin.guidance.transfer import BilinearTransfer
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
-from guidegan_plugin.plugins.pairs import NamedPair
 
 
 class AttentionVisuals:

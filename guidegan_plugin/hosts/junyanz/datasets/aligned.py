@@ -10,7 +10,7 @@ from data.base_dataset import get_params, get_transform
 from PIL import Image
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
-from guidegan_plugin.hosts.junyanz.datasets.replay import observe, random_state, rewound
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import observe, random_state, rewound
 
 
 class GuideAlignedDataset(CheckedDataset, AlignedDataset):

@@ -9,7 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.images import BROKEN
+from guidegan_plugin.utils.images import BROKEN
 
 MIXED_MODES = "guide_mixed_modes"
 

@@ -7,7 +7,7 @@ from typing import Any
 from data.single_dataset import SingleDataset
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
-from guidegan_plugin.hosts.junyanz.datasets.replay import ObservedTransform
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import ObservedTransform
 
 
 class GuideSingleDataset(CheckedDataset, SingleDataset):

@@ -10,7 +10,7 @@ from data.unaligned_dataset import UnalignedDataset
 from torch import Tensor
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
-from guidegan_plugin.hosts.junyanz.datasets.replay import ObservedTransform
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import ObservedTransform
 
 
 class GuideUnalignedDataset(CheckedDataset, UnalignedDataset):

@@ -1,0 +1,1 @@
+"""From names to objects: guides for two networks, for a class of one's own, for a host's model."""

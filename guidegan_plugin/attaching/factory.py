@@ -1,0 +1,221 @@
+"""From names to objects: a config and two networks become a guide."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import pluggy
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.attention.post_hoc import Attention
+from guidegan_plugin.guidance.calls.binding import SourceBinding
+from guidegan_plugin.guidance.calls.generator import Behaviour
+from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.concatenation.schedule import Schedule
+from guidegan_plugin.guidance.concatenation.transfer import Transfer
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.guidance.reports import Losses
+from guidegan_plugin.plugins.manager import create_manager, resolve
+from guidegan_plugin.plugins.monitor import Listeners
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes the guides of one training: what the pairs share, and how each gets its own.
+
+    Attributes:
+        config: How the training is guided.
+        attention: Class of the mechanism, None for ``attention="none"``.
+        concatenation: Class of the concatenation.
+        transfer: T, shared by all pairs.
+        binding: Which tensor is which image, shared by all pairs.
+        listeners: Who hears of the training.
+    """
+
+    config: GuideConfig
+    attention: type[Attention] | None
+    concatenation: type[Concatenation]
+    transfer: Transfer
+    binding: SourceBinding
+    listeners: Listeners
+
+    @classmethod
+    def open(
+        cls, config: GuideConfig, manager: pluggy.PluginManager | None = None, binding: SourceBinding | None = None
+    ) -> Workshop:
+        """Resolve the config's names.
+
+        Args:
+            config: How the training is guided.
+            manager: Whose plugins are known, by default ours and the installed ones.
+            binding: Which tensor is which image, by default a new one.
+
+        Raises:
+            PluginError: If a name is unknown; the message lists the known ones.
+        """
+        manager = manager or create_manager()
+        with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
+            transfer: Transfer = resolve(manager, "transfer", config.transfer, "transfer")()
+        return cls(
+            config,
+            None if config.attention == "none" else resolve(manager, "attention", config.attention, "attention"),
+            resolve(manager, "concatenation", config.concat, "concat"),
+            transfer,
+            binding or SourceBinding(),
+            Listeners(manager),
+        )
+
+    def beside(self, other: Guide) -> Workshop:
+        """The same, for a further pair of a training that has one already.
+
+        Raises:
+            ConfigError: If the pair there is has another transfer block.
+        """
+        if type(other.transfer) is not type(self.transfer):
+            raise ConfigError(
+                f"all pairs of a training share one transfer block, found {type(other.transfer).name!r} in pair "
+                f"{other.name} and {self.config.transfer!r} beside it; change transfer= (--guide_transfer)"
+            )
+        return replace(self, transfer=other.transfer, binding=other.binding)
+
+    def guide(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module | None,
+        name: str,
+        testing: bool = False,
+        memory: str = "image",
+        judged: Callable[[Tensor, Tensor], Tensor] | None = None,
+        progress: Callable[[int], float] | None = None,
+        losses: Losses | None = None,
+    ) -> Guide:
+        """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
+
+        Args:
+            generator: G.
+            discriminator: D, None where there is none.
+            name: Name of the pair.
+            testing: Whether the source gets the placeholder, too.
+            memory: As for :func:`attach`.
+            judged: As for :func:`attach`.
+            progress: From the number of batches bound to the share of the training done, for ``config.anneal``.
+            losses: Says what the host's losses are, for monitors.
+
+        Raises:
+            ConfigError: As :class:`Guide` and :class:`Schedule`.
+        """
+        config, parameter = self.config, next(generator.parameters(), None)
+        if parameter is not None:
+            self.transfer.to(parameter.device)
+        return Guide(
+            generator,
+            discriminator,
+            None if self.attention is None else self.attention.from_config(config),
+            self.concatenation(),
+            self.transfer,
+            AttentionStore(config.store_device, config.store_dtype),
+            name=name,
+            behaviour=Behaviour(
+                config.cycle,
+                config.init == "random",
+                config.align == "canonical",
+                config.seed,
+                testing,
+                memory,
+                judged,
+                Schedule(config.dropout, config.anneal_span, config.seed, progress),
+            ),
+            binding=self.binding,
+            on_step=self.listeners.step,
+            on_epoch=self.listeners.epoch,
+            losses=losses,
+        )
+
+
+def share_of(total_steps: int | None) -> Callable[[int], float] | None:
+    """From a number of steps to their share of the training; None where nobody knows how long it is.
+
+    Raises:
+        ConfigError: If a training has no step.
+    """
+    if total_steps is None:
+        return None
+    if total_steps < 1:
+        raise ConfigError(f"total_steps: expected a number of batches from 1, found {total_steps}; change total_steps=")
+    return lambda steps: steps / total_steps
+
+
+def attach(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    config: GuideConfig | None = None,
+    plugins: Iterable[object] | None = None,
+    *,
+    name: str = "A",
+    optimizers: Iterable[Optimizer] = (),
+    beside: Guide | None = None,
+    memory: str = "image",
+    judged: Callable[[Tensor, Tensor], Tensor] | None = None,
+    total_steps: int | None = None,
+) -> Guide:
+    """Guide one generator by the discriminator that judges it; then ``guide.bind(images, keys)`` once a batch.
+
+    ``memory="batch"`` is for loaders that yield no keys: ``guide.bind(images)``, and G is guided by where D looks on
+    what G makes of this very batch with the placeholder. Nothing is stored; each step costs one more forward of G and
+    one of D, without gradient. Running statistics and random numbers of that extra pass do not reach the host.
+
+    Args:
+        generator: G.
+        discriminator: D.
+        config: How; the defaults are the paper's PHA + RHP.
+        plugins: Plugins beside the installed ones.
+        name: Name of the pair.
+        optimizers: The training's, if made already: they take up new parameters (T, M), and
+            state of G's first convolution is widened with it (``concat="alpha"``).
+        beside: Another pair of the same training, to share the transfer block and the binding with.
+        memory: ``"image"``, the map of the same image's previous visit, or ``"batch"``.
+        judged: With ``memory="batch"``: what D is called with, from source and fake, such as
+            ``lambda source, fake: torch.cat([source, fake], 1)`` for a conditional D; by default the fake.
+        total_steps: How often the whole training will bind this pair; needed by ``config.anneal`` alone. A resumed
+            training counts on from what ``guide.load`` finds.
+
+    Returns:
+        The guide, attached.
+
+    Raises:
+        ConfigError: If a network is none, is guided already or lacks the layer, the name is taken or no word, no
+            optimizer holds the parameters of the network that new ones belong to, or maps are to fade and
+            ``total_steps`` is missing or below 1.
+        PluginError: If a name is unknown.
+    """
+    if not re.fullmatch(r"\w+", name):
+        raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
+    for place, network in (("generator", generator), ("discriminator", discriminator)):
+        if not isinstance(network, nn.Module):
+            raise ConfigError(f"{place}: expected a torch.nn.Module, found {type(network).__name__}; change {place}=")
+    workshop, optimizers = Workshop.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
+    if beside is not None:
+        workshop = workshop.beside(beside)
+    guide = workshop.guide(generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps))
+    try:
+        guide.adapt_generator(optimizers)
+        if optimizers:
+            add_parameters(guide.networks(), generator, discriminator, optimizers)
+    except BaseException:
+        guide.detach()
+        raise
+    if guide.networks() and not optimizers:
+        new = ", ".join(guide.networks())
+        _log.warning("pair %s: give the new parameters of guide.networks() (%s) to an optimizer", name, new)
+    return guide

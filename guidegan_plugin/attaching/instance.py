@@ -1,0 +1,233 @@
+"""The guidance of one object that trains: its networks are found, and its sources bind themselves."""
+
+from __future__ import annotations
+
+import logging
+import re
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from guidegan_plugin.attaching.factory import Workshop, share_of
+from guidegan_plugin.attaching.pairs import Pair, Where
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.plugins.manager import create_manager
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How instances of one class are guided; as :func:`~guidegan_plugin.attaching.decorator.guided` was given it."""
+
+    pairs: tuple[Pair, ...]
+    config: GuideConfig
+    plugins: tuple[object, ...]
+    optimizers: Callable[[Any], Iterable[Optimizer]] | None
+    memory: str
+    judged: Callable[[Tensor, Tensor], Tensor] | None
+    total_steps: int | None = None
+
+
+def left_in_copy(guided: bool) -> str | None:
+    """What a copied or pickled instance has in place of its guidance: nothing where it was not guided yet."""
+    return "copied" if guided else None
+
+
+class InstanceGuidance(SourceBinding):
+    """The guidance of one instance: a binding that binds by itself when a generator is called with its source."""
+
+    def __init__(self, instance: object, plan: Plan) -> None:
+        super().__init__()
+        self.guides: dict[str, Guide] = {}
+        self.instance, self._plan = weakref.ref(instance), plan
+        self._pairs = {pair.name: pair for pair in plan.pairs}
+        self._batch: object = None
+        self._due: set[str] = set()  # pairs whose source no generator has taken since the batch came
+        self._warned: set[str] = set()
+        self._inside = self._placed = False
+
+    def __reduce__(self) -> tuple[Callable[[bool], str | None], tuple[bool]]:
+        return left_in_copy, (bool(self.guides),)
+
+    @contextmanager
+    def step(self, batch: object) -> Iterator[None]:
+        """A call of the method that takes the batch."""
+        if self._inside:  # an override that calls its base's
+            yield
+            return
+        self.attach(required=False)
+        self._begin(batch)
+        self._inside = True
+        try:
+            yield
+        finally:
+            self._inside = False
+        self.attach()
+
+    def _begin(self, batch: object) -> None:
+        for name in self._due - self._warned if self.guides else ():
+            self._warned.add(name)
+            _log.warning(
+                "pair %s: no generator call took the tensor that is source %r in the last step, so no map was read or "
+                "written; change source=, or call self.guides[%r].bind(images, keys)",
+                name,
+                self._pairs[name].source,
+                name,
+            )
+        self._batch = batch
+        self._due = set(self._pairs) if self._plan.config.attention != "none" else set()
+
+    def visit_of(self, images: Tensor, pair: str) -> Visit | None:
+        """As the base; a source seen for the first time in this step is bound."""
+        visit, guide, source = self.current(pair), self.guides.get(pair), self._find(self._pairs[pair].source)
+        if (
+            guide is not None
+            and source is images
+            and (pair in self._due or visit is None or visit.images() is not images)
+        ):
+            generator, judge = self._networks(self._pairs[pair])
+            self._due.discard(pair)
+            if generator is not None and generator.training and judge is not None:
+                guide.bind(images, self._keys(self._pairs[pair]), self._view(self._pairs[pair]))
+        return super().visit_of(images, pair)
+
+    def bind(
+        self,
+        pair: str,
+        images: Tensor,
+        keys: Sequence[str] | Tensor | None,
+        view: View | None = None,
+        remember: Sequence[bool] | None = None,
+    ) -> Visit:
+        """As the base."""
+        self._due.discard(pair)
+        if not self._due:
+            self._batch = None
+        return super().bind(pair, images, keys, view, remember)
+
+    def _find(self, where: Where | None, in_batch: bool = True) -> Any:
+        """What is found on the instance or else in the batch, None if nothing is."""
+        places = (self.instance(), self._batch if in_batch and not callable(where) else None)
+        for place in places if where is not None else ():
+            try:
+                found = where(place) if callable(where) else _follow(place, str(where))
+            except (AttributeError, LookupError, TypeError):  # not there, or not there yet
+                continue
+            if found is not None:
+                return found
+        return None
+
+    def _keys(self, pair: Pair) -> Sequence[str] | Tensor | None:
+        keys: Sequence[str] | Tensor | None = self._find(pair.keys)
+        if keys is None and self._plan.memory != "batch":
+            fields = f" (it has {', '.join(map(str, self._batch))})" if isinstance(self._batch, Mapping) else ""
+            raise ConfigError(
+                f"pair {pair.name}: neither {type(self.instance()).__name__} nor its batch{fields} has keys "
+                f"{pair.keys!r}; change keys=, or memory='batch' where a loader has none"
+            )
+        return keys
+
+    def _view(self, pair: Pair) -> View | None:
+        view = self._find(pair.view_field)
+        return View(view) if isinstance(view, Tensor) and not view.isnan().any() else view
+
+    def _networks(self, pair: Pair) -> tuple[nn.Module | None, nn.Module | None]:
+        found = [self._find(where, in_batch=False) for where in (pair.generator, pair.discriminator)]
+        generator, discriminator = (item if isinstance(item, nn.Module) else None for item in found)
+        return generator, discriminator
+
+    def attach(self, required: bool = True) -> None:
+        """Guide the networks if they are not yet, and give new parameters to optimizers there are by now.
+
+        Raises:
+            ConfigError: If a required network is missing, or new parameters get gradients that no optimizer takes.
+        """
+        for pair in self._pairs.values() if not self.guides else ():
+            generator, discriminator = self._networks(pair)
+            # A generator in eval mode without a discriminator is being tested.
+            if generator is None or (discriminator is None and generator.training):
+                if required:
+                    raise self._lack(pair, "generator" if generator is None else "discriminator")
+                return
+        if not self.guides:
+            self._build()
+        if not self._placed:
+            self._place_parameters()
+
+    def _lack(self, pair: Pair, role: str) -> ConfigError:
+        instance = self.instance()
+        has = ", ".join(name for name, value in vars(instance).items() if isinstance(value, nn.Module)) or "none"
+        return ConfigError(
+            f"pair {pair.name}: {type(instance).__name__} has no {role} {getattr(pair, role)!r} (networks among its "
+            f"attributes: {has}); change {role}="
+        )
+
+    def _build(self) -> None:
+        plan = self._plan
+        workshop = Workshop.open(plan.config, create_manager(plan.plugins), self)
+        optimizers = tuple(self._optimizers())
+        try:
+            for pair in plan.pairs:
+                generator, judge = self._networks(pair)
+                if generator is not None:
+                    how = judge is None, plan.memory, plan.judged, share_of(plan.total_steps)
+                    made = workshop.guide(generator, judge, pair.name, *how)
+                    self.guides[pair.name] = made
+                    made.adapt_generator(optimizers)
+        except GuideError:
+            for guide in self.guides.values():
+                guide.detach()
+            self.guides.clear()
+            raise
+
+    def _place_parameters(self) -> None:
+        try:
+            for pair in self._pairs.values():
+                generator, discriminator = self._networks(pair)
+                if generator is not None:
+                    networks = self.guides[pair.name].networks()
+                    add_parameters(networks, generator, discriminator, tuple(self._optimizers()))
+            self._placed = True
+        except ConfigError:
+            new = [network for guide in self.guides.values() for network in guide.networks().values()]
+            # Without a gradient nothing was lost yet: the optimizer may still be to come, or this is a test.
+            if any(parameter.grad is not None for network in new for parameter in network.parameters()):
+                raise
+
+    def _optimizers(self) -> Iterable[Optimizer]:
+        instance = self.instance()
+        if self._plan.optimizers is None:
+            return _optimizers_in(vars(instance))
+        try:
+            return self._plan.optimizers(instance)
+        except (AttributeError, LookupError, TypeError):  # not there yet
+            return ()
+
+
+def _optimizers_in(value: object, depth: int = 3) -> Iterator[Optimizer]:
+    if isinstance(value, Optimizer):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)) and depth:
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _optimizers_in(item, depth - 1)
+
+
+def _follow(place: Any, path: str) -> Any:
+    """``place.nets["G"]`` for ``"nets.G"``, ``place.nets[0]`` for ``"nets[0]"``."""
+    for part in re.findall(r"""[^.\[\]"']+""", path):
+        if isinstance(place, (Mapping, nn.ModuleDict)):
+            place = place[part]
+        else:
+            place = place[int(part)] if part.lstrip("-").isdecimal() else getattr(place, part)
+    return place

@@ -1,0 +1,1 @@
+"""Which call of which network counts, and what is done in it."""

@@ -1,0 +1,59 @@
+"""Memory within one batch, for loaders that yield no keys: G runs twice in a step, and nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.extra_pass import unnoticed
+from guidegan_plugin.guidance.calls.generator import translations
+
+
+class BatchMemory:
+    """Where D looks on what G makes of the same batch with the placeholder.
+
+    Args:
+        look: Asks D, as ``Guide.look``.
+        judged: What D is called with, from source ``(N, C, H, W)`` and fake ``(N, C', H, W)``; by default the fake.
+    """
+
+    def __init__(
+        self, look: Callable[[Tensor], tuple[Any, Tensor]], judged: Callable[[Tensor, Tensor], Tensor] | None = None
+    ) -> None:
+        self._look, self._judged = look, judged
+
+    def __call__(self, generator: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], source: Tensor) -> Tensor:
+        """The maps to blend in the call under way.
+
+        Args:
+            generator: G.
+            args: What it is about to be called with, the placeholder blended in.
+            kwargs: The same, by keyword.
+            source: ``(N, C, H, W)``, the images as the host gave them.
+
+        Returns:
+            ``(N, 1, h, w)``, float32 in [0, 1].
+
+        Raises:
+            ConfigError: If G makes no image, or D cannot judge it.
+        """
+        with torch.no_grad(), unnoticed(generator):
+            # Not the network itself but its forward: its own hooks are about to run for the host's call.
+            made = translations(generator.forward(*args, **kwargs))
+        if not made:
+            raise ConfigError("memory='batch': the generator returned no images (N, C, H, W); change generator=")
+        judged = made[0] if self._judged is None else self._judged(source, made[0])
+        try:
+            return self._look(judged)[1]
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(
+                f"memory='batch': the discriminator cannot judge {tuple(judged.shape)} ({reason}); change judged=, for "
+                "a conditional one to lambda source, fake: torch.cat([source, fake], 1)"
+            ) from error

@@ -1,0 +1,142 @@
+"""Reads the results of a host's test: ``<stem>_<visual>.png`` in ``results/<name>/test_<epoch>/images``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from guidegan_plugin.reports.gallery.sample import (
+    ATTENTION,
+    INPUT,
+    OUTPUT,
+    RECONSTRUCTION,
+    TARGET,
+    Moment,
+    Picture,
+    Scene,
+    evenly,
+    natural,
+)
+from guidegan_plugin.utils.images import IMAGE_SUFFIXES
+
+# The visuals by which an image's files are recognised; the others of its files follow from its stem.
+_SURE = re.compile(r"(.+)_(?:(?<!_attention_)real|real_[AB]|attention_\w+)", re.DOTALL)
+_ATTENTION = re.compile(r"attention_(\w+?)(_placeholder)?")
+_OTHER = {"A": "B", "B": "A"}
+
+Visuals = dict[str, Path]
+
+
+def read_images(folder: Path) -> list[Scene]:
+    """The translations in a folder of images, by name.
+
+    Args:
+        folder: Where ``<stem>_<visual>.png`` lie; other files are passed over.
+
+    Returns:
+        One scene an image and pair; groups are named where there are several pairs.
+    """
+    found = _by_stem(folder)
+    translated = [
+        (stem, pair, visuals) for stem in sorted(found, key=natural) for pair, visuals in _pairs(found[stem]).items()
+    ]
+    several = len({pair for _, pair, _ in translated}) > 1
+    return [_scene(stem, between(pair) if several else "", visuals) for stem, pair, visuals in translated]
+
+
+def read_epochs(run: Path) -> list[Scene]:
+    """The translations of the newest of several tests of one run, each with what became of it over the epochs.
+
+    Args:
+        run: A folder with ``test_<epoch>/images``.
+
+    Returns:
+        Scenes as :func:`read_images`; no moments where there is but one test.
+    """
+    # A training's own pages are in "web".
+    folders = [path for path in run.iterdir() if path.name != "web"] if run.is_dir() else []
+    tests = [path for path in folders if (path / "images").is_dir()]
+    # "latest" is a word, and words sort behind numbers here.
+    ordered = sorted(tests, key=lambda path: [(isinstance(part, str), part) for part in natural(_epoch(path)) if part])
+    read = {path: scenes for path in ordered if (scenes := read_images(path / "images"))}
+    if len(read) < 2:
+        return next(iter(read.values()), [])
+    shared = len({path.name.partition("_")[0] for path in read}) == 1
+    labels = {path: _epoch(path) if shared else path.name for path in evenly(list(read))}
+    moments: dict[tuple[str, str], list[Moment]] = {}
+    for path, label in labels.items():
+        for scene in read[path]:
+            shown = {role: scene.pictures[role] for role in (ATTENTION, OUTPUT) if role in scene.pictures}
+            moments.setdefault((scene.name, scene.group), []).append(Moment(label, shown))
+    newest = read[next(reversed(read))]
+    return [replace(scene, moments=tuple(moments[scene.name, scene.group])) for scene in newest]
+
+
+def between(pair: str) -> str:
+    """A pair's name as the domains it translates between, ``A → B``, where they are the family's."""
+    return f"{pair} → {_OTHER[pair]}" if pair in _OTHER else pair
+
+
+def _epoch(test: Path) -> str:
+    return test.name.partition("_")[2] or test.name
+
+
+def _by_stem(folder: Path) -> dict[str, Visuals]:
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)))
+    split = {name: os.path.splitext(name)[0] for name in names}  # noqa: PTH122 - a pathlib suffix is not of ".png"
+    stems = {match[1] for name in split.values() if (match := _SURE.fullmatch(name))}
+    found: dict[str, Visuals] = {}
+    for name, text in split.items():
+        # The longest stem: "a_real_A" may be an image of its own, or the input of "a".
+        cuts = [match.start() for match in re.finditer("_", text)]
+        stem = next((text[:cut] for cut in reversed(cuts) if text[:cut] in stems), None)
+        if stem is not None:
+            found.setdefault(stem, {})[text[len(stem) + 1 :]] = folder / name
+    return found
+
+
+def _pairs(visuals: Visuals) -> dict[str, Visuals]:
+    """An image's files by the pair they belong to; those of no pair go with the first."""
+    names = {match[1] for visual in visuals if (match := _ATTENTION.fullmatch(visual))}
+    names = names or {"A", "B"} & {side for side in _OTHER if {f"real_{side}", f"fake_{_OTHER[side]}"} <= set(visuals)}
+    rest, pairs = dict(visuals), {}
+    for name in sorted(names) or [""]:
+        roles = _roles(name, visuals)
+        pairs[name] = {role: visuals[visual] for role, visual in roles.items()}
+        for visual in [*roles.values(), f"attention_{name}", f"attention_{name}_placeholder"]:
+            rest.pop(visual, None)
+    next(iter(pairs.values())).update(rest)
+    return pairs
+
+
+def _roles(name: str, visuals: Visuals) -> dict[str, str]:
+    """Which visual plays which part for one pair, in the order they are shown."""
+    other = _OTHER.get(name, name)
+    maps = [visual for visual in (f"attention_{name}", f"attention_{name}_placeholder") if visual in visuals]
+    candidates = {
+        INPUT: [f"real_{name}", "real", *(visual for visual in visuals if _may_be_input(visual, name))],
+        # After tests with and without --guide_show both kinds lie there; the newer belongs to the other pictures.
+        ATTENTION: sorted(maps, key=lambda visual: visuals[visual].stat().st_mtime_ns, reverse=True),
+        OUTPUT: [f"fake_{other}", "fake", *(visual for visual in visuals if visual.startswith("fake"))],
+        # Where B is translated too, its image is no target but another input.
+        TARGET: [f"real_{other}"] if other != name and f"fake_{name}" not in visuals else [],
+        RECONSTRUCTION: [f"rec_{name}"],
+    }
+    chosen = {role: [visual for visual in names if visual in visuals] for role, names in candidates.items()}
+    return {role: names[0] for role, names in chosen.items() if names}
+
+
+def _may_be_input(visual: str, name: str) -> bool:
+    """A model of one's own calls its source what it likes, and by default the pair after it."""
+    return visual.endswith(f"_{name}") and not visual.startswith(("fake", "rec", "idt", "attention"))
+
+
+def _scene(stem: str, group: str, visuals: Mapping[str, Picture]) -> Scene:
+    attention = visuals.get(ATTENTION)
+    return Scene(stem, group, visuals, isinstance(attention, Path) and attention.stem.endswith("_placeholder"))

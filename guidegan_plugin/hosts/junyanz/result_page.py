@@ -1,0 +1,35 @@
+"""The gallery of a test: made when the host's script is over, since its models are not told which image is the last."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from guidegan_plugin.hosts.script_end import at_end
+
+_log = logging.getLogger(__name__)
+
+
+def leave_gallery(options: Any, concat: str) -> None:
+    """Make a gallery of a test's results once its script has ended well; none where it wrote none.
+
+    Args:
+        options: The host's.
+        concat: How input and map are blended.
+    """
+    test = f"{options.phase}_{options.epoch}" + (f"_iter{options.load_iter}" if options.load_iter > 0 else "")
+    folder = (Path(options.results_dir) / options.name / test).absolute()  # a script may change its folder
+
+    def make() -> None:
+        images = folder / "images"
+        if not images.is_dir():
+            return
+        count = sum(1 for _ in images.iterdir())
+        # Thousands take minutes. A warning, because nothing less is shown where a host sets up no logging.
+        _log.warning("making a gallery of the %d pictures in %s; --guide_no_gallery leaves it out", count, images)
+        from guidegan_plugin.reports.gallery import make_gallery
+
+        _log.warning("the gallery: %s", make_gallery(folder, concat=concat))
+
+    at_end(make)

@@ -1,0 +1,104 @@
+"""What the host forgets when it saves: optimizers, schedulers, image pools, random states and the epoch."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.hosts.junyanz.host_types import HostModel
+
+
+def capture(model: HostModel, epochs: int) -> dict[str, Any]:
+    """Everything a resumed run needs besides weights and maps; tensors, numbers, strings, lists and dicts only.
+
+    Args:
+        model: The host's model, in training.
+        epochs: Epochs completed.
+    """
+    _, numpy_keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    version, python_keys, gauss = random.getstate()
+    return {
+        "epochs": epochs,
+        "optimizers": [optimizer.state_dict() for optimizer in model.optimizers],
+        "schedulers": [_plain(scheduler.state_dict()) for scheduler in model.schedulers],
+        "pools": {name: vars(pool) for name, pool in _pools(model).items()},
+        "python": [version, list(python_keys), gauss],
+        "numpy": [torch.from_numpy(np.asarray(numpy_keys).astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what :func:`capture` returned.
+
+    Raises:
+        StoreError: If the file is missing, torn or not one of ours.
+    """
+    cure = "leave out --guide_full_state to go on without optimizers, pools and random states"
+    if not path.exists():
+        raise StoreError(f"no training state {path}; {cure}")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        missing = {"epochs", "optimizers", "schedulers", "pools", "python", "numpy", "torch", "cuda"} - set(state)
+    except Exception as error:  # torch.load raises many kinds, and each means the same
+        raise StoreError(f"{path} is torn or no training state ({type(error).__name__}); {cure}") from error
+    if missing:
+        raise StoreError(f"{path} is no training state, it lacks {', '.join(sorted(missing))}; {cure}")
+    return state
+
+
+def restore(model: HostModel, state: dict[str, Any]) -> None:
+    """Put a training back where it was; to be called last, because everything before may draw random numbers.
+
+    Args:
+        model: The host's model after its setup, built with ``epoch_count`` at the epoch that comes next.
+        state: As :func:`capture` returned it.
+
+    Raises:
+        StoreError: If it is of optimizers with other parameters, as before a network of the guidance was added.
+    """
+    try:
+        for optimizer, saved in zip(model.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+    except ValueError as error:
+        raise StoreError(
+            f"the training state is of other networks ({error}); change --guide_* back, or leave out --guide_full_state"
+        ) from error
+    for scheduler, saved in zip(model.schedulers, state["schedulers"], strict=True):
+        if not isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
+            scheduler.load_state_dict(saved)
+            continue
+        # The linear schedule adds epoch_count to its own count: restored too, it would decay twice. Its rate is made
+        # anew, because the options may say a longer training than the one that was saved.
+        for group, base, factor in zip(
+            scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+        ):
+            group["lr"] = base * factor(scheduler.last_epoch)
+    for name, pool in _pools(model).items():
+        vars(pool).update(state["pools"][name])
+        pool.images = [image.to(model.device) for image in pool.images]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return  # one rank's random states would make all ranks draw alike
+    version, python_keys, gauss = state["python"]
+    random.setstate((version, tuple(python_keys), gauss))
+    numpy_keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state(("MT19937", numpy_keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _pools(model: HostModel) -> dict[str, Any]:
+    """The model's image pools that hold images, by attribute; one of size 0 may have no list of them."""
+    return {name: value for name, value in vars(model).items() if hasattr(value, "query") and hasattr(value, "images")}
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """A scheduler's state without the functions in it, which could not be loaded safely."""
+    return {name: value for name, value in state.items() if name != "lr_lambdas"}

@@ -1,0 +1,1 @@
+"""Live windows on a Visdom server."""

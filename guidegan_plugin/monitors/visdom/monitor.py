@@ -1,0 +1,137 @@
+"""Live windows on a Visdom server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
+from guidegan_plugin.monitors.visdom.windows import VisdomScreen
+
+SERVER, PORT = "http://127.0.0.1", 8097
+USERNAME, PASSWORD = "VISDOM_USERNAME", "VISDOM_PASSWORD"  # the names its server reads
+
+
+@dataclass(frozen=True)
+class Address:
+    """A Visdom server.
+
+    Attributes:
+        server: Its URL without the port; a path is its ``-base_url``.
+        port: Its port.
+
+    Raises:
+        ConfigError: If that is no address.
+    """
+
+    server: str = SERVER
+    port: int = PORT
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.server)
+        if parts.scheme not in ("http", "https") or not parts.hostname or ":" in parts.netloc.rpartition("]")[2]:
+            raise ConfigError(
+                f"server: expected an address without a port such as {SERVER}, found {self.server!r}; change server= "
+                "(--guide_visdom_server), the port is port= (--guide_visdom_port)"
+            )
+        if not 1 <= self.port <= 65535:
+            raise ConfigError(
+                f"port: expected a port from 1 to 65535, found {self.port}; change port= (--guide_visdom_port)"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.server}:{self.port}"
+
+
+def credentials() -> tuple[str, str] | None:
+    """User and password from the environment, None where there are none.
+
+    Raises:
+        ConfigError: If one is set without the other.
+    """
+    username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
+    if bool(username) != bool(password):
+        raise ConfigError(f"{USERNAME} and {PASSWORD} belong together and one is missing; set both or neither")
+    return (username, password) if username and password else None
+
+
+class VisdomMonitor(LiveMonitor):
+    """Shows where the discriminator looks on a Visdom server, which somebody else starts.
+
+    Args:
+        server: URL of the server, without the port.
+        port: Port of the server.
+        env: Visdom's environment; one a run keeps runs apart.
+        offline: A file to log to in place of a server, for ``guidegan replay``.
+        every: Steps from frame to frame.
+        value_range: Of the training's images.
+
+    Raises:
+        ConfigError: If the package is missing, or an argument cannot work.
+    """
+
+    name: ClassVar[str] = "visdom"
+
+    def __init__(
+        self,
+        server: str = SERVER,
+        port: int = PORT,
+        env: str = "guidegan",
+        offline: Path | None = None,
+        every: int = EVERY,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        require("visdom")
+        from guidegan_plugin.monitors.visdom.client import Client  # now, because an import holds up the training
+
+        address, login = Address(server, port), credentials()
+        if offline is not None:
+            _open_log(offline)
+        screen = VisdomScreen(lambda: Client(address, env, login, offline), str(offline or address))
+        super().__init__(screen, every, value_range)
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
+        """``--guide_visdom`` and what belongs to it."""
+        if is_train:
+            add = parser.add_argument
+            add("--guide_visdom", action="store_true", help="live windows on a Visdom server, which you start")
+            add("--guide_visdom_server", default=SERVER, help="its address")
+            add("--guide_visdom_port", type=int, default=PORT, help="its port")
+            add("--guide_visdom_env", default="", help="its environment; by default the run's name")
+            add("--guide_visdom_offline", default="", metavar="FILE", help="log for guidegan replay; no server")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> VisdomMonitor | None:
+        """Where ``--guide_visdom`` or ``--guide_visdom_offline`` says so."""
+        offline = text_from(options, "guide_visdom_offline")
+        if not (options.get("guide_visdom") or offline):
+            return None
+        return cls(
+            text_from(options, "guide_visdom_server", SERVER),
+            int(text_from(options, "guide_visdom_port", str(PORT))),
+            text_from(options, "guide_visdom_env", text_from(options, "name", "guidegan")),
+            Path(offline) if offline else None,
+            every_from(options),
+        )
+
+
+def _open_log(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as log:  # in binary, which can seek back from the end
+            if log.tell() == 0:
+                return
+            log.seek(-1, os.SEEK_END)
+            if log.read() != b"\n":  # a run was killed while it wrote a line; ours must not continue it
+                log.write(b"\n")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path} ({error.strerror}); change offline= (--guide_visdom_offline)"
+        ) from error

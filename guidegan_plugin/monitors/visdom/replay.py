@@ -1,0 +1,79 @@
+"""A log that was written without a Visdom server is shown on one."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.monitors.live import require
+from guidegan_plugin.monitors.visdom.log import Message, parse
+from guidegan_plugin.monitors.visdom.monitor import Address, credentials
+from guidegan_plugin.utils.progress import Track, silently
+
+_log = logging.getLogger(__name__)
+
+
+def replay(path: Path, server: str, port: int, env: str | None = None, track: Track = silently) -> int:
+    """Send what ``--guide_visdom_offline`` logged, in its order.
+
+    Lines that a killed run cut off are passed over with a warning.
+
+    Args:
+        path: The log.
+        server: URL of the Visdom server, without the port.
+        port: Its port.
+        env: The environment to show it in, by default the one it was logged for.
+        track: Shows how far it is.
+
+    Returns:
+        How many updates were sent.
+
+    Raises:
+        ConfigError: If the file cannot be read or is no such log, or there is no server; nothing is sent then of a
+            file that is no log.
+    """
+    require("visdom")
+    from guidegan_plugin.monitors.visdom.client import Client
+
+    messages, address = read_log(path), Address(server, port)
+    client = Client(address, env or "guidegan", credentials())
+    for endpoint, message in track(messages, "replay"):
+        try:
+            client.replay(endpoint, message, env)
+        except OSError as error:
+            raise ConfigError(
+                f"no Visdom server at {address}; start one, python -m visdom.server -port {port} "
+                "-bind_local, or change --server and --port"
+            ) from error
+    return len(messages)
+
+
+def read_log(path: Path) -> list[tuple[str, Message]]:
+    """Read a log; lines that are torn are passed over with one warning.
+
+    Returns:
+        Endpoint and message of each update.
+
+    Raises:
+        ConfigError: If it cannot be read or no line of it is an update.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}); change FILE") from error
+    read = [(number, parse(line)) for number, line in enumerate(lines, 1) if line]
+    messages = [message for _, message in read if message is not None]
+    torn = [number for number, message in read if message is None]
+    if not messages:
+        found = f"{path}, line {torn[0]}: no update for Visdom" if torn else f"{path} is empty"
+        raise ConfigError(f"{found}; change FILE to what --guide_visdom_offline wrote")
+    if torn:
+        _log.warning(
+            "%s: %d of %d lines are torn (the first is line %d) and passed over; a run was killed while it wrote",
+            path,
+            len(torn),
+            len(read),
+            torn[0],
+        )
+    return messages

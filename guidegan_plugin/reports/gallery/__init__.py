@@ -1,0 +1,109 @@
+"""Gallery: a page of a run's images that shows where the discriminator looks, and needs nothing from the network."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from guidegan_plugin.errors import DataError
+from guidegan_plugin.hosts.junyanz.result_folder import read_epochs, read_images
+from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
+from guidegan_plugin.reports.gallery.page import GENERATOR, render
+from guidegan_plugin.reports.gallery.sample import Scene
+from guidegan_plugin.reports.gallery.thumbnails import Maker
+from guidegan_plugin.utils.progress import Track, silently
+
+_log = logging.getLogger(__name__)
+
+
+def make_gallery(
+    run: Path,
+    out: Path | None = None,
+    thumbnails: int = 256,
+    concat: str | None = None,
+    track: Track = silently,
+) -> Path:
+    """Make the gallery of a run, whole or not at all.
+
+    Args:
+        run: A test's results (``results/<name>/test_<epoch>``), a folder of several (``results/<name>``: attention over
+            epochs), or a training's checkpoints (``checkpoints/<name>``: the host's pages and the memory over epochs).
+        out: A new folder or one of ours, which is replaced; by default ``gallery`` in the run.
+        thumbnails: Their longer side in pixels.
+        concat: How map and input are blended, for the blended input: ``rhp`` or ``alpha``, any other leaves it out. By
+            default what the run's stores say, else ``rhp``.
+        track: Shows how far it is.
+
+    Returns:
+        The page, an absolute path.
+
+    Raises:
+        DataError: If the run has no images, the folder is not ours, or it cannot be written.
+        StoreError: If a store is torn or foreign.
+    """
+    scenes, stored = _read(run)
+    out = (out or run / "gallery").resolve()
+    _check_replaceable(out)
+    concat = concat or stored or "rhp"
+    writing = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        writing.mkdir()
+        maker = Maker(writing, thumbnails, concat)
+        cards = [maker.card(scene) for scene in track(scenes, "thumbnails", len(scenes))]
+        (writing / "index.html").write_text(render(_title(run), cards, out, concat), encoding="utf-8")
+        _replace(out, writing)
+    except OSError as error:
+        raise DataError(f"gallery {out} could not be written ({error.strerror}); change --out") from error
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
+    if maker.broken:
+        _log.warning("%d images could not be read and are left out, such as %s", len(maker.broken), maker.broken[0])
+    return out / "index.html"
+
+
+def _read(run: Path) -> tuple[Sequence[Scene], str | None]:
+    scenes = read_images(run / "images") or read_epochs(run)
+    if scenes:
+        return scenes, None
+    memories = read_memories(run)
+    scenes = [*memories.scenes, *read_pages(run)]
+    if not scenes:
+        raise DataError(
+            f"no images of a run in {run}: expected images/<image>_real_A.png, test_<epoch>/images, web/images, or "
+            "<epoch>_guide.safetensors there; change RUN"
+        )
+    return scenes, memories.concat
+
+
+def _title(run: Path) -> str:
+    whole = run.absolute()
+    return f"{whole.parent.name}, {whole.name}" if (run / "images").is_dir() else whole.name
+
+
+def _check_replaceable(out: Path) -> None:
+    """Refuse to replace what is no gallery of ours."""
+    if not out.exists():
+        return
+    page = out / "index.html"
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {""}
+    ours = names == {"index.html", "thumbnails"} and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
+    if names and not ours:
+        raise DataError(f"{out} exists and is no gallery of ours, so it is not replaced; change --out, or remove it")
+
+
+def _replace(out: Path, writing: Path) -> None:
+    """Put a finished folder into place; the older one stays until then."""
+    aside = out.with_name(f"{writing.name}.old")
+    if out.exists():
+        out.rename(aside)
+    try:
+        writing.rename(out)
+    except OSError:
+        if aside.exists():
+            aside.rename(out)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Small things that every folder may use: files, images, processes, progress."""

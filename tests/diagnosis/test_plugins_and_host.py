@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from guidegan_plugin.diagnosis import plugins_and_host as codebase
+from guidegan_plugin.diagnosis.check import Check
+from guidegan_plugin.diagnosis.plugins_and_host import check_host, check_plugins
+from guidegan_plugin.plugins.manager import create_manager
+
+REFERENCE_HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(REFERENCE_HOST, tmp_path / "host", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
+    """Check a folder, with or without wandb installed; by the checks' names."""
+
+    def check(root: Path, wandb: bool = False, required: bool = True) -> dict[str, Check]:
+        monkeypatch.setattr(codebase, "is_installed", lambda name: wandb)
+        monkeypatch.setattr(codebase, "version", lambda name: "0.1")
+        return {found.name: found for found in check_host(root, create_manager(), required)}
+
+    return check
+
+
+def test_a_healthy_host_is_told_with_generation_scripts_and_models(
+    host: Path, look: Callable[..., dict[str, Check]]
+) -> None:
+    (host / "models" / "mine_model.py").write_text("")
+    checks = look(host)
+    assert {check.status for check in checks.values()} == {"ok"}
+    assert "ddp generation" in checks["host"].found and checks["scripts"].found == "train.py, test.py"
+    assert checks["models"].found == "guide_cycle_gan, guide_pix2pix, guide_test; with --guide_pairs guide_mine"
+
+
+def test_a_host_that_always_imports_wandb_needs_it(host: Path, look: Callable[..., dict[str, Check]]) -> None:
+    visualizer = host / "util" / "visualizer.py"
+    visualizer.write_text(f"import wandb\n{visualizer.read_text().replace('from __future__ import annotations', '')}")
+    check = look(host)["wandb"]
+    assert check.status == "failure" and "util/visualizer.py" in check.found and check.cure == "pip install wandb"
+    assert look(host, wandb=True)["wandb"] == Check("wandb", "ok", "wandb 0.1")
+
+
+def test_a_host_that_can_do_without_wandb_does_not_need_it(host: Path, look: Callable[..., dict[str, Check]]) -> None:
+    (host / "util" / "tried.py").write_text("try:\n    import wandb\nexcept ImportError:\n    wandb = None\n")
+    (host / "util" / "torn.py").write_text("import wandb\ndef (")
+    assert look(host)["wandb"].status == "ok"
+
+
+def test_missing_scripts_and_models_are_told(host: Path, look: Callable[..., dict[str, Check]]) -> None:
+    (host / "test.py").unlink()
+    for path in host.glob("models/*_model.py"):
+        if path.name != "base_model.py":
+            path.unlink()
+    checks = look(host)
+    assert checks["scripts"].status == "warning" and "no test.py in" in checks["scripts"].found
+    assert checks["models"].status == "failure"
+
+
+def test_a_folder_that_is_no_host_is_a_failure_only_where_one_was_asked_for(
+    tmp_path: Path, look: Callable[..., dict[str, Check]]
+) -> None:
+    (required,) = look(tmp_path).values()
+    assert required.status == "failure" and "looks for models/__init__.py" in required.found
+    assert "HOST_DIR" in required.cure
+    (optional,) = look(tmp_path, required=False).values()
+    assert optional.status == "warning" and "script of your own" in optional.cure
+
+
+def test_a_host_that_is_no_python_is_a_failure_in_any_case(host: Path, look: Callable[..., dict[str, Check]]) -> None:
+    (host / "models" / "networks.py").write_text("def (")
+    (check,) = look(host, required=False).values()
+    assert check.status == "failure" and "cannot be read as Python" in check.found and "repair" in check.cure
+
+
+def test_every_broken_plugin_is_named_with_its_cure_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sources = {
+        "first": "raise RuntimeError('torn')",
+        "second": "from guidegan_plugin import hookimpl\n@hookimpl\ndef guidegan_odd():\n    pass",
+        "third": "from guidegan_plugin import hookimpl\n@hookimpl\ndef guidegan_register_monitor():\n    return [int]",
+        "fourth": "",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"doctors_{name}.py").write_text(source)
+        info = tmp_path / f"{name}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[guidegan]\n{name} = doctors_{name}\n")
+    checks, manager = check_plugins()
+    assert {check.status for check in checks} == {"failure"}
+    told = "\n".join(f"{check.found} CURE {check.cure}" for check in checks)
+    for part in ("RuntimeError: torn", "guidegan_odd", "has no name"):
+        assert told.count(part) == 1
+    assert "CURE set GUIDEGAN_DISABLE_PLUGINS=first" in told
+    assert manager.has_plugin("fourth") and not manager.has_plugin("second")
+    monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "first,second,third")
+    (healthy,) = check_plugins()[0]
+    assert healthy == Check("plugins", "ok", "guidegan_plugin, fourth")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, networks_digest, save_stores
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    store = AttentionStore()
+    store.write(["a", "b"], torch.rand(2, 1, 7, 7))
+    path = tmp_path / "latest_guide.safetensors"
+    save_stores(path, {"A": store.state(), "B": AttentionStore().state()}, {"step": "7"})
+    return path
+
+
+def test_a_file_gives_back_every_pair_and_fact(saved: Path) -> None:
+    states, facts = load_stores(saved)
+    assert set(states) == {"A", "B"} and facts["step"] == "7"
+    assert states["A"]["maps.7x7"].shape == (2, 1, 7, 7) and states["B"]["visits"].shape == (0,)
+
+
+def test_every_truncation_is_refused_by_name(saved: Path) -> None:
+    content = saved.read_bytes()
+    for length in range(0, len(content), 97):
+        saved.write_bytes(content[:length])
+        with pytest.raises(StoreError, match="latest_guide"):
+            load_stores(saved)
+
+
+def test_every_flipped_bit_is_refused_by_name(saved: Path) -> None:
+    content = saved.read_bytes()
+    for position in range(0, len(content), 41):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << (position % 8)
+        saved.write_bytes(flipped)
+        with pytest.raises(StoreError, match="latest_guide"):
+            load_stores(saved)
+
+
+def test_a_foreign_file_and_a_missing_one_are_refused_by_name(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"weight": torch.ones(2)}, foreign)
+    with pytest.raises(StoreError, match=r"foreign.*format None"):
+        load_stores(foreign)
+    with pytest.raises(StoreError, match="missing"):
+        load_stores(tmp_path / "missing.safetensors")
+
+
+def test_a_failing_rename_leaves_the_old_file_and_nothing_else(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = saved.read_bytes()
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(StoreError, match=r"No space left on device; free space or change --checkpoints_dir"):
+        save_stores(saved, {}, {})
+    assert saved.read_bytes() == before and list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_digest_follows_weights_and_not_wrappers() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+    digest = networks_digest({"G": net})
+    assert networks_digest({"G": nn.DataParallel(net)}) == digest
+    with torch.no_grad():
+        net[0].weight[0, 0] += 1e-6
+    assert networks_digest({"G": net}) != digest
+
+
+def test_a_file_that_is_not_there_is_not_called_torn(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no store .*missing.safetensors; change path="):
+        load_stores(tmp_path / "missing.safetensors")
+
+
+def test_visits_are_read_by_pair_and_image_without_the_maps(tmp_path: Path) -> None:
+    stores = {name: AttentionStore() for name in ("A", "B")}
+    for name, sizes in (("A", (3, 2, 3)), ("B", (2,))):
+        for index, size in enumerate(sizes):
+            stores[name].write([f"{index % 2}.png"], torch.full((1, 1, size, size), 0.2))
+    path = tmp_path / "1_guide.safetensors"
+    save_stores(path, {name: store.state() for name, store in stores.items()}, {})
+    path.write_bytes(path.read_bytes().replace(bytes([51] * 4), bytes([52] * 4)))  # maps that the checksum denies
+    with pytest.raises(StoreError, match="was altered"):
+        load_stores(path)
+    assert load_visits(path) == {"A": {"0.png": 2, "1.png": 1}, "B": {"0.png": 1}}
+
+
+@pytest.mark.parametrize("content", [b"", b"torn"])
+def test_visits_of_a_torn_store_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "1_guide.safetensors").write_bytes(content)
+    with pytest.raises(StoreError, match=r"1_guide\.safetensors is torn"):
+        load_visits(tmp_path / "1_guide.safetensors")

@@ -1,0 +1,96 @@
+"""Monitors are switched on by options of their own, in the first process of a training."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pytest
+
+from guidegan_plugin import hookimpl
+from guidegan_plugin.errors import ConfigError, PluginError
+from guidegan_plugin.guidance.reports import EpochReport
+from guidegan_plugin.plugins import monitor as monitors
+from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.plugins.monitor import Listeners, Monitor, add_monitor_options, switch_on
+
+
+class Counter(Monitor):
+    """Counts epochs."""
+
+    name: ClassVar[str] = "counter"
+
+    def __init__(self, start: int) -> None:
+        self.count = start
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
+        if is_train:
+            parser.add_argument("--guide_counter", type=int, default=-1)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> Monitor | None:
+        start = options["guide_counter"]
+        if start == 0:
+            raise ConfigError("counter: expected more than 0; change --guide_counter")
+        if start == 1:
+            raise KeyError("one")
+        return cls(start) if isinstance(start, int) and start > 0 else None
+
+    @hookimpl
+    def guidegan_epoch_end(self, report: EpochReport) -> None:
+        self.count += report.epoch
+
+
+class Plugin:
+    @hookimpl
+    def guidegan_register_monitor(self) -> list[type[Monitor]]:
+        return [Counter]
+
+
+def options(*words: str) -> dict[str, object]:
+    parser = argparse.ArgumentParser()
+    add_monitor_options(create_manager([Plugin()]), parser, True)
+    return vars(parser.parse_args(words))
+
+
+def test_every_registered_monitors_options_are_added_for_training_only() -> None:
+    assert {"guide_counter", "guide_visdom", "guide_tensorboard", "guide_wandb", "guide_monitor_freq"} < set(options())
+    parser = argparse.ArgumentParser()
+    add_monitor_options(create_manager([Plugin()]), parser, False)
+    assert vars(parser.parse_args([])) == {}
+
+
+def test_a_monitor_listens_where_its_option_says_so_and_nowhere_else() -> None:
+    manager = create_manager([Plugin()])
+    switch_on(manager, options())
+    assert Listeners(manager).epoch is None and Listeners(manager).step is None
+    switch_on(manager, options("--guide_counter", "5"))
+    counter = manager.get_plugin("--guide_counter")
+    Listeners(manager).epoch(EpochReport("A", 2, {}))
+    assert counter.count == 7
+
+
+def test_other_ranks_switch_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitors, "is_first_rank", lambda: False)
+    switch_on(manager := create_manager([Plugin()]), options("--guide_counter", "5"))
+    assert manager.get_plugin("--guide_counter") is None
+
+
+def test_a_monitor_that_cannot_work_stops_the_run_before_it_begins() -> None:
+    with pytest.raises(ConfigError, match="expected more than 0"):
+        switch_on(create_manager([Plugin()]), options("--guide_counter", "0"))
+    with pytest.raises(PluginError, match=r"monitor 'counter' \(.*\) failed: KeyError: 'one'; set GUIDEGAN_DISABLE"):
+        switch_on(create_manager([Plugin()]), options("--guide_counter", "1"))
+
+
+def test_options_that_clash_are_refused_naming_the_monitor() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--guide_counter")
+    with pytest.raises(PluginError, match=r"monitor 'counter' .* conflicting option string"):
+        add_monitor_options(create_manager([Plugin()]), parser, True)
+
+
+def test_a_monitor_without_options_is_never_switched_on_by_them() -> None:
+    assert Monitor.from_options({"guide_visdom": True}) is None

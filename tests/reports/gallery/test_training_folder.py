@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory.statistics import statistics
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import save_stores
+from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
+
+LEFT = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
+
+
+def save(run: Path, epoch: str, *stores: AttentionStore) -> None:
+    run.mkdir(exist_ok=True)
+    states = {name: store.state() for name, store in zip("AB", stores, strict=False)}
+    save_stores(run / f"{epoch}_guide.safetensors", states, {"config": json.dumps({"concat": "alpha"})})
+
+
+def test_maps_of_fixed_images_are_shown_over_epochs_with_visits_and_age(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write(["a.png", "b.png"], LEFT.repeat(2, 1, 1, 1))
+    save(tmp_path, "2", store)
+    store.write(["a.png"], 1 - LEFT)
+    save(tmp_path, "10", store)
+    save(tmp_path, "latest", store)
+    memories = read_memories(tmp_path)
+    a, b = memories.scenes
+    assert (a.visits, a.age, b.visits, b.age) == (2, 0, 1, 8)
+    assert [moment.epoch for moment in a.moments] == ["2", "10"], "latest is epoch 10 again"
+    assert np.array_equal(a.moments[1].pictures["attention map"], np.array([[0, 255], [0, 255]]))
+    assert (memories.concat, a.group) == ("alpha", "memory")
+
+
+def test_the_age_is_by_all_stores_though_twenty_are_shown(tmp_path: Path) -> None:
+    store = AttentionStore()
+    for epoch in range(1, 51):
+        visited = {"often.png"} | ({"once.png"} if epoch <= 32 else set()) | ({"late.png"} if epoch >= 49 else set())
+        store.write(sorted(visited), LEFT.repeat(len(visited), 1, 1, 1))
+        save(tmp_path, str(epoch), store)
+    save(tmp_path, "latest", store)
+    scenes = read_memories(tmp_path).scenes
+    assert {scene.name: scene.age for scene in scenes} == {"often.png": 0, "once.png": 18, "late.png": 0}
+    assert len(scenes[0].moments or scenes[1].moments) == 20
+
+
+def test_an_older_training_of_that_name_makes_nothing_older(tmp_path: Path) -> None:
+    for epoch, visits in (("1", 1), ("2", 3), ("3", 1)):
+        store = AttentionStore()
+        for _ in range(visits):
+            store.write(["a.png"], LEFT)
+        save(tmp_path, epoch, store)
+    (scene,) = read_memories(tmp_path).scenes
+    assert scene.age == 0
+
+
+def test_entropy_is_that_of_the_memory_whatever_crop_it_was_seen_under(tmp_path: Path) -> None:
+    maps, store = torch.rand(1, 1, 7, 9, generator=torch.Generator().manual_seed(0)), AttentionStore()
+    store.write(["a.png"], maps, View.crop((3, 2), (8, 8), (16, 16), flip=True))
+    save(tmp_path, "1", store)
+    (scene,) = read_memories(tmp_path).scenes
+    assert scene.entropy == pytest.approx(statistics(store)["entropy"], abs=1e-6)
+
+
+def test_a_map_is_shown_in_its_images_own_frame(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write(["a.png"], LEFT, View.crop((0, 0), (4, 4), (4, 4), flip=True))
+    save(tmp_path, "1", store)
+    (scene,) = read_memories(tmp_path).scenes
+    assert np.array_equal(scene.pictures["attention map"], np.array([[0, 255], [0, 255]]))
+    assert scene.moments == () and scene.age is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "direction", "crop"),
+    [("guide_unaligned", "AtoB", None), ("aligned", "AtoB", 0), ("guide_aligned", "BtoA", 1)],
+)
+def test_source_images_are_found_by_the_options_of_the_training(
+    tmp_path: Path, noise_image: Callable[..., None], mode: str, direction: str, crop: int | None
+) -> None:
+    noise_image(tmp_path / "data" / "train" / "a.png", (8, 4), 0)
+    run = tmp_path / "checkpoints" / "x"
+    run.mkdir(parents=True)
+    (run / "train_opt.txt").write_text(
+        f"----\n   dataroot: data         \t[default: None]\n  dataset_mode: {mode}   \n direction: {direction}\n"
+    )
+    store = AttentionStore()
+    store.write(["train/a.png", "train/gone.png"], LEFT.repeat(2, 1, 1, 1))
+    save(run, "1", store, store)
+    here, gone = read_memories(run).scenes[:2]
+    assert here.group == "memory, A → B"
+    assert here.pictures["input"] == tmp_path / "data" / "train" / "a.png" and here.crop == crop
+    assert list(gone.pictures) == ["attention map"]
+
+
+def test_of_a_large_memory_a_hundred_images_are_shown(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write([f"{number}.png" for number in range(250)], LEFT.repeat(250, 1, 1, 1))
+    save(tmp_path, "1", store)
+    names = [scene.name for scene in read_memories(tmp_path).scenes]
+    assert len(names) == 100 and (names[0], names[-1]) == ("0.png", "249.png")
+
+
+def test_a_torn_store_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "1_guide.safetensors").write_bytes(b"torn")
+    with pytest.raises(StoreError, match=r"1_guide\.safetensors is torn"):
+        read_memories(tmp_path)
+
+
+def test_a_hosts_pages_are_a_scene_an_epoch(tmp_path: Path, write_results: Callable[..., Path]) -> None:
+    write_results(tmp_path / "web", ["epoch001", "epoch002"], ("real_A", "attention_A", "fake_B", "idt_B"))
+    scenes = read_pages(tmp_path)
+    assert [(scene.name, scene.group) for scene in scenes] == [("epoch001", "pages"), ("epoch002", "pages")]
+    assert list(scenes[0].pictures) == ["input", "attention map", "output", "idt_B"]
