@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention.post_hoc import Attention
+from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.generator import Behaviour
 from guidegan_plugin.guidance.concatenation.base import Concatenation
@@ -24,8 +24,8 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.optimizers import add_parameters
 from guidegan_plugin.guidance.reports import Losses
+from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
-from guidegan_plugin.plugins.monitor import Listeners
 
 _log = logging.getLogger(__name__)
 

@@ -59,7 +59,7 @@ def check_host(root: Path, manager: pluggy.PluginManager, required: bool = True)
         return [Check("host", "failure" if required else "warning", f"{root} {what_is_missing(manager)}", cure)]
     checks = [Check("host", "ok", host.description), _scripts(root)]
     if isinstance(host, JunyanzHost):
-        checks += [_models(host.model_names()), _wandb(host)]
+        checks += [_models(host.codebase.model_names()), _wandb(host)]
     return checks
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.attention.post_hoc import Attention
+from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
 from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
-from guidegan_plugin.hosts.junyanz.import_hook import DATASETS
 from guidegan_plugin.hosts.junyanz.installed import added_files, content
 from guidegan_plugin.utils.files import write_whole
 
@@ -26,9 +25,8 @@ def install(root: Path) -> list[tuple[str, str]]:
         HostError: If the folder is not a host, or a file cannot be written; those added before it stay.
     """
     host = _host(root)
-    datasets = [name for name in DATASETS if (root / "data" / f"{name}_dataset.py").is_file()]
     outcomes = []
-    for name, text in added_files(host.model_names(), datasets).items():
+    for name, text in added_files(host.codebase.model_names(), host.codebase.dataset_names()).items():
         path = root / name
         if not os.path.lexists(path):
             _write(path, text)

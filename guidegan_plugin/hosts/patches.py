@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from guidegan_plugin.hosts.junyanz.import_hook import DATASETS
+from guidegan_plugin.hosts.junyanz.codebase import DATASETS
 from guidegan_plugin.hosts.junyanz.installed import added_files
 
 # Those of pytorch-CycleGAN-and-pix2pix; in a fork that lacks one, its file lies idle.

@@ -12,7 +12,8 @@ from guidegan_plugin.guidance.reports import EpochReport, StepReport
 from guidegan_plugin.monitors.frames import Frame, Snapshot, take
 from guidegan_plugin.monitors.worker import Worker
 from guidegan_plugin.plugins.hookspecs import hookimpl
-from guidegan_plugin.plugins.monitor import FREQUENCY, Monitor, is_first_rank
+from guidegan_plugin.plugins.monitor import FREQUENCY, Monitor
+from guidegan_plugin.utils.distributed import is_first_rank
 
 EVERY = 100
 

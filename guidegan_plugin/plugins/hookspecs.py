@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from guidegan_plugin.guidance.attention.post_hoc import Attention
+    from guidegan_plugin.guidance.attention.base import Attention
     from guidegan_plugin.guidance.concatenation.base import Concatenation
     from guidegan_plugin.guidance.concatenation.transfer import Transfer
     from guidegan_plugin.guidance.reports import EpochReport, StepReport

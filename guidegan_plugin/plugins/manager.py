@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import logging
 import os
@@ -11,7 +12,6 @@ from typing import Any
 
 import pluggy
 
-from guidegan_plugin import builtin
 from guidegan_plugin.errors import PluginError
 from guidegan_plugin.plugins import hookspecs
 
@@ -21,6 +21,8 @@ ENTRY_POINTS = "guidegan"
 DISABLE = "GUIDEGAN_DISABLE_PLUGINS"
 TRACE = "GUIDEGAN_TRACE_PLUGINS"
 
+# By name, as an installed plugin is: the mechanisms, hosts and monitors in that module stand above this one.
+BUILTIN = "guidegan_plugin.builtin"
 
 KINDS = ("attention", "concatenation", "transfer", "host", "monitor")
 
@@ -39,7 +41,7 @@ def create_manager(plugins: Iterable[object] = (), broken: list[PluginError] | N
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name="guidegan_plugin")
+    manager.register(importlib.import_module(BUILTIN), name="guidegan_plugin")
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
     for distribution in importlib.metadata.distributions():
         for entry in distribution.entry_points:

@@ -1,20 +1,10 @@
-"""Monitors hear of a training and must never harm it."""
+"""What a monitor is: it hears of a training and must never harm the training."""
 
 from __future__ import annotations
 
 import argparse
-import logging
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
-
-import pluggy
-import torch
-
-from guidegan_plugin.errors import GuideError, PluginError
-from guidegan_plugin.guidance.reports import EpochReport, StepReport
-from guidegan_plugin.plugins.manager import DISABLE, collect
-
-_log = logging.getLogger(__name__)
+from collections.abc import Mapping
+from typing import ClassVar
 
 FREQUENCY = "guide_monitor_freq"
 
@@ -47,91 +37,3 @@ class Monitor:
             GuideError: If they do and it cannot work.
         """
         return None
-
-
-def add_monitor_options(manager: pluggy.PluginManager, parser: argparse.ArgumentParser, is_train: bool) -> None:
-    """Add every registered monitor's options to a host's parser.
-
-    Raises:
-        PluginError: If a monitor's options clash with others.
-    """
-    if is_train:
-        parser.add_argument(f"--{FREQUENCY}", type=int, default=100, help="monitors show a step in so many")
-    for name, monitor in collect(manager, "monitor").items():
-        try:
-            monitor.add_options(parser, is_train)
-        except Exception as error:
-            raise _broken(name, monitor, error) from error
-
-
-def switch_on(manager: pluggy.PluginManager, options: Mapping[str, object]) -> None:
-    """Let the monitors listen that a training's options ask for, in its first process.
-
-    Raises:
-        GuideError: If one is asked for and cannot work.
-    """
-    for name, kind in collect(manager, "monitor").items() if is_first_rank() else ():
-        try:
-            monitor = kind.from_options(options)
-        except GuideError:
-            raise
-        except Exception as error:
-            raise _broken(name, kind, error) from error
-        if monitor is not None:
-            manager.register(monitor, name=f"--guide_{name}")
-
-
-def is_first_rank() -> bool:
-    """Whether this process is a training's only or first one, which reports for all."""
-    distributed = torch.distributed
-    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
-
-
-def _broken(name: str, monitor: type[Any], error: Exception) -> PluginError:
-    what = f"{type(error).__name__}: {error}"
-    return PluginError(f"monitor {name!r} ({monitor.__module__}) failed: {what}; set {DISABLE} to its plugin")
-
-
-class Listeners:
-    """Everybody who implements one of the two listening hooks, called one by one: who raises is dropped.
-
-    Args:
-        manager: Whose plugins listen.
-    """
-
-    def __init__(self, manager: pluggy.PluginManager) -> None:
-        self._steps = self._of(manager.hook.guidegan_step_end)
-        self._epochs = self._of(manager.hook.guidegan_epoch_end)
-
-    @staticmethod
-    def _of(hook: pluggy.HookCaller) -> dict[str, Callable[..., Any]]:
-        return {
-            implementation.plugin_name: (
-                implementation.function if implementation.argnames else _without_report(implementation.function)
-            )
-            for implementation in hook.get_hookimpls()
-        }
-
-    @property
-    def step(self) -> Callable[[StepReport], None] | None:
-        """Passes a step's report on; None when nobody listens, so that none is made."""
-        return (lambda report: self._tell(self._steps, report)) if self._steps else None
-
-    @property
-    def epoch(self) -> Callable[[EpochReport], None] | None:
-        """Passes an epoch's report on; None when nobody listens."""
-        return (lambda report: self._tell(self._epochs, report)) if self._epochs else None
-
-    @staticmethod
-    def _tell(listeners: dict[str, Callable[..., Any]], report: object) -> None:
-        for name, listener in list(listeners.items()):
-            try:
-                listener(report=report)
-            except Exception as error:  # whatever a monitor does, days of training must not die of it
-                del listeners[name]
-                _log.warning("monitor %s raised %s: %s; it is dropped", name, type(error).__name__, error)
-
-
-def _without_report(listener: Callable[[], Any]) -> Callable[..., Any]:
-    """A listener that declared no argument, as pluggy allows."""
-    return lambda report: listener()

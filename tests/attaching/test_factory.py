@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from guidegan_plugin import GuideConfig, attach, hookimpl
 from guidegan_plugin.attaching.factory import Workshop
 from guidegan_plugin.errors import ConfigError, PluginError
-from guidegan_plugin.guidance.attention.post_hoc import Attention, PostHocAttention
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
 from guidegan_plugin.plugins.monitor import Monitor

@@ -18,8 +18,8 @@ import pytest
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES
+from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import collect, create_manager
-from guidegan_plugin.plugins.monitor import add_monitor_options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE_HOST = ROOT / "examples" / "reference_host"

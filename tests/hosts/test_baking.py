@@ -19,7 +19,8 @@ from guidegan_plugin import cli
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError, StoreError
 from guidegan_plugin.guidance.calls.generator import PlaceholderBlend, placeholder
-from guidegan_plugin.guidance.concatenation.base import AlphaChannel, ResidualHadamard
+from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.memory.store_file import save_stores
 from guidegan_plugin.hosts.junyanz.baking import bake

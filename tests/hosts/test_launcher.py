@@ -15,6 +15,7 @@ from guidegan_plugin import hookimpl
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
+from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.import_hook import VirtualModules
 from guidegan_plugin.hosts.launcher import dry_run, recognise, run
 from guidegan_plugin.plugins.host import Host
@@ -25,8 +26,8 @@ REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "r
 
 def test_the_reference_host_is_recognised_with_its_generation() -> None:
     host = recognise(REFERENCE_HOST)
-    assert isinstance(host, JunyanzHost) and host.generation == "ddp"
-    assert host.model_names() == ["cycle_gan", "pix2pix", "test"]
+    assert isinstance(host, JunyanzHost) and host.codebase.generation == "ddp"
+    assert host.codebase.model_names() == ["cycle_gan", "pix2pix", "test"]
 
 
 def test_a_define_g_that_takes_gpu_ids_is_the_classic_generation(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_define_g_that_takes_gpu_ids_is_the_classic_generation(tmp_path: Path)
     (tmp_path / "options").mkdir()
     (tmp_path / "models" / "networks.py").write_text("def define_G(input_nc, output_nc, gpu_ids=[]):\n    pass\n")
     host = recognise(tmp_path)
-    assert isinstance(host, JunyanzHost) and host.generation == "classic" and "classic" in host.description
+    assert isinstance(host, JunyanzHost) and host.codebase.generation == "classic" and "classic" in host.description
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_plugins_host_is_asked_too(tmp_path: Path) -> None:
 
 def test_outside_a_host_there_is_none_running(in_host: Callable[[], None]) -> None:
     with pytest.raises(HostError, match="lacks one of models/__init__"):
-        JunyanzHost.running()
+        Codebase.running()
 
 
 def test_the_interpreters_state_is_as_before_also_after_an_error(in_host: Callable[[], None], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from guidegan_plugin import GuideConfig, hookimpl
 from guidegan_plugin.attaching.factory import Workshop
 from guidegan_plugin.errors import PluginError
-from guidegan_plugin.guidance.concatenation.base import ResidualHadamard
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 
 
@@ -34,7 +34,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no
 
 CONCATENATION = """
 from guidegan_plugin import hookimpl
-from guidegan_plugin.guidance.concatenation.base import ResidualHadamard
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 
 class Halved(ResidualHadamard):
     name = "{name}"

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin import GuideConfig, hookimpl
-from guidegan_plugin.guidance.attention.post_hoc import Attention, min_max
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.attention.maps import min_max
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 
 

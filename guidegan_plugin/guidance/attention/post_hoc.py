@@ -1,140 +1,20 @@
-"""Attention mechanisms: what falls out of a discriminator while it judges. Post-hoc attention, equation (2)."""
+"""Post-hoc attention, equation (2)."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.attention.maps import average, in_batch_order, min_max, replace_border
 from guidegan_plugin.guidance.attention.signals import Reading, edge_of, find_signal, normalises_by_batch
 from guidegan_plugin.guidance.calls.copy_safe import Hook
 from guidegan_plugin.guidance.layers import find_layers, normalisation_behind
-
-
-def replace_border(signal: Tensor, rings: int) -> Tensor:
-    """Replace outer rings by their inner neighbour: zero padding makes them the brightest spot of an activation.
-
-    Args:
-        signal: ``(N, 1, h, w)``.
-        rings: How many; a signal too small to have an inside is returned as it is.
-
-    Returns:
-        ``(N, 1, h, w)``.
-    """
-    if rings == 0 or min(signal.shape[-2:]) <= 2 * rings:
-        return signal
-    inside = signal[..., rings:-rings, rings:-rings]
-    return F.pad(inside, (rings, rings, rings, rings), mode="replicate")
-
-
-def min_max(signal: Tensor) -> Tensor:
-    """Min-max normalisation, g of equation (2): each sample stretched to [0, 1] by itself.
-
-    Args:
-        signal: ``(N, 1, h, w)``, floating point.
-
-    Returns:
-        ``(N, 1, h, w)``, the dtype of ``signal``, finite, in [0, 1]; all ones (the placeholder) for a sample without
-        range: constant up to rounding, or not finite.
-    """
-    low, high = signal.amin((1, 2, 3), keepdim=True), signal.amax((1, 2, 3), keepdim=True)
-    spread = high - low
-    # NaN and infinity fail the comparison too, so one condition serves all samples without a range.
-    usable = (spread > 4 * torch.finfo(signal.dtype).eps * high.abs()) & spread.isfinite()
-    stretched = (signal - low) / torch.where(usable, spread, 1)
-    return torch.where(usable, stretched, 1).clamp_(0, 1)
-
-
-def in_batch_order(parts: Mapping[int | None, Tensor], devices: Sequence[int | None]) -> Tensor:
-    """Join what the replicas of ``torch.nn.DataParallel`` recorded, on the first device.
-
-    Args:
-        parts: ``(n, ...)`` by device index, at least one.
-        devices: Device indices in the order the batch was scattered over them.
-
-    Returns:
-        ``(N, ...)``; the one part itself where there is no other.
-    """
-    ordered = [parts[device] for device in devices if device in parts] or list(parts.values())
-    return torch.cat([part.to(ordered[0].device, non_blocking=True) for part in ordered]) if ordered[1:] else ordered[0]
-
-
-def average(maps: Sequence[Tensor]) -> Tensor:
-    """One map of several scales: each at the size of the largest, averaged, and stretched again.
-
-    Args:
-        maps: ``(N, 1, h, w)`` each, in [0, 1], at least one.
-
-    Returns:
-        ``(N, 1, h, w)`` of the largest, in [0, 1]; the one map itself where there is no other.
-    """
-    if not maps[1:]:
-        return maps[0]
-    size = max((one.shape[-2:] for one in maps), key=lambda size: size[0] * size[1])
-    enlarged = [F.interpolate(one, size, mode="bilinear", align_corners=False) for one in maps]
-    return min_max(torch.stack(enlarged).mean(0))
-
-
-class Attention(ABC):
-    """One way to read attention off a discriminator, which goes on answering as before.
-
-    The tap on the discriminator sets ``listening`` before each call: a mechanism records only while it is set. One
-    with ``needs_gradient`` reads the graph of that call, which the tap then sees to when it looks.
-    """
-
-    name: ClassVar[str]
-    changes_prediction: ClassVar[bool] = False
-    needs_gradient: bool = False
-    listening: bool = False
-
-    @classmethod
-    @abstractmethod
-    def from_config(cls, config: GuideConfig) -> Attention:
-        """Build the mechanism for one discriminator."""
-
-    @abstractmethod
-    def attach(self, discriminator: nn.Module) -> list[RemovableHandle]:
-        """Register what it needs inside a discriminator.
-
-        Hooks must be :class:`~guidegan_plugin.guidance.calls.copy_safe.Hook`, so that copies of the network are
-        harmless.
-
-        Raises:
-            ConfigError: If the discriminator has no such layer.
-        """
-
-    @abstractmethod
-    def take_maps(self, prediction: object) -> Tensor | None:
-        """Maps of the call just made, and forget it.
-
-        Args:
-            prediction: What the discriminator answered.
-
-        Returns:
-            ``(N, 1, h, w)``, float32 in [0, 1], detached; None if the call did not pass the layer.
-        """
-
-    def forget(self) -> None:
-        """Stop listening, and let go of what was recorded of a call that never came to its end."""
-        self.listening = False
-
-    def networks(self) -> dict[str, nn.Module]:
-        """New networks this mechanism trains, by name; the guide appends the pair's."""
-        return {}
-
-    def call_through(self, networks: Mapping[str, nn.Module]) -> None:  # noqa: B027 - optional
-        """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
-
-    @property
-    def place(self) -> str:
-        """Where it reads, in words."""
-        return self.name
 
 
 class PostHocAttention(Attention):

@@ -16,7 +16,8 @@ from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention.post_hoc import Attention, in_batch_order
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.attention.maps import in_batch_order
 from guidegan_plugin.guidance.calls.copy_safe import Hook
 from guidegan_plugin.guidance.layers import channels_behind, convolutions, find_layer
 

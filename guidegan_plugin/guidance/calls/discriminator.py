@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention.post_hoc import Attention
+from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.signals import score
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.copy_safe import Hook, is_guided

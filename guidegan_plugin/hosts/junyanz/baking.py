@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
 from guidegan_plugin.guidance.concatenation.baking import bake_alpha, bake_rhp
-from guidegan_plugin.guidance.concatenation.base import AlphaChannel, Concatenation, ResidualHadamard
+from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.memory.store_file import load_stores
 

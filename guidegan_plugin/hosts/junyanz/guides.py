@@ -19,12 +19,12 @@ from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
+from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
+from guidegan_plugin.plugins.listeners import switch_on
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.plugins.monitor import switch_on
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class HostGuides:
     """
 
     def __init__(self, model: HostModel, host_model: str, config: GuideConfig) -> None:
-        self.host = JunyanzHost.running()
+        self.codebase = Codebase.running()
         self.model, self.host_model, self.config = model, host_model, config
         self.pairs = known_pairs(host_model, model.opt)
         check_distinct(self.pairs)
@@ -71,7 +71,7 @@ class HostGuides:
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt)
         self._no_view_warned = False
-        self.new_networks = NewNetworks(model, self.host.generation)
+        self.new_networks = NewNetworks(model, self.codebase.generation)
         manager = create_manager()
         if model.isTrain and self.active and not model.opt.guide_dry_run:
             switch_on(manager, vars(model.opt))
@@ -114,7 +114,7 @@ class HostGuides:
         for names in (("n_epochs", "n_epochs_decay"), ("niter", "niter_decay")):  # forks keep the former names
             if all(hasattr(options, name) for name in names):
                 epochs = sum(getattr(options, name) for name in names)
-                classic = self.host.generation == "classic"
+                classic = self.codebase.generation == "classic"
                 return self.epoch.progress(getattr(options, "epoch_count", 1), epochs, classic)
         raise HostError("the host has no option n_epochs that says how long it trains; change --guide_anneal to off")
 

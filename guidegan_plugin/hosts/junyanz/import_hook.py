@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from types import ModuleType
 
-DATASETS = ("unaligned", "aligned", "single")
+from guidegan_plugin.hosts.junyanz.codebase import DATASETS
 
 _MODEL = re.compile(r"models\.guide_(\w*)_model")  # of a bare guide_, too: that we refuse in words
 _DATASET = re.compile(rf"data\.guide_({'|'.join(DATASETS)})_dataset")

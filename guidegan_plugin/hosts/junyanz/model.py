@@ -18,17 +18,17 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
-from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
+from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
 from guidegan_plugin.hosts.junyanz.dry_run import describe
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
-from guidegan_plugin.hosts.junyanz.import_hook import DATASETS
 from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
 from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
 from guidegan_plugin.plugins.host import DryRunFinished, as_text
+from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.plugins.monitor import add_monitor_options
+from guidegan_plugin.utils.distributed import is_first_rank
 
 if TYPE_CHECKING:
     from guidegan_plugin.hosts.junyanz.host_types import HostModel
@@ -51,7 +51,7 @@ def guided_model(name: str) -> type:
         HostError: If the host has no such model.
     """
     if name.startswith("guide_") or importlib.util.find_spec(f"models.{name}_model") is None:
-        known = ", ".join(f"guide_{model}" for model in JunyanzHost.running().model_names())
+        known = ", ".join(f"guide_{model}" for model in Codebase.running().model_names())
         raise HostError(f"the host has no model {name!r}, it can guide: {known}; change --model")
     base = importlib.import_module("models").find_model_using_name(name)
     return type(f"Guide{base.__name__}", (GuidedModel, base), {"host_model": name, "__module__": __name__})
@@ -116,7 +116,7 @@ class GuidedModel(HostModel):
             opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
         self._first_epoch = getattr(opt, "epoch_count", 1)
         with self.guides.new_networks.fresh_without_file(self.guides.suffix), _missing_checkpoints_named():
-            if self.guides.host.generation == "classic":
+            if self.guides.codebase.generation == "classic":
                 self.guides.adapt()
                 super().setup(opt)
             else:
@@ -126,7 +126,7 @@ class GuidedModel(HostModel):
         self.attention_visuals.load_discriminators()
         if state is not None:
             full_state.restore(self, state)
-        if self.guides.active and not self.isTrain and not opt.guide_no_gallery and _is_writer():
+        if self.guides.active and not self.isTrain and not opt.guide_no_gallery and is_first_rank():
             leave_gallery(opt, self.guides.config.concat)
 
     def _training_state(self) -> dict[str, Any] | None:
@@ -157,7 +157,7 @@ class GuidedModel(HostModel):
 
     def save_networks(self, epoch: int | str) -> None:
         """The host's files, the store and the training state, all together or not at all."""
-        if not _is_writer() or not (self.guides.active or self.opt.guide_full_state):
+        if not is_first_rank() or not (self.guides.active or self.opt.guide_full_state):
             super().save_networks(epoch)
             return
         try:
@@ -179,15 +179,9 @@ class GuidedModel(HostModel):
             if self.guides.active:
                 self.guides.save(writing / f"{epoch}_guide.safetensors")
             if self.opt.guide_full_state:
-                completed = self.guides.epoch.completed(self.guides.host.generation == "classic")
+                completed = self.guides.epoch.completed(self.guides.codebase.generation == "classic")
                 state = full_state.capture(self, self._first_epoch - 1 + completed)
                 torch.save(state, writing / f"{epoch}_guide_state.pth")
-
-
-def _is_writer() -> bool:
-    """Whether this process writes checkpoints: the host lets rank 0 do it."""
-    distributed = torch.distributed
-    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
 
 
 @contextmanager

@@ -9,13 +9,8 @@ from torch import nn
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention.post_hoc import (
-    PostHocAttention,
-    average,
-    in_batch_order,
-    min_max,
-    replace_border,
-)
+from guidegan_plugin.guidance.attention.maps import average, in_batch_order, min_max, replace_border
+from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
 from guidegan_plugin.guidance.attention.signals import mean_magnitude
 
 

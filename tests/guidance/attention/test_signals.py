@@ -20,7 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.attention.post_hoc import Attention, PostHocAttention
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
 from guidegan_plugin.guidance.attention.signals import grad_cam, mean_magnitude, predictions
 
 Make = Callable[..., nn.Module]

@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
 from guidegan_plugin.guidance.concatenation.baking import bake_alpha, bake_rhp
-from guidegan_plugin.guidance.concatenation.base import AlphaChannel, ResidualHadamard
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 
 ONES = torch.ones(2, 1, 16, 16)
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.concatenation.base import AlphaChannel, ResidualHadamard
+from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.layers import convolutions
 
 

@@ -11,9 +11,10 @@ import pytest
 from guidegan_plugin import hookimpl
 from guidegan_plugin.errors import ConfigError, PluginError
 from guidegan_plugin.guidance.reports import EpochReport
-from guidegan_plugin.plugins import monitor as monitors
+from guidegan_plugin.plugins import listeners
+from guidegan_plugin.plugins.listeners import Listeners, add_monitor_options, switch_on
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.plugins.monitor import Listeners, Monitor, add_monitor_options, switch_on
+from guidegan_plugin.plugins.monitor import Monitor
 
 
 class Counter(Monitor):
@@ -73,7 +74,7 @@ def test_a_monitor_listens_where_its_option_says_so_and_nowhere_else() -> None:
 
 
 def test_other_ranks_switch_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitors, "is_first_rank", lambda: False)
+    monkeypatch.setattr(listeners, "is_first_rank", lambda: False)
     switch_on(manager := create_manager([Plugin()]), options("--guide_counter", "5"))
     assert manager.get_plugin("--guide_counter") is None
 

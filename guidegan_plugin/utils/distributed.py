@@ -1,0 +1,10 @@
+"""What this process is among those of a training."""
+
+from __future__ import annotations
+
+import torch.distributed as dist
+
+
+def is_first_rank() -> bool:
+    """Whether this process is a training's only or first one, which writes and reports for all."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
