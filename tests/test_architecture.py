@@ -26,7 +26,7 @@ ALLOWED = {
     "attaching": {*_GROUND, "guidance", "plugins"},
     "datasets": {"errors", "utils"},
     "evaluation": {"errors", "utils", "guidance", "datasets"},
-    "reports": {"errors", "utils", "guidance", "evaluation", "hosts"},
+    "reports": {"errors", "utils", "guidance", "plugins", "evaluation", "hosts"},
     "hosts": {*_GROUND, "guidance", "plugins", "attaching", "reports"},
     "monitors": {*_GROUND, "guidance", "plugins"},
     "builtin": {"guidance", "plugins", "hosts", "monitors"},

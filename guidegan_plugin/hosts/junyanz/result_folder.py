@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from guidegan_plugin.reports.gallery.sample import (
+from guidegan_plugin.plugins.sample import (
     ATTENTION,
     INPUT,
     OUTPUT,

@@ -16,7 +16,7 @@ from guidegan_plugin.guidance.memory.statistics import entropy
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits
 from guidegan_plugin.guidance.memory.view import View, resample
 from guidegan_plugin.hosts.junyanz.result_folder import between, read_images
-from guidegan_plugin.reports.gallery.sample import ATTENTION, INPUT, Moment, Picture, Scene, evenly, natural
+from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Moment, Picture, Scene, evenly, natural
 
 _STORE = "_guide.safetensors"
 _IMAGES = 100

@@ -11,8 +11,8 @@ from pathlib import Path
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.result_folder import read_epochs, read_images
 from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
+from guidegan_plugin.plugins.sample import Scene
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
-from guidegan_plugin.reports.gallery.sample import Scene
 from guidegan_plugin.reports.gallery.thumbnails import Maker
 from guidegan_plugin.utils.progress import Track, silently
 

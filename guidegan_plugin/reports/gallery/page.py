@@ -14,8 +14,8 @@ import dominate
 from dominate import tags
 from dominate.util import raw
 
+from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT
 from guidegan_plugin.reports.gallery.pictures import EVEN
-from guidegan_plugin.reports.gallery.sample import ATTENTION, BLENDED, INPUT, OUTPUT
 from guidegan_plugin.reports.gallery.thumbnails import Card, Thumbnail
 
 # By which a gallery of ours is known again.

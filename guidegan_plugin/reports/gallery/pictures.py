@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from guidegan_plugin.guidance.memory.statistics import entropy
-from guidegan_plugin.reports.gallery.sample import Picture
+from guidegan_plugin.plugins.sample import Picture
 
 Pixels = npt.NDArray[np.floating]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT, Moment, Picture, Scene
 from guidegan_plugin.reports.gallery.pictures import blend, evenness, load, overlay
-from guidegan_plugin.reports.gallery.sample import ATTENTION, BLENDED, INPUT, OUTPUT, Moment, Picture, Scene
 from guidegan_plugin.utils.images import BROKEN
 
 _STRIP = 128

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.hosts.junyanz.result_folder import read_epochs, read_images
-from guidegan_plugin.reports.gallery.sample import Picture, Scene
+from guidegan_plugin.plugins.sample import Picture, Scene
 from guidegan_plugin.utils.images import IMAGE_SUFFIXES
 
 Write = Callable[..., Path]
