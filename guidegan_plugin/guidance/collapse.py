@@ -7,6 +7,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
+from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.memory.statistics import is_placeholder
 
 _log = logging.getLogger(__name__)
@@ -29,12 +30,12 @@ class CollapseWatch:
         self._arrived: tuple[Tensor, int] | None = None  # a count, and after how many visits it was taken
         self._told = False
 
-    def see(self, maps: Tensor, discriminator: nn.Module | None) -> None:
+    def see(self, maps: Tensor, attachment: Attachment) -> None:
         """Take in the maps of one visit.
 
         Args:
             maps: ``(N, 1, h, w)``, in [0, 1].
-            discriminator: D, to find the cause in.
+            attachment: Knows D, to find the cause in.
         """
         if self._told:
             return
@@ -42,16 +43,16 @@ class CollapseWatch:
         self._count = collapsed.long() if self._count is None else self._count + collapsed
         self._visits += 1
         if self._visits % _EVERY == 0:
-            self._tell(maps, discriminator)
+            self._tell(maps, attachment)
             self._arrived = self._count.to("cpu", non_blocking=True), self._visits
 
-    def end_epoch(self, maps: Tensor | None, discriminator: nn.Module | None) -> None:
+    def end_epoch(self, maps: Tensor | None, attachment: Attachment) -> None:
         """An epoch is over; here waiting is fine."""
         if maps is not None and self._count is not None and not self._told:
             self._arrived = self._count.cpu(), self._visits
-            self._tell(maps, discriminator)
+            self._tell(maps, attachment)
 
-    def _tell(self, maps: Tensor, discriminator: nn.Module | None) -> None:
+    def _tell(self, maps: Tensor, attachment: Attachment) -> None:
         """Warn if the count that has arrived says so."""
         count, visits = (0, 0) if self._arrived is None else (int(self._arrived[0]), self._arrived[1])
         if not count:
@@ -62,7 +63,7 @@ class CollapseWatch:
             self._pair,
             count,
             visits,
-            _cause(maps, discriminator),
+            _cause(maps, attachment.discriminator),
         )
 
 

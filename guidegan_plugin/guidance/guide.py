@@ -156,9 +156,9 @@ class Guide:
         if keys is None and self._fresh is None:
             raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
         keys = keys if self._fresh is None else None
-        self._reporter.step(self.binding.current(self.name), self._attachment)
+        over = self.binding.current(self.name)
         self.binding.bind(self.name, images, keys, view, remember)
-        self._reporter.begin(images)
+        self._reporter.step(over, self._attachment, images)
         self._schedule.steps += 1
 
     def look(self, images: Tensor) -> tuple[Any, Tensor]:
@@ -182,11 +182,12 @@ class Guide:
             Maps ``(N, 1, h, w)``, float32 in [0, 1], and visited ``(N,)``, bool, False where the map is still the
             placeholder of ones.
         """
-        return self.store.read(as_keys(keys))
+        recalled = self.store.recall(as_keys(keys))
+        return recalled.maps, torch.tensor(recalled.visited)
 
     def views(self, keys: Sequence[str]) -> View | None:
         """Under which crop and flip each image was last seen; None where no view is known."""
-        return self.store.views(as_keys(keys))
+        return self.store.recall(as_keys(keys)).views
 
     @property
     def latest(self) -> Tensor | None:

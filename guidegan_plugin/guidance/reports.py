@@ -95,22 +95,26 @@ class Reporter:
         self._images: Tensor | None = None
         self._collapse = CollapseWatch(pair)
 
-    def begin(self, images: Tensor) -> None:
-        """A visit begins; its images are held for the report, since a host lets go of its batch before that."""
-        self._images = images if self._on_step is not None else None
+    def step(self, visit: Visit | None, attachment: Attachment, images: Tensor) -> None:
+        """A visit is over, and the next one begins.
 
-    def step(self, visit: Visit | None, attachment: Attachment) -> None:
-        """A visit is over; without a judgement there is nothing to tell."""
+        Args:
+            visit: What is over; without a judgement there is nothing to tell.
+            attachment: The pair's.
+            images: ``(N, C, H, W)`` of the visit that begins, held for its report, since a host lets go of its batch
+                before that.
+        """
         if visit is None or not visit.judged:
             self._miss(visit)
-            return
-        self._missed = 0
-        self.steps += 1
-        maps = attachment.latest
-        if maps is not None:
-            self._collapse.see(maps, attachment.discriminator)
-        if self._on_step is not None and maps is not None:
-            self._report(self._on_step, visit, maps, attachment)
+        else:
+            self._missed = 0
+            self.steps += 1
+            maps = None if attachment.tap is None else attachment.tap.latest
+            if maps is not None:
+                self._collapse.see(maps, attachment)
+            if maps is not None and self._on_step is not None:
+                self._report(self._on_step, visit, maps, attachment)
+        self._images = images if self._on_step is not None else None
 
     def _miss(self, visit: Visit | None) -> None:
         if visit is None or visit.tested:
@@ -149,6 +153,6 @@ class Reporter:
     def epoch(self, statistics: Callable[[], Mapping[str, float]], attachment: Attachment) -> None:
         """An epoch is over; its statistics are made only where somebody listens."""
         self._epochs += 1
-        self._collapse.end_epoch(attachment.latest, attachment.discriminator)
+        self._collapse.end_epoch(attachment.latest, attachment)
         if self._on_epoch is not None:
             self._on_epoch(EpochReport(self._pair, self._epochs, statistics()))

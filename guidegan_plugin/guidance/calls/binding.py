@@ -12,11 +12,11 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.memory.view import View
 
 
-def as_keys(keys: Sequence[object] | Tensor) -> list[str]:
+def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
     """Keys as they are remembered: a loader collates numbers into a tensor, and one string is one key."""
-    return (
-        [keys] if isinstance(keys, str) else [str(key) for key in (keys.tolist() if isinstance(keys, Tensor) else keys)]
-    )
+    if isinstance(keys, str):
+        return (keys,)
+    return tuple(map(str, keys.tolist() if isinstance(keys, Tensor) else keys))
 
 
 @dataclass(eq=False)
@@ -51,13 +51,13 @@ class Visit:
 
     def living_fakes(self) -> list[Tensor]:
         """Tensors the generator made of this visit that somebody still holds."""
-        return [fake for fake in (reference() for reference in self.fakes) if fake is not None]
+        return [fake for reference in self.fakes if (fake := reference()) is not None]
 
 
 class SourceBinding:
     """The current visit of every pair.
 
-    Pairs of one training share a binding, so that a generator can tell another pair's source from a stranger.
+    Pairs of one training share a binding, so that a cycle's pass can be led back to the pair it comes from.
     """
 
     def __init__(self) -> None:
@@ -96,17 +96,17 @@ class SourceBinding:
         """
         if view is not None and not isinstance(view, View):
             raise ConfigError(f"bind: expected a View, found {type(view).__name__}; change view=")
-        keys = None if keys is None else as_keys(keys)
-        if len(images if keys is None else keys) != len(images) or (view is not None and len(view) != len(images)):
-            counts = f"{len(images)} images, {len(keys or ())} keys"
+        count = len(images)
+        named = () if keys is None else as_keys(keys)
+        if (keys is not None and len(named) != count) or (view is not None and len(view.theta) != count):
+            counts = f"{count} images, {len(named)} keys"
             found = counts + (f", {len(view)} views" if view is not None else "")
             raise ConfigError(f"bind: expected one key and one view an image, found {found}; change keys= or view=")
-        if remember is not None and len(remember) != len(images):
-            found = f"{len(images)} images, {len(remember)} flags"
+        if remember is not None and len(remember) != count:
+            found = f"{count} images, {len(remember)} flags"
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
         kept = None if remember is None or all(remember) else tuple(remember)
-        visit = Visit(pair, weakref.ref(images), tuple(keys or ()), view, kept)
-        self._visits[pair] = visit
+        visit = self._visits[pair] = Visit(pair, weakref.ref(images), named, view, kept)
         return visit
 
     def current(self, pair: str) -> Visit | None:
@@ -114,10 +114,9 @@ class SourceBinding:
         return self._visits.get(pair)
 
     def visit_of(self, images: Tensor, pair: str) -> Visit | None:
-        """The visit whose bound tensor this is; the given pair's own comes first, None for a stranger."""
-        own = self._visits.get(pair)
-        visits = [own, *self._visits.values()] if own is not None else list(self._visits.values())
-        return next((visit for visit in visits if visit.images() is images), None)
+        """The pair's visit under way if this is its bound tensor, None for any other."""
+        visit = self._visits.get(pair)
+        return visit if visit is not None and visit.images() is images else None
 
     def visit_behind(self, images: Tensor) -> Visit | None:
         """The visit of any pair whose source or fake this tensor is, None for a stranger."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -92,17 +93,19 @@ class DiscriminatorTap:
         return tree_map_only(Tensor, Tensor.detach, prediction), maps
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        # Set anew at each call, so that a call that raised leaves nothing behind.
-        self._visit = None
-        self._attention.forget()
-        self._attention.listening = self._looking
-        if self._looking:
-            return
-        current = self._binding.current(self._pair)
-        judged = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-        if current is not None and any(origin(images) is current for images in judged):
-            self._visit = current
-            self._attention.listening = True
+        if self._attention.listening:
+            self._attention.forget()  # what a call that raised has left behind
+        self._visit = None if self._looking else self._judged((*args, *kwargs.values()))
+        self._attention.listening = self._looking or self._visit is not None
+
+    def _judged(self, values: Iterable[object]) -> Visit | None:
+        """The visit under way if its fresh fake is among what the discriminator is called with."""
+        for value in values:
+            # A fresh fake carries a gradient; real, detached and pooled images do not.
+            visit = origin(value) if isinstance(value, Tensor) and value.requires_grad else None
+            if visit is not None and visit is self._binding.current(self._pair):
+                return visit
+        return None
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:
         visit, self._visit = self._visit, None
@@ -110,7 +113,7 @@ class DiscriminatorTap:
             return
         self._attention.listening = False
         maps = self._attention.take_maps(output)
-        if maps is None or len(maps) != (len(visit.keys) or len(maps)):
+        if maps is None or (visit.keys and len(maps) != len(visit.keys)):
             self._warn(maps, visit)
             return
         if visit.keys:
@@ -124,7 +127,7 @@ class DiscriminatorTap:
         if visit.remember is not None:
             rows = [row for row, kept in enumerate(visit.remember) if kept]
             keys, maps = tuple(keys[row] for row in rows), maps[rows]
-            view = None if view is None else View(view.theta[rows])
+            view = None if view is None else View.trusted(view.theta[rows])
         self._store.write(keys, maps, view, first=not visit.judged)
 
     def _warn(self, maps: Tensor | None, visit: Visit) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import cast
 
 from torch import Tensor
-from torch.autograd.graph import Node
 
 from guidegan_plugin.guidance.calls.binding import Visit
 
@@ -19,20 +19,17 @@ _STRUCTURAL = frozenset(f"{move}Backward{version}" for move in _MOVES.split() fo
 _MARK = "guidegan_visit"
 
 
-def _notes(node: Node) -> dict[str, Visit]:
-    """The dictionary every node of the graph carries for its user; torch's stubs take it for a method."""
-    return cast(dict[str, Visit], node.metadata)
-
-
 def mark(fake: Tensor, visit: Visit) -> None:
-    """Note on a fake's graph which visit it was made in; the note lives and dies with the graph.
+    """Note on a visit, weakly, what was made in it, and on a fake's graph the visit; that note dies with the graph.
 
     Args:
-        fake: What a generator returned; without a graph nothing is noted.
+        fake: What a generator returned; without a graph only the visit knows it.
         visit: The visit.
     """
+    visit.fakes = [*(known for known in visit.fakes if known() is not None), weakref.ref(fake)]
     if fake.grad_fn is not None:
-        _notes(fake.grad_fn)[_MARK] = visit
+        # Every node carries a dictionary for its user; torch's stubs take it for a method.
+        cast("dict[str, Visit]", fake.grad_fn.metadata)[_MARK] = visit
 
 
 def origin(images: Tensor) -> Visit | None:
@@ -47,12 +44,12 @@ def origin(images: Tensor) -> Visit | None:
     Returns:
         The visit, None for anything but the judgement of a fresh fake in the generator's update.
     """
-    frontier = [images.grad_fn] if images.requires_grad else []
+    frontier = [images.grad_fn]
     while frontier:
         node = frontier.pop()
         if node is None:
             continue
-        visit = _notes(node).get(_MARK)
+        visit = cast("dict[str, Visit]", node.metadata).get(_MARK)
         if visit is not None:
             return visit
         if node.name() in _STRUCTURAL:

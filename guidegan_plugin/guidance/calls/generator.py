@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,20 +70,20 @@ class PlaceholderBlend:
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """As a forward pre-hook with keyword arguments."""
         place, images = find_images(args, kwargs)
-        return replace_argument(args, kwargs, place, self.blend(images, placeholder(images)))
+        return replace_argument(args, kwargs, place, self.blend(images))
 
-    def blend(self, images: Tensor, maps: Tensor) -> Tensor:
+    def blend(self, images: Tensor, maps: Tensor | None = None) -> Tensor:
         """T, then the concatenation.
 
         Args:
             images: ``(N, C, H, W)``.
-            maps: ``(N, 1, h, w)``, in [0, 1].
+            maps: ``(N, 1, h, w)``, in [0, 1]; None for the placeholder.
 
         Returns:
             ``(N, C', H, W)``.
         """
-        size = (images.shape[-2], images.shape[-1])
-        return self.concatenation.blend(images, self.transfer(maps.detach(), size))
+        maps = placeholder(images) if maps is None else maps.detach()
+        return self.concatenation.blend(images, self.transfer(maps, (images.shape[-2], images.shape[-1])))
 
 
 class GeneratorAdapter:
@@ -128,33 +127,27 @@ class GeneratorAdapter:
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         place, images = find_images(args, kwargs)
-        visit = self._binding.visit_of(images, self._pair)
-        self._visit = visit if visit is not None and visit.pair == self._pair else None
+        self._visit = visit = self._binding.visit_of(images, self._pair)
         if self._how.testing or not module.training:
             # Test time is always the placeholder, unless it is refined.
-            refined = None if self._visit is None else self._visit.refined
-            if self._visit is not None:
-                self._visit.tested = True
-            blended = self._blend.blend(images, placeholder(images) if refined is None else refined)
-        elif self._visit is not None:
-            if self._visit.maps is None:
-                if self._fresh is None:
-                    maps = self._read(self._visit, images)
-                else:
-                    first = self._blend.blend(images, placeholder(images))
-                    maps = self._fresh(module, *replace_argument(args, kwargs, place, first), images)
-                self._visit.maps = self._scheduled(maps, self._visit.keys)
-            blended = self._blend.blend(images, self._visit.maps)
-        else:
+            blended = self._blend.blend(images, None if visit is None else visit.refined)
+            if visit is not None:
+                visit.tested = True
+        elif visit is None:
             blended = self._other_pass(images)
+        else:
+            if visit.maps is None and self._fresh is not None:
+                first = replace_argument(args, kwargs, place, self._blend.blend(images))
+                visit.maps = self._how.schedule.apply(self._fresh(module, *first, images), (), ())
+            elif visit.maps is None:
+                visit.maps = self._recalled(visit, images)
+            blended = self._blend.blend(images, visit.maps)
         return replace_argument(args, kwargs, place, blended)
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:
         visit, self._visit = self._visit, None
         if visit is not None:
-            made = translations(output)
-            visit.fakes = [*map(weakref.ref, visit.living_fakes()), *map(weakref.ref, made)]
-            for fake in made:
+            for fake in translations(output):
                 mark(fake, visit)
 
     def _other_pass(self, images: Tensor) -> Tensor:
@@ -162,34 +155,24 @@ class GeneratorAdapter:
         if self._how.cycle == "off":
             return self._blend.concatenation.without_map(images)
         behind = self._binding.visit_behind(images) if self._how.cycle == "source" else None
-        maps = behind.maps if behind is not None and behind.maps is not None else placeholder(images)
-        return self._blend.blend(images, maps)
+        return self._blend.blend(images, None if behind is None else behind.maps)
 
-    def _read(self, visit: Visit, images: Tensor) -> Tensor:
+    def _recalled(self, visit: Visit, images: Tensor) -> Tensor:
         """Equation (1): the maps of the same images at their previous visit, moved to where they are seen now."""
-        maps, visited = self._store.read(visit.keys, images.device)
-        visit.ages = self._store.ages(visit.keys)
-        seen = self._store.views(visit.keys)
-        if (
-            self._how.align
-            and visit.view is not None
-            and seen is not None
-            and not torch.equal(seen.theta, visit.view.theta)
-        ):
-            maps = resample(maps, seen.seen_from(visit.view))
-        if self._how.random_first and not visited.all():
-            maps = self._with_noise(maps, visited, visit.keys, images)
-        return maps
+        recalled = self._store.recall(visit.keys, images.device)
+        visit.ages = recalled.ages
+        maps, then, now = recalled.maps, recalled.views, visit.view
+        if self._how.align and then is not None and now is not None and not torch.equal(then.theta, now.theta):
+            maps = resample(maps, then.seen_from(now))
+        if self._how.random_first and not all(recalled.visited):
+            maps = self._with_noise(maps, recalled.visited, visit.keys, images)
+        return self._how.schedule.apply(maps, visit.keys, recalled.visits)
 
-    def _scheduled(self, maps: Tensor, keys: tuple[str, ...]) -> Tensor:
-        records = [self._store.record(key) for key in keys]
-        return self._how.schedule.apply(maps, keys, [0 if record is None else record.visits for record in records])
-
-    def _with_noise(self, maps: Tensor, visited: Tensor, keys: tuple[str, ...], images: Tensor) -> Tensor:
-        shape = maps.shape[-2:] if visited.any() else images.shape[-2:]
+    def _with_noise(self, maps: Tensor, visited: Sequence[bool], keys: tuple[str, ...], images: Tensor) -> Tensor:
+        shape = maps.shape[-2:] if any(visited) else images.shape[-2:]
         rows = [
             row if known else noise(key, self._how.seed, (shape[0], shape[1])).to(maps.device, non_blocking=True)
-            for row, known, key in zip(maps, visited.tolist(), keys, strict=True)
+            for row, known, key in zip(maps, visited, keys, strict=True)
         ]
         return torch.stack(rows)
 

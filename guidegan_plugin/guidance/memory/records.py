@@ -1,8 +1,10 @@
-"""What a memory knows of its images besides their maps."""
+"""What a memory knows of its images, and what it answers when it is asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from guidegan_plugin.guidance.memory.storage import Shape
 from guidegan_plugin.guidance.memory.view import View
@@ -16,7 +18,7 @@ class Record:
         shape: Height and width of its map.
         row: Where in that shape's slab the map lies.
         visits: How often the image was visited.
-        view: Crop and flip of the last visit.
+        theta: ``(2, 3)``, crop and flip of the last visit as in a :class:`View`, None where unknown.
         fresh: Visits that other processes have not heard of.
         stamp: When the map was written, counted in writes.
     """
@@ -24,9 +26,32 @@ class Record:
     shape: Shape
     row: int
     visits: int = 0
-    view: View | None = None
+    theta: Tensor | None = None
     fresh: int = 0
     stamp: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Recalled:
+    """What is remembered of the images of one batch.
+
+    Attributes:
+        maps: ``(N, 1, h, w)``, float32 in [0, 1], as they were last written, all ones for an image never visited;
+            ``(N, 1, 1, 1)`` where no image is known.
+        ages: How many writes ago each map was written, 1 for the newest; None where there is none.
+        visits: How often each image was visited.
+        views: Crop and flip of the last visits, the whole image where one is unknown; None where all are.
+    """
+
+    maps: Tensor
+    ages: tuple[int | None, ...]
+    visits: tuple[int, ...]
+    views: View | None
+
+    @property
+    def visited(self) -> list[bool]:
+        """Which images are known, and so have a map of their own."""
+        return [age is not None for age in self.ages]
 
 
 @dataclass(frozen=True)

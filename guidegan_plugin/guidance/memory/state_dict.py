@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.storage import Shape
+from guidegan_plugin.guidance.memory.storage import Shape, as_float
 from guidegan_plugin.guidance.memory.view import View
 
 
@@ -65,11 +65,6 @@ def unpack(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
     columns = (unpack_keys(tensors), maps, tensors["views"], tensors["visits"].tolist())
     for key, one, theta, visits in zip(*columns, strict=True):
         yield Entry(key, one, None if theta.isnan().any() else View(theta[None]), visits)
-
-
-def as_float(maps: Tensor) -> Tensor:
-    """Maps of any of a store's dtypes as float32 in [0, 1]."""
-    return maps.float() / 255 if maps.dtype is torch.uint8 else maps.float()
 
 
 def _shape_of(name: str) -> Shape:

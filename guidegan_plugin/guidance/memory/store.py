@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.records import Counts, Record
-from guidegan_plugin.guidance.memory.state_dict import Entry, as_float, pack_keys, unpack
-from guidegan_plugin.guidance.memory.storage import Shape, Slab
+from guidegan_plugin.guidance.memory.records import Counts, Recalled, Record
+from guidegan_plugin.guidance.memory.state_dict import Entry, pack_keys, unpack
+from guidegan_plugin.guidance.memory.storage import Shape, Slab, as_float
 from guidegan_plugin.guidance.memory.view import View
 
 _DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
@@ -79,73 +79,63 @@ class AttentionStore:
             view: N views the images were seen under, or None.
             first: False when this visit was written before and is only brought up to date.
         """
-        stored = (maps * 255).round().to(torch.uint8) if self._dtype is torch.uint8 else maps.to(self._dtype)
         shape: Shape = (maps.shape[-2], maps.shape[-1])
-        slab = self._slab(shape, maps.device)
+        slab, rows = self._slabs.get(shape) or self._new_slab(shape, maps.device), []
+        thetas = [None] * len(maps) if view is None else view.theta.unbind()
         self._writes += 1
-        for index, key in enumerate(keys):
+        for key, theta in zip(keys, thetas, strict=True):
             record = self._records.get(key)
             if record is None or record.shape != shape:
                 if record is not None:
                     self._slabs[record.shape].give(record.row)
                 visits, fresh = (record.visits, record.fresh) if record is not None else (0, 0)
                 record = self._records[key] = Record(shape, slab.take(), visits, fresh=fresh)
-            slab.maps[record.row].copy_(stored[index], non_blocking=True)
-            record.view = None if view is None else View(view.theta[index : index + 1])
+            rows.append(record.row)
+            record.theta = theta
             self._epoch_visits += first
             self._epoch_first_visits += first and record.visits == 0
             record.visits += first
             record.fresh += first
             record.stamp = self._writes
+        slab.write(rows, maps)
 
-    def read(self, keys: Sequence[str], device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        """The maps as they were last written; images never visited get the placeholder of all ones.
+    def recall(self, keys: Sequence[str], device: torch.device | None = None) -> Recalled:
+        """What is remembered of a batch of images.
 
         Args:
             keys: N keys. Maps of several sizes are brought to the size of the first one known.
-            device: Where to, by default where the maps are kept.
-
-        Returns:
-            Maps ``(N, 1, h, w)``, float32 in [0, 1] (``(N, 1, 1, 1)`` where no image is known), and visited ``(N,)``,
-            bool on the CPU.
+            device: Where the maps are wanted, by default where they are kept.
         """
-        records = [self._records.get(key) for key in keys]
-        visited = torch.tensor([record is not None for record in records], dtype=torch.bool)
-        shape = next((record.shape for record in records if record is not None), (1, 1))
-        device = device or (self._slabs[shape].maps.device if shape in self._slabs else torch.device("cpu"))
-        rows = [
-            torch.ones(1, *shape, device=device) if record is None else self._row(record, shape, device)
-            for record in records
-        ]
-        return torch.stack(rows), visited
+        records = list(map(self._records.get, keys))
+        ages = [None if record is None else self._writes - record.stamp + 1 for record in records]
+        visits = [0 if record is None else record.visits for record in records]
+        thetas = [None if record is None else record.theta for record in records]
+        return Recalled(self._maps(records, device), tuple(ages), tuple(visits), View.join(thetas))
 
-    def views(self, keys: Sequence[str]) -> View | None:
-        """The views of the last visits, identity where one is unknown; None where all are."""
-        records = [self._records.get(key) for key in keys]
-        views = [record.view if record is not None else None for record in records]
-        if all(view is None for view in views):
-            return None
-        return View.stack([view if view is not None else View.identity() for view in views])
+    def _maps(self, records: Sequence[Record | None], device: torch.device | None) -> Tensor:
+        """Maps ``(N, 1, h, w)``, float32, all ones where there is no record: one gather a size."""
+        sizes: dict[Shape, dict[int, int]] = {}  # rows by their place in the batch
+        for place, record in enumerate(records):
+            if record is not None:
+                sizes.setdefault(record.shape, {})[place] = record.row
+        shape = next(iter(sizes), (1, 1))
+        device = device or (self._slabs[shape].maps.device if sizes else torch.device("cpu"))
+        found: dict[int, Tensor] = {}
+        for size, rows in sizes.items():
+            maps = self._slabs[size].read(list(rows.values()), device)
+            if size != shape:
+                maps = F.interpolate(maps, size=shape, mode="bilinear", align_corners=False)
+            if len(rows) == len(records):
+                return maps
+            found |= zip(rows, maps, strict=True)
+        ones = torch.ones(1, *shape, device=device)
+        return torch.stack([found.get(place, ones) for place in range(len(records))])
 
-    def ages(self, keys: Sequence[str]) -> tuple[int | None, ...]:
-        """How many writes ago each image's map was written, 1 for the newest; None where there is none."""
-        records = [self._records.get(key) for key in keys]
-        return tuple(None if record is None else self._writes - record.stamp + 1 for record in records)
-
-    def _row(self, record: Record, shape: Shape, device: torch.device) -> Tensor:
-        kept = self._slabs[record.shape].maps[record.row].to(device, non_blocking=True)
-        row = as_float(kept)
-        if record.shape == shape:
-            return row
-        return F.interpolate(row[None], size=shape, mode="bilinear", align_corners=False)[0]
-
-    def _slab(self, shape: Shape, device: torch.device) -> Slab:
-        if shape not in self._slabs:
-            keep_on = self._device or device
-            self._slabs[shape] = Slab(
-                shape, self._dtype, keep_on, pinned=keep_on.type == "cpu" and device.type == "cuda"
-            )
-        return self._slabs[shape]
+    def _new_slab(self, shape: Shape, device: torch.device) -> Slab:
+        keep_on = self._device or device
+        pinned = keep_on.type == "cpu" and device.type == "cuda"
+        slab = self._slabs[shape] = Slab(shape, self._dtype, keep_on, pinned)
+        return slab
 
     def state(self, keys: Sequence[str] | None = None) -> dict[str, Tensor]:
         """What is remembered, as tensors on the CPU.
@@ -168,9 +158,9 @@ class AttentionStore:
             maps = self._slabs[shape].maps
             rows = torch.tensor([record.row for record in records if record.shape == shape], device=maps.device)
             tensors[f"maps.{shape[0]}x{shape[1]}"] = maps[rows].cpu()
-        unknown = torch.full((1, 2, 3), float("nan"))
-        views = [record.view.theta if record.view is not None else unknown for record in records]
-        tensors["views"] = torch.cat(views) if views else torch.empty(0, 2, 3)
+        unknown = torch.full((2, 3), float("nan"))
+        thetas = [unknown if record.theta is None else record.theta for record in records]
+        tensors["views"] = torch.stack(thetas) if thetas else torch.empty(0, 2, 3)
         tensors["visits"] = torch.tensor([record.visits for record in records], dtype=torch.int64)
         return tensors
 

@@ -40,6 +40,35 @@ class View:
         return len(self.theta)
 
     @classmethod
+    def trusted(cls, theta: Tensor) -> View:
+        """A view of what was cut out of checked views, which is not checked again.
+
+        Args:
+            theta: ``(N, 2, 3)``, float32 on the CPU.
+        """
+        view = object.__new__(cls)
+        object.__setattr__(view, "theta", theta)
+        return view
+
+    @classmethod
+    def join(cls, thetas: Sequence[Tensor | None]) -> View | None:
+        """Rows of checked views put together.
+
+        Args:
+            thetas: ``(2, 3)`` each, None where unknown.
+
+        Returns:
+            N views, the whole image where one is unknown; None where all are.
+        """
+        known = [theta for theta in thetas if theta is not None]
+        if not known:
+            return None
+        if len(known) < len(thetas):
+            whole = torch.eye(3)[:2]
+            known = [whole if theta is None else theta for theta in thetas]
+        return cls.trusted(torch.stack(known))
+
+    @classmethod
     def identity(cls, count: int = 1) -> View:
         """The whole image, unflipped, ``count`` times."""
         return cls(torch.eye(3)[:2].repeat(count, 1, 1))
@@ -79,7 +108,7 @@ class View:
     @classmethod
     def stack(cls, views: Sequence[View]) -> View:
         """The visits of several views, one after another."""
-        return cls(torch.cat([view.theta for view in views]))
+        return cls.trusted(torch.cat([view.theta for view in views]))
 
     def seen_from(self, other: View) -> Tensor:
         """``theta`` that resamples something in this view's frame into another view's frame of the same images.
@@ -90,7 +119,8 @@ class View:
         Returns:
             ``(N, 2, 3)``, float32: the inverse of this view after the other, for ``affine_grid``.
         """
-        composed: Tensor = torch.linalg.inv(_square(self.theta)) @ _square(other.theta)
+        old, new = _square(torch.cat([self.theta, other.theta])).chunk(2)
+        composed: Tensor = torch.linalg.inv(old) @ new
         return composed[:, :2]
 
 

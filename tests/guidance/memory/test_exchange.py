@@ -34,7 +34,8 @@ for epoch in range(2):
     store.write(["shared"], torch.full((1, 1, 2, 2), float(rank)))
     exchange(store, torch.device("cpu"))
 exchange(store, torch.device("cpu"))  # nothing new
-torch.save({key: (store.read([key])[0], store.record(key).visits, store.views([key]) is not None) for key in store},
+known = {key: store.recall([key]) for key in store}
+torch.save({key: (one.maps, one.visits[0], one.views is not None) for key, one in known.items()},
            f"{sys.argv[3]}/{rank}.pt")
 # What is tested is done on both ranks: gloo's threads now and then abort a process that ends while they run.
 open(f"{sys.argv[3]}/{rank}.done", "w").close()

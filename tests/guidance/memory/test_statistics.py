@@ -74,7 +74,7 @@ def test_taking_in_what_other_processes_saw_makes_no_map_younger() -> None:
     changes = [first.changes(), second.changes()]
     first.merge(changes, torch.device("cpu"))
     assert statistics(first)["age"] == 2 and statistics(first)["epoch_visits"] == 3
-    assert first.ages(["a", "a of another rank", "c", "d"]) == (3, 3, 1, None)
+    assert first.recall(["a", "a of another rank", "c", "d"]).ages == (3, 3, 1, None)
 
 
 class Listener:

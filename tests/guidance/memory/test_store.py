@@ -11,17 +11,18 @@ from guidegan_plugin.guidance.memory.store import AttentionStore
 def test_a_map_is_read_as_it_was_written_up_to_the_precision(dtype: str, tolerance: float) -> None:
     store, maps = AttentionStore(dtype=dtype), torch.rand(3, 1, 5, 7)
     store.write(["a", "b", "c"], maps)
-    read, visited = store.read(["c", "a"])
-    assert (read - maps[[2, 0]]).abs().max() <= tolerance + 1e-7
-    assert read.dtype is torch.float32 and visited.tolist() == [True, True]
+    read = store.recall(["c", "a"])
+    assert (read.maps - maps[[2, 0]]).abs().max() <= tolerance + 1e-7
+    assert read.maps.dtype is torch.float32 and read.visited == [True, True]
 
 
 def test_an_image_never_visited_gets_ones_and_says_so() -> None:
     store = AttentionStore()
-    assert store.read(["a"])[0].shape == (1, 1, 1, 1)
+    assert store.recall(["a"]).maps.shape == (1, 1, 1, 1)
     store.write(["a"], torch.zeros(1, 1, 3, 3))
-    maps, visited = store.read(["b", "a"])
-    assert maps.shape == (2, 1, 3, 3) and visited.tolist() == [False, True]
+    recalled = store.recall(["b", "a"])
+    maps = recalled.maps
+    assert maps.shape == (2, 1, 3, 3) and recalled.visited == [False, True]
     assert (maps[0] == 1).all() and (maps[1] == 0).all()
 
 
@@ -31,8 +32,8 @@ def test_the_newest_visit_wins_and_visits_are_counted_once() -> None:
     store.write(["a"], torch.ones(1, 1, 3, 3), View.crop((0, 0), (1, 1), (2, 2)))
     store.write(["a"], torch.full((1, 1, 3, 3), 0.5), None, first=False)
     record = store.record("a")
-    assert record is not None and record.visits == 2 and record.view is None
-    assert (store.read(["a"])[0] == 0.5).all()
+    assert record is not None and record.visits == 2 and record.theta is None
+    assert (store.recall(["a"]).maps == 0.5).all()
 
 
 def test_it_grows_past_its_first_allocation_and_keeps_everything() -> None:
@@ -42,7 +43,7 @@ def test_it_grows_past_its_first_allocation_and_keeps_everything() -> None:
         keys = [str(index) for index in range(start, min(start + 7, 300))]
         store.write(keys, maps[start : start + 7])
     assert len(store) == 300 and store.nbytes == 300 * 4 * 4
-    assert torch.equal(store.read([str(index) for index in range(300)])[0], maps)
+    assert torch.equal(store.recall([str(index) for index in range(300)]).maps, maps)
 
 
 def test_an_image_of_a_new_size_moves_and_frees_its_place() -> None:
@@ -50,18 +51,45 @@ def test_an_image_of_a_new_size_moves_and_frees_its_place() -> None:
     store.write(["a"], torch.zeros(1, 1, 2, 2))
     store.write(["a"], torch.ones(1, 1, 4, 4))
     store.write(["b"], torch.full((1, 1, 2, 2), 0.25))
-    maps, _ = store.read(["a", "b"])
+    maps = store.recall(["a", "b"]).maps
     assert maps.shape == (2, 1, 4, 4) and (maps[0] == 1).all() and (maps[1] == 0.25).all()
     assert store.nbytes == (16 + 4) * 4
 
 
 def test_views_are_remembered_and_unknown_ones_are_the_whole_image() -> None:
     store, view = AttentionStore(), View.crop((1, 2), (3, 3), (9, 9), flip=True)
-    assert store.views(["a"]) is None
+    assert store.recall(["a"]).views is None
     store.write(["a"], torch.rand(1, 1, 2, 2), view)
-    views = store.views(["b", "a"])
+    views = store.recall(["b", "a"]).views
     assert views is not None
     assert torch.equal(views.theta, torch.cat([View.identity().theta, view.theta]))
+
+
+def test_a_batch_is_recalled_at_once_with_ages_visits_and_views() -> None:
+    store, view = AttentionStore(dtype="float32"), View.crop((1, 2), (3, 3), (9, 9))
+    store.write(["a", "b"], torch.zeros(2, 1, 2, 2), View.identity(2))
+    store.write(["a"], torch.ones(1, 1, 2, 2), view)
+    recalled = store.recall(["b", "a", "new"])
+    assert recalled.maps.mean((1, 2, 3)).tolist() == [0, 1, 1]
+    assert recalled.ages == (2, 1, None) and recalled.visits == (1, 2, 0) and recalled.visited == [True, True, False]
+    assert recalled.views is not None
+    assert torch.equal(recalled.views.theta, torch.cat([View.identity().theta, view.theta, View.identity().theta]))
+
+
+def test_maps_of_several_sizes_are_recalled_in_the_batchs_order() -> None:
+    store = AttentionStore(dtype="float32")
+    store.write(["small"], torch.full((1, 1, 2, 2), 0.25))
+    store.write(["large", "larger"], torch.tensor([0.5, 0.75])[:, None, None, None].expand(-1, 1, 4, 4))
+    maps = store.recall(["larger", "new", "small", "large", "small"]).maps
+    assert maps.shape == (5, 1, 4, 4) and maps.mean((1, 2, 3)).tolist() == [0.75, 1, 0.25, 0.5, 0.25]
+
+
+def test_of_an_image_that_is_in_a_batch_twice_the_last_map_and_view_are_kept() -> None:
+    store, views = AttentionStore(), View.stack([View.crop((0, 0), (1, 1), (2, 2)), View.identity()])
+    store.write(["a", "a"], torch.stack([torch.zeros(1, 3, 3), torch.ones(1, 3, 3)]), views)
+    recalled = store.recall(["a", "a"])
+    assert (recalled.maps == 1).all() and recalled.visits == (2, 2)
+    assert torch.equal(recalled.views.theta, View.identity(2).theta)  # type: ignore[union-attr]
 
 
 def test_state_round_trips_bit_for_bit_through_sizes_views_and_odd_keys() -> None:

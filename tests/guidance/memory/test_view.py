@@ -56,3 +56,10 @@ def test_views_that_show_nothing_are_refused() -> None:
             View(theta)
     with pytest.raises(ConfigError, match="crop of 0 x 4 in an image of 8 x 8; change size="):
         View.crop((0, 0), (0, 4), (8, 8))
+
+
+def test_rows_of_views_are_joined_and_unknown_ones_are_the_whole_image() -> None:
+    view = View.crop((3, 5), (8, 4), (20, 10), flip=True)
+    joined = View.join([None, view.theta[0]])
+    assert joined is not None and torch.equal(joined.theta, torch.cat([View.identity().theta, view.theta]))
+    assert View.join([None, None]) is None
