@@ -71,8 +71,7 @@ class EpochCounter:
             N flags, None where there is one process or nobody knows how long an epoch is.
         """
         rank, ranks = _world()
-        length = self._length
-        if ranks == 1 or length is None:
+        if ranks == 1 or (length := self._length) is None:
             return None
         return [(self.seen + index) * ranks + rank < length for index in range(samples)]
 

@@ -91,6 +91,10 @@ class HostGuides:
                 losses=self._losses,
             )
             self.new_networks.add(self.guides[pair.name], generator, discriminator)
+        self._fields = {pair.name: (self._field(pair.keys), self._field(pair.view_field)) for pair in self.pairs}
+        trained = {name for pair in self.pairs for name in (pair.generator, pair.discriminator) if model.isTrain}
+        self._networks = sorted({*trained, *(f"net{name}" for name in self.new_networks.names)})
+        self._held: list[nn.Module | None] = []  # as they were at the last batch
         if model.isTrain and config.anneal_span is not None:
             self._progress()  # a host that does not say how long it trains is refused before it does
 
@@ -157,19 +161,12 @@ class HostGuides:
 
     def bind(self, batch: dict[str, Any]) -> None:
         """Say which image each source tensor of a batch is."""
+        if self.active:
+            self._follow()
         for pair in self.pairs if self.active else ():
-            self._follow(pair)
-            self.guides[pair.name].call_through(self.new_networks.wrapped())
-            images = self._source(pair)
-            keys = batch.get(self._field(pair.keys))
-            if keys is None:
-                raise HostError(
-                    f"the batch has no field {self._field(pair.keys)} (it has {', '.join(batch)}); {HOW_TO_WRITE}"
-                )
-            keys = [keys] if isinstance(keys, str) else keys
-            view = self._view(batch.get(self._field(pair.view_field)))
-            remember = self.epoch.not_padding(len(images))
-            self.guides[pair.name].bind(images, [self._key(key) for key in keys], view, remember)
+            images, keys = self._source(pair), self._keys(batch, pair)
+            view = self._view(batch.get(self._fields[pair.name][1]))
+            self.guides[pair.name].bind(images, keys, view, self.epoch.not_padding(len(images)))
         self.epoch.count(len(getattr(self.model, self.pairs[0].source)))
 
     def _source(self, pair: NamedPair) -> Tensor:
@@ -182,12 +179,14 @@ class HostGuides:
             )
         return images
 
-    def _follow(self, pair: NamedPair) -> None:
-        """Networks may have been compiled since they were attached to."""
-        if self.model.isTrain:
-            guide, networks = self.guides[pair.name], (self.network(pair.generator), self.network(pair.discriminator))
-            if any(map(is_compiled, networks)) and not guide.is_on(*networks):
-                guide.follow(*networks)
+    def _keys(self, batch: dict[str, Any], pair: NamedPair) -> list[str]:
+        """Paths relative to the data root."""
+        field = self._fields[pair.name][0]
+        paths = batch.get(field)
+        if paths is None:
+            raise HostError(f"the batch has no field {field} (it has {', '.join(batch)}); {HOW_TO_WRITE}")
+        paths, root = [paths] if isinstance(paths, str) else paths, self.model.opt.dataroot
+        return [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
 
     def _field(self, name: str) -> str:
         """Fields of the batch swap with the direction: the model's ``real_A`` is then batch B."""
@@ -195,8 +194,19 @@ class HostGuides:
             return ("B_" if name[0] == "A" else "A_") + name[2:]
         return name
 
-    def _key(self, path: str) -> str:
-        return os.path.relpath(path, self.model.opt.dataroot).replace(os.sep, "/")
+    def _follow(self) -> None:
+        """Go over to what the host holds its networks in by now: it may have compiled or wrapped them."""
+        held = [getattr(self.model, name, None) for name in self._networks]
+        if held == self._held:  # modules are equal to themselves alone
+            return
+        for pair in self.pairs:
+            guide = self.guides[pair.name]
+            if self.model.isTrain:
+                networks = self.network(pair.generator), self.network(pair.discriminator)
+                if any(map(is_compiled, networks)) and not guide.is_on(*networks):
+                    guide.follow(*networks)
+            guide.call_through(self.new_networks.wrapped())
+        self._held = held
 
     def _view(self, theta: Tensor | None) -> View | None:
         if theta is not None and not theta.isnan().any():
