@@ -35,12 +35,12 @@ def min_max(signal: Tensor) -> Tensor:
         ``(N, 1, h, w)``, the dtype of ``signal``, finite, in [0, 1]; all ones (the placeholder) for a sample without
         range: constant up to rounding, or not finite.
     """
-    low, high = signal.amin((1, 2, 3), keepdim=True), signal.amax((1, 2, 3), keepdim=True)
+    cells = signal.flatten(1)
+    low, high = cells.aminmax(dim=1, keepdim=True)
     spread = high - low
-    # NaN and infinity fail the comparison too, so one condition serves all samples without a range.
-    usable = (spread > 4 * torch.finfo(signal.dtype).eps * high.abs()) & spread.isfinite()
-    stretched = (signal - low) / torch.where(usable, spread, 1)
-    return torch.where(usable, stretched, 1).clamp_(0, 1)
+    # NaN and infinity fail the comparisons too, so one condition serves all samples without a range.
+    usable = (spread > 4 * torch.finfo(signal.dtype).eps * high.abs()) & (spread < torch.inf)
+    return torch.where(usable, (cells - low) / spread, 1).clamp_(0, 1).view_as(signal)
 
 
 def in_batch_order(parts: Mapping[int | None, Tensor], devices: Sequence[int | None]) -> Tensor:
@@ -53,8 +53,10 @@ def in_batch_order(parts: Mapping[int | None, Tensor], devices: Sequence[int | N
     Returns:
         ``(N, ...)``; the one part itself where there is no other.
     """
+    if len(parts) == 1:
+        return next(iter(parts.values()))
     ordered = [parts[device] for device in devices if device in parts] or list(parts.values())
-    return torch.cat([part.to(ordered[0].device, non_blocking=True) for part in ordered]) if ordered[1:] else ordered[0]
+    return torch.cat([part.to(ordered[0].device, non_blocking=True) for part in ordered])
 
 
 def average(maps: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -107,13 +108,14 @@ class PostHocAttention(Attention):
             ConfigError: If the signal needs a gradient and none flows from the prediction to the layer.
         """
         readings, self._readings = self._readings, {}
-        owners = [device for device, part in readings.items() for _ in part]
-        signals = self._signal.finish([reading for part in readings.values() for reading in part], prediction)
-        parts: dict[int | None, list[Tensor]] = {}
-        for device, signal in zip(owners, signals, strict=bool(signals)):
-            parts.setdefault(device, []).append(signal)
-        scales = [
-            in_batch_order(dict(zip(parts, scale, strict=True)), self._devices)
-            for scale in zip(*parts.values(), strict=True)
-        ]
-        return average([min_max(replace_border(scale, self._border)) for scale in scales]) if scales else None
+        signals = self._signal.finish(list(itertools.chain.from_iterable(readings.values())), prediction)
+        if not signals:
+            return None
+        following, parts = iter(signals), []  # one device's signals after the other's
+        for part in readings.values():
+            parts.append(list(itertools.islice(following, len(part))))
+        maps = []
+        for scale in zip(*parts, strict=True):
+            signal = in_batch_order(dict(zip(readings, scale, strict=True)), self._devices)
+            maps.append(min_max(replace_border(signal, self._border)))
+        return average(maps)

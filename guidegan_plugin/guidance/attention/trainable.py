@@ -162,6 +162,7 @@ class TrainableAttention(Attention):
 
     def _freeze(self, module: nn.Module, args: tuple[object, ...]) -> None:
         # On D itself, where it stays outside of a compiled graph.
+        self._logits = {}  # what a call that raised has left behind
         trains = any(parameter.requires_grad for parameter in module.parameters())
         for parameter in self._branch.parameters() if self._branch is not None else ():
             parameter.requires_grad_(trains)
