@@ -90,16 +90,13 @@ class InstanceGuidance(SourceBinding):
 
     def visit_of(self, images: Tensor, pair: str) -> Visit | None:
         """As the base; a source seen for the first time in this step is bound."""
-        visit, guide, source = self.current(pair), self.guides.get(pair), self._find(self._pairs[pair].source)
-        if (
-            guide is not None
-            and source is images
-            and (pair in self._due or visit is None or visit.images() is not images)
-        ):
-            generator, judge = self._networks(self._pairs[pair])
-            self._due.discard(pair)
-            if generator is not None and generator.training and judge is not None:
-                guide.bind(images, self._keys(self._pairs[pair]), self._view(self._pairs[pair]))
+        parts, guide, visit = self._pairs[pair], self.guides.get(pair), super().visit_of(images, pair)
+        if guide is None or (visit is not None and pair not in self._due) or self._find(parts.source) is not images:
+            return visit
+        generator, judge = self._networks(parts)
+        self._due.discard(pair)
+        if generator is not None and generator.training and judge is not None:
+            guide.bind(images, self._keys(parts), self._view(parts))
         return super().visit_of(images, pair)
 
     def bind(
