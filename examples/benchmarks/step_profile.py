@@ -1,12 +1,12 @@
-"""How many calls of ours one guided step makes, and how often they go from one file of ours to another.
+"""How many calls of ours one guided step makes, and how often they move from one file of ours to another.
 
-The reference host trains a small CycleGAN at 128 px on a few images drawn on the spot, read by our `guide_unaligned` data
-set. Profiled is one step in the middle of the second epoch, when all images have been visited and are seen under another
-crop: `set_input` and `optimize_parameters`, without the data set's work.
+The reference host trains a small CycleGAN at 128 px on a few images drawn on the spot, which our `guide_unaligned` data
+set reads. Profiled is one step in the middle of the second epoch: every image has been visited, and is seen under
+another crop now. The step is `set_input` and `optimize_parameters`; the loader's work is not part of it.
 
-A *call* is a function of the package that is entered: one Python frame whose code lies in `guidegan_plugin`, functions
-nested in others, lambdas and comprehensions with a frame of their own included; a generator counts each time it goes on.
-A *move* is a call of ours that lies in another file than the call of ours before it; the first one is none.
+A *call* is a Python frame that is entered and whose code lies in the package: functions, lambdas and comprehensions
+that have a frame of their own (before Python 3.12), and a generator each time it goes on. A *move* is a call that lies
+in another file than the call of ours before it.
 
 Examples:
     python examples/benchmarks/step_profile.py
@@ -22,6 +22,7 @@ import importlib
 import io
 import itertools
 import json
+import os
 import random
 import sys
 import tempfile
@@ -48,7 +49,7 @@ Call = tuple[str, str]
 def calls_during(act: Callable[[], object]) -> list[Call]:
     """The calls of the package's functions that something makes in this thread, in their order."""
     calls: list[Call] = []
-    inside = f"{PACKAGE}{'/'}"
+    inside = f"{PACKAGE}{os.sep}"
 
     def note(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
@@ -96,20 +97,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     host = recognise(HOST)
     sys.path.insert(0, str(HOST))
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        host.guided(),
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
+    with tempfile.TemporaryDirectory() as scratch, host.guided(), contextlib.redirect_stdout(io.StringIO()):
         model, loader = guided_model(Path(scratch), args.images, args.size, args.seed, args.options)
         for batch in loader:
             step(model, batch)
         model.update_learning_rate()
-        batches = itertools.islice(loader, args.images // 2 + 1)
-        for batch in itertools.islice(batches, args.images // 2):
+        *before, profiled = itertools.islice(loader, max(args.images // 2, 1))
+        for batch in before:
             step(model, batch)
-        last = next(batches)
-        calls = calls_during(lambda: step(model, last))
+        calls = calls_during(lambda: step(model, profiled))
     return {
         "calls": len(calls),
         "files": len({file for file, _ in calls}),
