@@ -487,14 +487,23 @@ def test_a_moved_data_root_is_fine_and_another_data_set_is_refused(
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_networks_compiled_by_the_host_are_followed(
-    in_host: Callable[[], None], other_host: Path, small: Small, one_epoch: list[str], paired: Path
+@pytest.mark.parametrize(("method", "call"), [("setup", 1), ("set_input", 2)])
+def test_networks_compiled_by_the_host_are_followed_whenever_it_does(
+    in_host: Callable[[], None],
+    other_host: Path,
+    small: Small,
+    one_epoch: list[str],
+    paired: Path,
+    method: str,
+    call: int,
 ) -> None:
     (other_host / "models" / "compiled_model.py").write_text(
-        "import torch\n\nfrom .pix2pix_model import Pix2PixModel\n\n\nclass CompiledModel(Pix2PixModel):\n"
-        "    def setup(self, opt):\n        super().setup(opt)\n"
-        "        self.netG = torch.compile(self.netG, backend='eager')\n"
-        "        self.netD = torch.compile(self.netD, backend='eager')\n"
+        "import torch\n\nfrom .pix2pix_model import Pix2PixModel\n\n\n"
+        "class CompiledModel(Pix2PixModel):\n    calls = 0\n\n"
+        f"    def {method}(self, given):\n        super().{method}(given)\n        self.calls += 1\n"
+        f"        if self.calls == {call}:\n"
+        "            self.netG = torch.compile(self.netG, backend='eager')\n"
+        "            self.netD = torch.compile(self.netD, backend='eager')\n"
     )
     options = [*small("guide_pix2pix", paired), *one_epoch, "--model", "guide_compiled"]
     run(other_host / "train.py", [*options, "--guide_pairs", "netG:netD:real_A:A_paths"])

@@ -81,7 +81,8 @@ class AttentionStore:
         """
         shape: Shape = (maps.shape[-2], maps.shape[-1])
         slab, rows = self._slabs.get(shape) or self._new_slab(shape, maps.device), []
-        thetas = [None] * len(maps) if view is None else view.theta.unbind()
+        # A copy, because what a loader's worker sends keeps a file open for as long as it is held.
+        thetas = [None] * len(maps) if view is None else view.theta.clone().unbind()
         self._writes += 1
         for key, theta in zip(keys, thetas, strict=True):
             record = self._records.get(key)

@@ -92,6 +92,13 @@ def test_of_an_image_that_is_in_a_batch_twice_the_last_map_and_view_are_kept() -
     assert torch.equal(recalled.views.theta, View.identity(2).theta)  # type: ignore[union-attr]
 
 
+def test_a_remembered_view_holds_no_file_of_a_loaders_worker() -> None:
+    store, theta = AttentionStore(), View.identity().theta.share_memory_()
+    store.write(["a"], torch.ones(1, 1, 3, 3), View(theta))
+    record = store.record("a")
+    assert theta.is_shared() and record is not None and record.theta is not None and not record.theta.is_shared()
+
+
 def test_state_round_trips_bit_for_bit_through_sizes_views_and_odd_keys() -> None:
     store = AttentionStore()
     store.write(["trainA/ä b.png", "x"], torch.rand(2, 1, 3, 5), View.identity(2))
