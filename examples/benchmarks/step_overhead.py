@@ -140,8 +140,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def windows(options: Sequence[str]) -> int:
     """How many windows the guided model has on a server that answers."""
+    from guidegan_plugin.monitors.visdom.address import Address
     from guidegan_plugin.monitors.visdom.client import Client
-    from guidegan_plugin.monitors.visdom.monitor import Address
 
     client = Client(Address(port=int(options[2])), "guided")
     return len(json.loads(client.get_window_data()))

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from guidegan_plugin.guidance.reports import StepReport
-from guidegan_plugin.monitors.visdom.monitor import Address
+from guidegan_plugin.monitors.visdom.address import Address
 
 START = "from visdom.server.run_server import main; main()"  # unlike visdom.server, it downloads nothing
 

@@ -16,8 +16,8 @@ import visdom
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.frames import Picture
+from guidegan_plugin.monitors.visdom.address import PASSWORD, USERNAME, Address
 from guidegan_plugin.monitors.visdom.log import Message, Points, curves_in, traces_of
-from guidegan_plugin.monitors.visdom.monitor import PASSWORD, USERNAME, Address
 
 _TIMEOUT = (2.0, 5.0)  # seconds to connect, to answer
 _PANE = 220  # pixels a picture's window is wide and high, however small the picture

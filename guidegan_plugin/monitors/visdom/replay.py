@@ -7,8 +7,8 @@ from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.live import require
+from guidegan_plugin.monitors.visdom.address import Address, credentials
 from guidegan_plugin.monitors.visdom.log import Message, parse
-from guidegan_plugin.monitors.visdom.monitor import Address, credentials
 from guidegan_plugin.utils.progress import Track, silently
 
 _log = logging.getLogger(__name__)

@@ -21,8 +21,9 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.reports import EpochReport
 from guidegan_plugin.monitors.frames import Frame, take
 from guidegan_plugin.monitors.visdom import windows as module
+from guidegan_plugin.monitors.visdom.address import Address
 from guidegan_plugin.monitors.visdom.log import curves_in
-from guidegan_plugin.monitors.visdom.monitor import Address, VisdomMonitor
+from guidegan_plugin.monitors.visdom.monitor import VisdomMonitor
 from guidegan_plugin.monitors.visdom.windows import VisdomScreen
 
 pytest.importorskip("visdom")
