@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,6 @@ from guidegan_plugin.guidance.reports import StepReport
 SIDE = 256  # larger pictures are shrunk, so that a frame is small whatever the training's images are
 
 Picture = npt.NDArray[np.uint8]
-Curves = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -29,86 +29,66 @@ class Frame:
         step: Visits of the pair so far.
         caption: Key of the image shown, the first of its batch.
         pictures: ``input``, ``attention``, ``blended`` if it can be shown, and ``output``, each ``(H, W, 3)``, uint8.
-        curves: New points by curve and trace, such as ``curves["entropy"]["A"]``.
+        curves: New points by curve and trace, such as ``curves["entropy"]["A"]``: ``entropy`` of the maps in [0, 1],
+            ``age`` of those that were remembered and the ``score`` where D gave one, each traced by its pair, and the
+            ``losses`` by their names.
     """
 
     pair: str
     step: int
     caption: str
     pictures: Mapping[str, Picture]
-    curves: Curves
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A frame on its way from the device.
-
-    Attributes:
-        pair: Name of the pair.
-        step: Visits of the pair so far.
-        caption: Key of the image shown.
-        pictures: By name, ``(3, H, W)``, uint8, on the CPU once ``ready``.
-        numbers: By curve and trace; tensors are 0-dim, on the CPU once ``ready``.
-        ready: Done when the copies are; None where there was nothing to wait for.
-    """
-
-    pair: str
-    step: int
-    caption: str
-    pictures: Mapping[str, Tensor]
-    numbers: Mapping[tuple[str, str], Tensor | float]
-    ready: torch.cuda.Event | None
-
-    def frame(self) -> Frame:
-        """Wait for the copies; meant for a thread that may."""
-        if self.ready is not None:
-            self.ready.synchronize()
-        curves: dict[str, dict[str, float]] = {}
-        for (curve, trace), number in self.numbers.items():
-            curves.setdefault(curve, {})[trace] = float(number)
-        pictures = {name: picture.permute(1, 2, 0).contiguous().numpy() for name, picture in self.pictures.items()}
-        return Frame(self.pair, self.step, self.caption, pictures, curves)
+    curves: Mapping[str, Mapping[str, float]]
 
 
 @torch.no_grad()
-def take(report: StepReport, with_losses: bool = True, value_range: tuple[float, float] = (-1.0, 1.0)) -> Snapshot:
+def take(
+    report: StepReport, with_losses: bool = True, value_range: tuple[float, float] = (-1.0, 1.0)
+) -> Callable[[], Frame]:
     """Start copying what a monitor shows of a visit; nothing here waits for the device.
 
     Args:
         report: The visit; its tensors may change afterwards.
         with_losses: Whether its losses are to be shown; all pairs of a host report the same ones.
         value_range: Of the training's images; what is outside is clipped.
-    """
-    numbers = numbers_of(report, with_losses)
-    copies = {point: _copy(number) if isinstance(number, Tensor) else number for point, number in numbers.items()}
-    pictures = {name: _copy(picture) for name, picture in pictures_of(report, value_range).items()}
-    ready = None
-    if report.maps.is_cuda:
-        ready = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # its waiting thread sleeps
-        ready.record(torch.cuda.current_stream(report.maps.device))
-    return Snapshot(report.pair, report.step, next(iter(report.keys), ""), pictures, copies, ready)
-
-
-def pictures_of(report: StepReport, value_range: tuple[float, float] = (-1.0, 1.0)) -> dict[str, Tensor]:
-    """Pictures of the first image of a visit.
-
-    ``blended`` shows the input together with its map under a bilinear T, by the concatenation. Of ``rhp``, it is half
-    of equation (4), ``x' / 2 = (T(A) + 1) / 2 * x``: the input itself where the map is 1, with half its contrast where
-    the map is 0. Of ``alpha``, equation (5), it is the input with the map as its opacity, over gray. There is none of a
-    concatenation that is not known here.
-
-    Args:
-        report: The visit.
-        value_range: Of the training's images.
 
     Returns:
-        ``input``, ``attention``, ``blended`` if it can be shown, and ``output``, each ``(3, H, W)``, uint8, on the
-        report's device.
+        Waits for the copies and gives the frame; meant for a thread that may wait.
     """
+    curves = {
+        curve: {trace: _copy(number) if isinstance(number, Tensor) else number for trace, number in points.items()}
+        for curve, points in _curves(report, with_losses).items()
+    }
+    pictures = {name: _copy(picture) for name, picture in _pictures(report, value_range).items()}
+    copied = None
+    if report.maps.is_cuda:
+        copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # its waiting thread sleeps
+        copied.record(torch.cuda.current_stream(report.maps.device))
+    return partial(_frame, report.pair, report.step, next(iter(report.keys), ""), pictures, curves, copied)
+
+
+def _frame(
+    pair: str,
+    step: int,
+    caption: str,
+    pictures: Mapping[str, Tensor],
+    curves: Mapping[str, Mapping[str, Tensor | float]],
+    copied: torch.cuda.Event | None,
+) -> Frame:
+    if copied is not None:
+        copied.synchronize()
+    numbers = {curve: {trace: float(number) for trace, number in points.items()} for curve, points in curves.items()}
+    return Frame(pair, step, caption, {name: picture.numpy() for name, picture in pictures.items()}, numbers)
+
+
+def _pictures(report: StepReport, value_range: tuple[float, float]) -> dict[str, Tensor]:
+    """Pictures of the first image of a visit, each ``(H, W, 3)``, uint8, on the report's device."""
     image, output = _small(report.images[:1]), _small(report.output[:1])
-    size = (image.shape[-2], image.shape[-1])
-    seen, given = (_resized(maps[:1].float(), size) for maps in (report.maps, report.blended))
-    blended = _blended(image, given, report.concat, sum(value_range) / 2)
+    seen, given = (
+        functional.interpolate(maps[:1].float(), image.shape[-2:], mode="bilinear", align_corners=False)
+        for maps in (report.maps, report.blended)
+    )
+    blended = blend(image, given, report.concat, value_range)
     return {
         "input": _bytes(image, value_range),
         "attention": _bytes(seen, (0.0, 1.0)),
@@ -117,25 +97,39 @@ def pictures_of(report: StepReport, value_range: tuple[float, float] = (-1.0, 1.
     }
 
 
-def numbers_of(report: StepReport, with_losses: bool = True) -> dict[tuple[str, str], Tensor | float]:
-    """The points a visit adds to curves.
+def blend(images: Tensor, maps: Tensor, concat: str, value_range: tuple[float, float] = (-1.0, 1.0)) -> Tensor | None:
+    """What concatenation makes of images and their maps, as far as a screen can show it.
+
+    Of ``rhp`` it is half of equation (4), ``x' / 2 = (T(A) + 1) / 2 * x``: the input itself where the map is 1, with
+    half its contrast where the map is 0. Of ``alpha``, equation (5), it is the input with the map as its opacity, over
+    gray.
+
+    Args:
+        images: Source images ``(N, C, H, W)``, float32, in ``value_range``.
+        maps: Their maps at the images' size, ``(N, 1, H, W)``, float32 in [0, 1].
+        concat: Name of the concatenation.
+        value_range: Of the images.
 
     Returns:
-        By curve and trace: ``entropy`` of the maps in [0, 1], ``age`` of those that were remembered, the ``score``
-        where D gave one, each traced by its pair, and the ``losses`` by their names, the mean of one with several
-        values; what is no number is left out. Tensors are 0-dim.
+        ``(N, C, H, W)`` in ``value_range``; None of a concatenation that is not known here.
     """
-    points: dict[tuple[str, str], Tensor | float] = {("entropy", report.pair): entropy(report.maps).mean()}
+    if concat == "rhp":
+        return (maps + 1) / 2 * images
+    return maps * images + (1 - maps) * (sum(value_range) / 2) if concat == "alpha" else None
+
+
+def _curves(report: StepReport, with_losses: bool) -> dict[str, dict[str, Tensor | float]]:
+    """The points a visit adds to curves, as :class:`Frame` has them; tensors are 0-dim."""
+    curves: dict[str, dict[str, Tensor | float]] = {"entropy": {report.pair: entropy(report.maps).mean()}}
     ages = [age for age in report.ages if age is not None]
     if ages:
-        points["age", report.pair] = sum(ages) / len(ages)
+        curves["age"] = {report.pair: sum(ages) / len(ages)}
     if report.score is not None:
-        points["score", report.pair] = report.score
-    if with_losses:
-        points |= {
-            ("losses", name): loss for name, value in report.losses.items() if (loss := _loss(value)) is not None
-        }
-    return points
+        curves["score"] = {report.pair: report.score}
+    losses = {name: loss for name, value in report.losses.items() if (loss := _loss(value)) is not None}
+    if with_losses and losses:
+        curves["losses"] = losses
+    return curves
 
 
 def _loss(value: object) -> Tensor | float | None:
@@ -148,13 +142,6 @@ def _loss(value: object) -> Tensor | float | None:
         return None
 
 
-def _blended(image: Tensor, maps: Tensor, concat: str, gray: float) -> Tensor | None:
-    """What concatenation makes of an image and its map, as far as a screen can show it."""
-    if concat == "rhp":
-        return (maps + 1) / 2 * image
-    return maps * image + (1 - maps) * gray if concat == "alpha" else None
-
-
 def _small(images: Tensor) -> Tensor:
     """At most ``SIDE`` pixels high and wide, float32."""
     scale = SIDE / max(images.shape[-2:])
@@ -162,16 +149,12 @@ def _small(images: Tensor) -> Tensor:
     return functional.interpolate(images.float(), size, mode="area") if scale < 1 else images.float()
 
 
-def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return functional.interpolate(maps, size, mode="bilinear", align_corners=False)
-
-
 def _bytes(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     """The first image as a picture in colour; of other numbers of channels (labels, say) the first one is shown."""
     low, high = value_range
     image = images[0] if images.shape[1] == 3 else images[0, :1].expand(3, -1, -1)
     scaled = ((image - low) / (high - low)).nan_to_num().clamp(0, 1)
-    return (scaled * 255).round().to(torch.uint8)
+    return (scaled * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
 
 
 def _copy(tensor: Tensor) -> Tensor:

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import weakref
 from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
-from guidegan_plugin.monitors.frames import Frame, Snapshot, take
-from guidegan_plugin.monitors.worker import Worker
+from guidegan_plugin.monitors.frames import Frame, take
+from guidegan_plugin.monitors.worker import Screen, Worker
 from guidegan_plugin.plugins.hookspecs import hookimpl
 from guidegan_plugin.plugins.monitor import FREQUENCY, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
 
 EVERY = 100
-
-
-class Screen(Protocol):
-    """Where frames are shown; called by one thread only, never by the training's."""
-
-    def open(self) -> None:
-        """Before the first frame."""
-
-    def show(self, frame: Frame) -> None:
-        """Show a frame."""
-
-    def close(self) -> None:
-        """After the last one."""
-
-
-class _Show:
-    """The thread's job: develop what was taken, and show it."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self.open, self.close = screen.open, screen.close
-
-    def take(self, item: Snapshot | Frame) -> None:
-        self._screen.show(item if isinstance(item, Frame) else item.frame())
 
 
 class LiveMonitor(Monitor):
@@ -58,7 +34,8 @@ class LiveMonitor(Monitor):
         if every < 1:
             raise ConfigError(f"every: expected a number of steps from 1, found {every}; change every= (--{FREQUENCY})")
         cure = f"raise --{FREQUENCY} (every=)"
-        self._worker: Worker[Snapshot | Frame] = Worker(_Show(screen), self.name, cure=cure)
+        self._worker = Worker(screen, self.name, cure=cure)
+        weakref.finalize(self, self._worker.close).atexit = False  # the worker sees to the process's end, in time
         self._every, self._range = every, value_range
         self._steps: dict[str, int] = {}
         self._losses_shown = 0
@@ -82,10 +59,10 @@ class LiveMonitor(Monitor):
         if is_first_rank() and (share := report.statistics.get("never_visited")) is not None:
             step = self._steps.get(report.pair, 0)
             curves = {"never_visited": {report.pair: share}}
-            self._worker.offer(lambda: Frame(report.pair, step, "", {}, curves))
+            self._worker.offer(lambda: partial(Frame, report.pair, step, "", {}, curves))
 
     def close(self) -> None:
-        """Finish what is waiting, for a second or two at most; the end of the process does it, too."""
+        """Show what is waiting, for two seconds at most; the end of the process does it, too."""
         self._worker.close()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
+from guidegan_plugin.monitors.worker import Screen
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _BESIDE = "beside the checkpoints"
 
 
-class TensorBoardScreen:
+class TensorBoardScreen(Screen):
     """Images ``guide_<pair>/<name>`` and scalars ``guide_curves_<name>/<trace>``.
 
     Args:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
+from guidegan_plugin.monitors.worker import Screen
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _STEP = "guide_step"
 
 
-class WandbScreen:
+class WandbScreen(Screen):
     """Images ``guide_<pair>/<name>`` and curves ``guide_curves_<name>/<trace>`` over ``guide_step``.
 
     Args:
@@ -45,10 +46,7 @@ class WandbScreen:
             shown[f"guide_{frame.pair}/{name}"] = self._wandb.Image(picture, caption=frame.caption)
         for name, points in frame.curves.items():
             shown |= {f"guide_curves_{name}/{trace}": value for trace, value in points.items()}
-        self._run.log(shown)
-
-    def close(self) -> None:
-        """Leave the run to wandb, which ends it with the process; it may be the host's."""
+        self._run.log(shown)  # nothing closes the run but wandb, with the process: the run may be the host's
 
 
 class WandbMonitor(LiveMonitor):

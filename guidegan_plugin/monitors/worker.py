@@ -1,4 +1,4 @@
-"""A thread beside the training: it takes what there is room for, and the training waits for nothing."""
+"""A thread beside the training: it shows the frames there is room for, and the training waits for nothing."""
 
 from __future__ import annotations
 
@@ -8,160 +8,134 @@ import logging
 import os
 import queue
 import threading
-import time
-import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # a worker knows nothing of tensors, and torch takes seconds to import
+    from guidegan_plugin.monitors.frames import Frame
 
 _log = logging.getLogger(__name__)
 
-_PULSE = 1.0  # seconds after which an idle thread looks whether all is over without anybody having woken it
-
-Item = TypeVar("Item")
-Taken = TypeVar("Taken", contravariant=True)
+_PULSE = 0.2  # seconds after which an idle thread looks whether the worker was closed
 
 
-class Job(Protocol[Taken]):
-    """What is done with items; all of it runs in the worker's thread."""
+class Screen(Protocol):
+    """Where frames are shown; only a worker's thread calls a screen, never the training's."""
 
     def open(self) -> None:
-        """Before the first item."""
+        """Before the first frame; a subclass need not have it."""
+        return
 
-    def take(self, item: Taken) -> None:
-        """With each item."""
+    def show(self, frame: Frame) -> None:
+        """Show a frame."""
 
     def close(self) -> None:
-        """After the last one, also when an item failed."""
+        """After the last frame, also where the screen could not be opened; a subclass need not have it."""
+        return
 
 
-@dataclass(eq=False)
-class _Desk(Generic[Item]):
-    """What the worker and its thread share; the thread must not hold the worker, or nobody could forget it."""
+class Worker:
+    """Shows frames on a screen in a daemon thread, which begins with the first frame.
 
-    job: Job[Item]
-    name: str
-    items: queue.Queue[Item | None]
-    linger: float
-    process: int = field(default_factory=os.getpid)
-    over: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
-    cure: str = ""
-    dropped: int = 0
-    failed: int = 0
+    The end of the process closes the worker. The thread keeps the worker alive, so whoever owns the worker has to close
+    it when the owner is forgotten.
 
-    def fail(self, error: Exception) -> None:
-        """An item is lost; one warning, since what fails once may fail with all."""
-        self.failed += 1
-        if self.failed == 1:
-            _log.warning("monitor %s: a frame is not shown: %s: %s", self.name, type(error).__name__, error)
+    Args:
+        screen: Where frames are shown. Where showing raises, the frame is lost; the first loss is a warning, the others
+            are counted and told of at the end. A screen that cannot be opened is closed, and shows no frame.
+        name: For messages.
+        room: How many frames may wait; what comes while the queue is full is dropped.
+        linger: How many seconds the end may wait for frames.
+        cure: What to do about dropped frames, for the message at the end.
 
-    def tell(self) -> None:
+    Attributes:
+        dropped: How many frames there was no room for.
+    """
+
+    def __init__(self, screen: Screen, name: str, room: int = 8, linger: float = 2.0, cure: str = "") -> None:
+        self._screen, self._name, self._linger, self._cure = screen, name, linger, cure
+        self._frames = queue.Queue[Callable[[], "Frame"]](room)
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+        self._over, self._closed = threading.Event(), False
+        self.dropped = self._failed = 0
+
+    def offer(self, take: Callable[[], Callable[[], Frame]]) -> None:
+        """Take a frame and leave it for the thread if there is room for it; returns at once.
+
+        Args:
+            take: Begins to take a frame, here and now. What it returns is called in the thread, and may wait.
+        """
+        if self._over.is_set():
+            return
+        if self._frames.full():
+            self.dropped += 1
+            return
+        try:
+            frame = take()
+        except Exception as error:  # an odd report must not end the training, nor the monitor
+            self._fail(error)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=f"guidegan {self._name}", daemon=True)
+            atexit.register(self.close)
+            self._thread.start()
+        try:
+            self._frames.put_nowait(frame)
+        except queue.Full:  # only another producer can have been faster
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Show what is waiting, for ``linger`` seconds at most; twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._over.set()
+        atexit.unregister(self.close)
+        if os.getpid() != self._process:  # a forked child has no such thread
+            return
+        # The thread itself gets here where the garbage collector finds the owner there; it cannot wait for itself.
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(self._linger)
+            with contextlib.suppress(queue.Empty):  # too late for what still waits
+                while True:
+                    self._frames.get_nowait()
+        self._tell()
+
+    def _run(self) -> None:
+        try:
+            self._screen.open()
+            # Exit handlers run last in, first out: what the screen's own package ends at exit must still be there.
+            atexit.register(self.close)
+            while (frame := self._next()) is not None:
+                try:
+                    self._screen.show(frame())
+                except Exception as error:
+                    self._fail(error)
+        except Exception as error:  # whatever happens here, days of training must not die of it
+            _log.warning("monitor %s stops: %s: %s", self._name, type(error).__name__, error)
+        finally:
+            self._over.set()
+            with contextlib.suppress(Exception):
+                self._screen.close()
+
+    def _next(self) -> Callable[[], Frame] | None:
+        """The frame that waits longest; None when there will be none."""
+        while not (self._over.is_set() and self._frames.empty()):
+            with contextlib.suppress(queue.Empty):
+                return self._frames.get(timeout=_PULSE)
+        return None
+
+    def _fail(self, error: Exception) -> None:
+        """A frame is lost; one warning, since what fails once may fail with all."""
+        self._failed += 1
+        if self._failed == 1:
+            _log.warning("monitor %s: a frame is not shown: %s: %s", self._name, type(error).__name__, error)
+
+    def _tell(self) -> None:
         """At the end: what was lost."""
         if self.dropped:
             what = f"{self.dropped} of its frames were dropped, as they came faster than they could be shown"
-            _log.warning("monitor %s: %s%s", self.name, what, self.cure and f"; {self.cure}")
-        if self.failed > 1:
-            _log.warning("monitor %s: %d of its frames could not be shown", self.name, self.failed)
-
-
-class Worker(Generic[Item]):
-    """Hands items to a job in a daemon thread, which begins with the first item.
-
-    Whoever forgets the worker, or ends the process, lets it finish for at most ``linger`` seconds.
-
-    Args:
-        job: What is done with items. Where it raises, the item is lost; the first one is a warning, the others are
-            counted and told of at the end. One that cannot be opened is closed, and no item is taken.
-        name: For messages.
-        room: So many items may wait; what comes while it is full is dropped.
-        linger: Seconds.
-        cure: What to do about dropped items, for a message at the end.
-    """
-
-    def __init__(self, job: Job[Item], name: str, room: int = 8, linger: float = 2.0, cure: str = "") -> None:
-        self._desk = _Desk(job, name, queue.Queue[Item | None](room), linger, cure=cure)
-        self._end = weakref.finalize(self, _finish, self._desk)
-        self._end.atexit = False  # registered in time, below
-
-    @property
-    def dropped(self) -> int:
-        """Items there was no room for."""
-        return self._desk.dropped
-
-    def offer(self, make: Callable[[], Item]) -> None:
-        """Make an item and leave it for the thread if there is room for it; returns at once."""
-        if self._desk.over.is_set():
-            return
-        if self._desk.items.full():
-            self._desk.dropped += 1
-            return
-        try:
-            item = make()
-        except Exception as error:  # an odd report must not end the training, nor the monitor
-            self._desk.fail(error)
-            return
-        if self._desk.thread is None:
-            self._desk.thread = threading.Thread(
-                target=_work, args=(self._desk, self._end), name=f"guidegan {self._desk.name}", daemon=True
-            )
-            atexit.register(self._end)
-            self._desk.thread.start()
-        try:
-            self._desk.items.put_nowait(item)
-        except queue.Full:  # only another producer can have been faster
-            self._desk.dropped += 1
-
-    def close(self) -> None:
-        """Finish what is waiting, for ``linger`` seconds at most; twice is fine."""
-        self._end()
-
-
-def _work(desk: _Desk[Item], end: Callable[[], object]) -> None:
-    try:
-        desk.job.open()
-        # Exit handlers run last in, first out: what the job's own package ends at exit must still be there.
-        atexit.register(end)
-        while (item := _next(desk)) is not None:
-            try:
-                desk.job.take(item)
-            except Exception as error:
-                desk.fail(error)
-    except Exception as error:  # whatever happens here, days of training must not die of it
-        _log.warning("monitor %s stops: %s: %s", desk.name, type(error).__name__, error)
-    finally:
-        desk.over.set()
-        with contextlib.suppress(Exception):
-            desk.job.close()
-
-
-def _next(desk: _Desk[Item]) -> Item | None:
-    """The item that waits longest; None when there will be none."""
-    while not (desk.over.is_set() and desk.items.empty()):
-        with contextlib.suppress(queue.Empty):
-            return desk.items.get(timeout=_PULSE)
-    return None
-
-
-def _finish(desk: _Desk[Item]) -> None:
-    desk.over.set()
-    if os.getpid() != desk.process:  # a forked child has no such thread
-        return
-    if desk.thread is not None and desk.thread is not threading.current_thread():
-        _wait(desk)
-    desk.tell()
-
-
-def _wait(desk: _Desk[Item]) -> None:
-    """Until the thread has ended, or ``linger`` is over. In itself, where a collected cycle may end us, it cannot."""
-    if desk.thread is None:
-        return
-    deadline = time.monotonic() + desk.linger
-    try:
-        desk.items.put(None, timeout=desk.linger)
-    except queue.Full:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                desk.items.get_nowait()
-        desk.items.put_nowait(None)
-    desk.thread.join(max(0.0, deadline - time.monotonic()))
+            _log.warning("monitor %s: %s%s", self._name, what, self._cure and f"; {self._cure}")
+        if self._failed > 1:
+            _log.warning("monitor %s: %d of its frames could not be shown", self._name, self._failed)

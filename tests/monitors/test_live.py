@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +20,7 @@ from guidegan_plugin.monitors.live import LiveMonitor, require
 class Screen:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.gate = threading.Event()
+        self.gate, self.closed = threading.Event(), threading.Event()
         self.gate.set()
 
     def open(self) -> None:
@@ -29,7 +31,7 @@ class Screen:
         self.frames.append(frame)
 
     def close(self) -> None:
-        pass
+        self.closed.set()
 
 
 class Recorder(LiveMonitor):
@@ -80,6 +82,37 @@ def test_a_screen_that_hangs_costs_frames_and_not_time(make_report, caplog) -> N
     monitor.close()
     assert len(screen.frames) == 30 - monitor.dropped
     assert "raise --guide_monitor_freq" in caplog.text
+
+
+def test_a_forgotten_monitor_ends_its_thread(make_report) -> None:  # type: ignore[no-untyped-def]
+    monitor = Recorder(screen := Screen(), every=1)
+    monitor.guidegan_step_end(make_report(1))
+    del monitor
+    gc.collect()
+    assert [frame.step for frame in screen.frames] == [1] and screen.closed.is_set()
+    assert "guidegan recorder" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_monitor_its_own_thread_forgets_shows_what_is_waiting_and_ends(  # type: ignore[no-untyped-def]
+    make_report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: failures.append(unraisable.exc_value))
+    failures: list[object] = []
+    held: list[Recorder] = []
+
+    class Forgets(Screen):
+        def show(self, frame: Frame) -> None:
+            super().show(frame)
+            held.clear()  # what a garbage collection in this thread does to a cycle
+
+    screen = Forgets()
+    screen.gate.clear()
+    held.append(Recorder(screen, every=1))
+    for step in (1, 2):
+        held[0].guidegan_step_end(make_report(step))
+    screen.gate.set()
+    assert screen.closed.wait(10)
+    assert [frame.step for frame in screen.frames] == [1, 2] and not failures
 
 
 def test_other_ranks_report_nothing(make_report, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -30,7 +30,7 @@ for step in (1, 2):
         host.log({"G_A": 0.5})
     monitor.guidegan_step_end(StepReport("A", step, ("one.png",), images, maps, maps, images, losses={"G_A": 1.5}))
 import time
-while monitor._worker._desk.items.qsize() > 1:  # until the run is there
+while monitor._worker._frames.qsize() > 1:  # until the run is there
     time.sleep(0.01)
 """
 
@@ -79,7 +79,7 @@ def test_frames_are_logged_over_a_step_of_their_own(make_report) -> None:  # typ
     screen = WandbScreen(None, None)
     screen._wandb = SimpleNamespace(run=run, Image=lambda picture, caption: (picture.shape, caption))
     screen.open()
-    screen.show(take(make_report(7)).frame())
+    screen.show(take(make_report(7))())
     assert logged[0]["guide_step"] == 7 and logged[0]["guide_curves_losses/cycle_A"] == 2.5
     assert logged[0]["guide_A/output"] == ((8, 12, 3), "trainA/<one>.png")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ from guidegan_plugin.monitors import worker as module
 from guidegan_plugin.monitors.worker import Worker
 
 
-class Job:
+class Screen:
     """Notes what it is told; waits before each item while its gate is closed; fails with the items it is told to."""
 
     def __init__(self, *fails: int) -> None:
@@ -26,7 +25,7 @@ class Job:
     def open(self) -> None:
         self.seen.append("open")
 
-    def take(self, item: int) -> None:
+    def show(self, item: int) -> None:
         self.busy.set()
         assert self.gate.wait(10)
         if item in self.fails:
@@ -38,44 +37,44 @@ class Job:
         self.seen.append("close")
 
 
-def give(worker: Worker[int], *items: int) -> None:
+def give(worker: Worker, *items: int) -> None:
     for item in items:
-        worker.offer(lambda item=item: item)
+        worker.offer(lambda item=item: lambda: item)
 
 
 def test_items_are_taken_in_order_in_another_thread_and_close_waits_for_them() -> None:
-    job = Job()
-    job.gate.set()
-    worker = Worker(job, "test")
+    screen = Screen()
+    screen.gate.set()
+    worker = Worker(screen, "test")
     give(worker, 1, 2, 3)
     worker.close()
     worker.close()
-    assert job.seen == ["open", 1, 2, 3, "close"] and job.threads == {"guidegan test"}
+    assert screen.seen == ["open", 1, 2, 3, "close"] and screen.threads == {"guidegan test"}
 
 
 def test_a_full_queue_drops_items_unmade_and_counts_them() -> None:
-    job, made = Job(), []
-    worker = Worker(job, "test", room=2)
+    screen, made = Screen(), []
+    worker = Worker(screen, "test", room=2)
     give(worker, 0)
-    assert job.busy.wait(10)
+    assert screen.busy.wait(10)
     for item in range(1, 6):
-        worker.offer(lambda item=item: made.append(item) or item)
+        worker.offer(lambda item=item: made.append(item) or (lambda: item))
     assert made == [1, 2] and worker.dropped == 3
-    job.gate.set()
+    screen.gate.set()
     worker.close()
-    assert job.seen == ["open", 0, 1, 2, "close"]
+    assert screen.seen == ["open", 0, 1, 2, "close"]
 
 
 def test_closing_waits_only_so_long() -> None:
-    job = Job()
-    worker = Worker(job, "test", room=1, linger=0.2)
+    screen = Screen()
+    worker = Worker(screen, "test", room=1, linger=0.2)
     give(worker, 0)
-    assert job.busy.wait(10)
+    assert screen.busy.wait(10)
     give(worker, 1)
     before = time.monotonic()
     worker.close()
     assert time.monotonic() - before < 2
-    job.gate.set()
+    screen.gate.set()
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -83,30 +82,30 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_an_item_that_fails_is_one_warning_and_the_others_are_taken(caplog: pytest.LogCaptureFixture) -> None:
-    job = Job(1)
-    job.gate.set()
-    worker = Worker(job, "test")
+    screen = Screen(1)
+    screen.gate.set()
+    worker = Worker(screen, "test")
     give(worker, 1, 2)
-    worker.offer(lambda: 3)
+    worker.offer(lambda: lambda: 3)
     worker.close()
     assert messages(caplog) == ["monitor test: a frame is not shown: OSError: disk full"]
-    assert job.seen == ["open", 2, 3, "close"]
+    assert screen.seen == ["open", 2, 3, "close"]
 
 
 def test_an_item_that_cannot_be_made_costs_neither_its_maker_nor_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    job = Job()
-    job.gate.set()
-    worker = Worker(job, "test")
+    screen = Screen()
+    screen.gate.set()
+    worker = Worker(screen, "test")
     worker.offer(lambda: int("odd"))
     give(worker, 2)
     worker.close()
-    assert job.seen == ["open", 2, "close"] and len(messages(caplog)) == 1
+    assert screen.seen == ["open", 2, "close"] and len(messages(caplog)) == 1
 
 
-def test_a_job_that_always_fails_is_one_warning_and_a_count_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    job = Job(0, 1, 2, 3, 4)
-    job.gate.set()
-    worker = Worker(job, "test")
+def test_a_screen_that_always_fails_is_one_warning_and_a_count_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    screen = Screen(0, 1, 2, 3, 4)
+    screen.gate.set()
+    worker = Worker(screen, "test")
     give(worker, *range(5))
     worker.close()
     assert messages(caplog) == [
@@ -115,65 +114,34 @@ def test_a_job_that_always_fails_is_one_warning_and_a_count_at_the_end(caplog: p
     ]
 
 
-def test_a_job_that_cannot_be_opened_is_closed_and_takes_nothing(
+def test_a_screen_that_cannot_be_opened_is_closed_and_takes_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = Job()
-    monkeypatch.setattr(job, "open", lambda: 1 / 0)
-    worker = Worker(job, "test")
+    screen = Screen()
+    monkeypatch.setattr(screen, "open", lambda: 1 / 0)
+    worker = Worker(screen, "test")
     give(worker, 1)
     worker.close()
-    assert job.seen == ["close"]
+    assert screen.seen == ["close"]
     assert messages(caplog) == ["monitor test stops: ZeroDivisionError: division by zero"]
 
 
 def test_dropped_items_are_one_line_at_the_end_with_the_cure(caplog: pytest.LogCaptureFixture) -> None:
-    job = Job()
-    worker = Worker(job, "test", room=1, cure="raise it")
+    screen = Screen()
+    worker = Worker(screen, "test", room=1, cure="raise it")
     give(worker, 0)
-    assert job.busy.wait(10)
+    assert screen.busy.wait(10)
     give(worker, 1, 2, 3)
     assert not messages(caplog)
-    job.gate.set()
+    screen.gate.set()
     worker.close()
     worker.close()
     expected = "monitor test: 2 of its frames were dropped, as they came faster than they could be shown; raise it"
     assert messages(caplog) == [expected]
 
 
-def test_a_worker_its_own_thread_forgets_takes_what_is_waiting_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PULSE", 0.05)
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: failures.append(unraisable.exc_value))
-    failures: list[object] = []
-    held: list[Worker[int]] = []
-
-    class Forgets(Job):
-        def take(self, item: int) -> None:
-            super().take(item)
-            held.clear()  # what a garbage collection in this thread does to a cycle
-
-    job = Forgets()
-    held.append(Worker(job, "own"))
-    give(held[0], 1, 2)
-    job.gate.set()
-    deadline = time.monotonic() + 10
-    while "close" not in job.seen and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert job.seen == ["open", 1, 2, "close"] and not failures
-
-
-def test_a_forgotten_worker_ends_its_thread() -> None:
-    job = Job()
-    job.gate.set()
-    give(worker := Worker(job, "forgotten"), 1)
-    del worker
-    gc.collect()
-    assert job.seen == ["open", 1, "close"]
-    assert "guidegan forgotten" not in {thread.name for thread in threading.enumerate()}
-
-
 def test_a_worker_nobody_used_has_no_thread() -> None:
-    Worker(Job(), "idle").close()
+    Worker(Screen(), "idle").close()
     assert "guidegan idle" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -181,13 +149,13 @@ AT_EXIT = f"""
 import sys, time
 sys.path.insert(0, {str(Path(module.__file__).parent)!r})
 from worker import Worker  # alone, because torch takes seconds to import
-class Job:
+class Screen:
     def open(self): pass
-    def take(self, seconds): time.sleep(seconds); print("taken", seconds)
+    def show(self, seconds): time.sleep(seconds); print("taken", seconds)
     def close(self): print("closed")
-worker = Worker(Job(), "exit", linger=1.0)
+worker = Worker(Screen(), "exit", linger=1.0)
 for seconds in map(float, sys.argv[1:]):
-    worker.offer(lambda: seconds)
+    worker.offer(lambda seconds=seconds: lambda: seconds)
 time.sleep(0.2)
 """
 

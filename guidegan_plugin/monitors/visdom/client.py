@@ -31,6 +31,9 @@ class Client(visdom.Visdom):
         env: The environment whose windows are meant.
         login: User and password.
         offline: A file that takes what would be sent.
+
+    Attributes:
+        where: The server's address or the file's path, for messages.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Client(visdom.Visdom):
             log_to_filename=None if offline is None else str(offline),
         )
         self.send, self.offline = True, offline is not None
+        self.where = str(offline or address)
         self._host, self._login = url.hostname or "", login
         self._file, self._file_curves = offline, dict[str, dict[str, Points]]()
         self._file_is_read = False

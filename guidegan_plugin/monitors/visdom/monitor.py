@@ -46,8 +46,7 @@ class VisdomMonitor(LiveMonitor):
         address, login = Address(server, port), credentials()
         if offline is not None:
             _open_log(offline)
-        screen = VisdomScreen(lambda: Client(address, env, login, offline), str(offline or address))
-        super().__init__(screen, every, value_range)
+        super().__init__(VisdomScreen(Client(address, env, login, offline)), every, value_range)
 
     @classmethod
     def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:

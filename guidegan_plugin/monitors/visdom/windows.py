@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.visdom.log import Points
+from guidegan_plugin.monitors.worker import Screen
 
 if TYPE_CHECKING:
     from guidegan_plugin.monitors.visdom.client import Client
@@ -26,50 +26,28 @@ _TITLES = {
 }
 
 
-@dataclass
-class _Curve:
-    """One trace: what a server that lost its windows has to be given again."""
-
-    steps: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-
-    def add(self, step: int, value: float) -> bool:
-        """Add a point, and say whether others had to be thinned out for it."""
-        if full := len(self.steps) >= 2 * _POINTS:
-            del self.steps[1::2], self.values[1::2]
-        self.steps.append(float(step))
-        self.values.append(value)
-        return full
-
-
-class VisdomScreen:
+class VisdomScreen(Screen):
     """Windows ``guide_<pair>_input`` and so on and ``guide_curves_<name>``, updated in place.
 
     A resumed training continues the curves that are there.
 
     Args:
-        connect: Makes a client, without reaching for its server.
-        where: Of the server, for messages.
+        client: Of the server, or of a log.
         clock: Seconds, for tests.
     """
 
-    def __init__(self, connect: Callable[[], Client], where: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._connect, self._where, self._clock = connect, where, clock
-        self._client: Client | None = None
-        self._curves: dict[str, dict[str, _Curve]] = {}
+    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._clock = client, clock
+        self._curves: dict[str, dict[str, Points]] = {}  # what a server that lost its windows has to be given again
         self._recalled: set[str] = set()  # windows whose past is known
         self._there: dict[str, list[str]] = {}  # traces by window, as far as we have given them to the server
         self._warned, self._wait, self._next = False, _PATIENCE[0], 0.0
-
-    def open(self) -> None:
-        """Make the client."""
-        self._client = self._connect()
 
     def show(self, frame: Frame) -> None:
         """Update the windows; while the server is away only the curves are remembered."""
         for name, points in frame.curves.items():
             for trace, value in points.items():
-                if self._curves.setdefault(name, {}).setdefault(trace, _Curve()).add(frame.step, value):
+                if _add(self._curves.setdefault(name, {}).setdefault(trace, ([], [])), frame.step, value):
                     self._there.pop(f"guide_curves_{name}", None)  # the server's window must not grow, either
         if self._clock() < self._next:
             return
@@ -83,59 +61,64 @@ class VisdomScreen:
         else:
             self._wait = _PATIENCE[0]
 
-    def close(self) -> None:
-        """Nothing is left open."""
-
     def _draw(self, frame: Frame) -> None:
-        client = self._client
-        if client is None:
-            return
         for name, picture in frame.pictures.items():
             caption = f"step {frame.step}: {frame.caption}"
-            client.picture(f"guide_{frame.pair}_{name}", f"{frame.pair}: {name}", caption, picture)
+            self._client.picture(f"guide_{frame.pair}_{name}", f"{frame.pair}: {name}", caption, picture)
         for name, curves in self._curves.items():
             window = f"guide_curves_{name}"
             # A line begins with two points, and so behind all pairs' pictures on the page.
-            if any(len(curve.steps) > 1 for curve in curves.values()):
-                self._draw_curves(client, window, name, curves, frame.curves.get(name, {}))
+            if any(len(steps) > 1 for steps, _ in curves.values()):
+                self._draw_curves(window, name, curves, frame.curves.get(name, {}))
 
-    def _draw_curves(
-        self, client: Client, window: str, name: str, curves: dict[str, _Curve], new: Mapping[str, float]
-    ) -> None:
+    def _draw_curves(self, window: str, name: str, curves: dict[str, Points], new: Mapping[str, float]) -> None:
         there = self._there.get(window, [])
         if there and not new:
             return
         if window not in self._recalled:
-            self._recall(client.past(window), curves)
+            _recall(self._client.past(window), curves)
             self._recalled.add(window)
         # A server may have begun anew, and a user may have closed the window.
         order = list(curves) if name == "losses" else sorted(curves)  # a pair has one colour everywhere
-        if order != there or not client.has(window):
-            traces = {trace: (curves[trace].steps, curves[trace].values) for trace in order}
-            client.begin(window, _TITLES.get(name, name), traces)
+        if order != there or not self._client.has(window):
+            self._client.begin(window, _TITLES.get(name, name), {trace: curves[trace] for trace in order})
             self._there[window] = order
         else:
-            points = {trace: (curves[trace].steps[-1], value) for trace, value in new.items()}
-            client.extend(window, points, whole=list(points) == there)
-
-    @staticmethod
-    def _recall(past: Mapping[str, Points], curves: dict[str, _Curve]) -> None:
-        """Continue what a window has: all of it where a training is resumed, nothing where it begins at step 1."""
-        first = min(curve.steps[0] for curve in curves.values())
-        for trace, points in past.items():
-            known = [(step, value) for step, value in zip(*points, strict=False) if step < first]
-            if known:
-                curve = curves.setdefault(trace, _Curve())
-                curve.steps[:0], curve.values[:0] = map(list, zip(*known, strict=True))
+            points = {trace: (curves[trace][0][-1], value) for trace, value in new.items()}
+            self._client.extend(window, points, whole=list(points) == there)
 
     def _warn(self, error: OSError) -> None:
-        if not self._warned:
-            self._warned = True
-            port = self._where.rpartition(":")[2]
+        if self._warned:
+            return
+        self._warned = True
+        cause = type(error.__context__ or error).__name__
+        if self._client.offline:
+            _log.warning("cannot write %s (%s); the training goes on without it", self._client.where, cause)
+        else:
             _log.warning(
                 "no Visdom server at %s (%s); the training goes on, and its windows appear once there is one: "
                 "python -m visdom.server -port %s -bind_local",
-                self._where,
-                type(error.__context__ or error).__name__,
-                port,
+                self._client.where,
+                cause,
+                self._client.port,
             )
+
+
+def _add(points: Points, step: int, value: float) -> bool:
+    """Add a point to a trace, and say whether others had to be thinned out for it."""
+    steps, values = points
+    if full := len(steps) >= 2 * _POINTS:
+        del steps[1::2], values[1::2]
+    steps.append(float(step))
+    values.append(value)
+    return full
+
+
+def _recall(past: Mapping[str, Points], curves: dict[str, Points]) -> None:
+    """Continue what a window has: all of it where a training is resumed, nothing where it begins at step 1."""
+    first = min(steps[0] for steps, _ in curves.values())
+    for trace, points in past.items():
+        known = [(step, value) for step, value in zip(*points, strict=False) if step < first]
+        if known:
+            steps, values = curves.setdefault(trace, ([], []))
+            steps[:0], values[:0] = map(list, zip(*known, strict=True))

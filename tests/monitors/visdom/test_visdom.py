@@ -45,7 +45,7 @@ def train(make_report, steps: Iterable[int], **where: object) -> VisdomMonitor: 
     for step in steps:
         for pair in "AB":
             monitor.guidegan_step_end(make_report(step, pair))
-            while monitor._worker._desk.items.full():
+            while monitor._worker._frames.full():
                 time.sleep(0.01)
     monitor.close()
     return monitor
@@ -55,10 +55,7 @@ def make_screen(port: int, clock: list[float]) -> VisdomScreen:
     """A screen on a server, whose clock the test moves."""
     from guidegan_plugin.monitors.visdom.client import Client
 
-    address = Address(port=port)
-    screen = VisdomScreen(lambda: Client(address, "run"), str(address), lambda: clock[0])
-    screen.open()
-    return screen
+    return VisdomScreen(Client(Address(port=port), "run"), lambda: clock[0])
 
 
 def test_windows_show_pictures_and_curves_and_are_updated_in_place(running, make_report) -> None:  # type: ignore[no-untyped-def]
@@ -71,7 +68,7 @@ def test_windows_show_pictures_and_curves_and_are_updated_in_place(running, make
     windows = running.windows("run")
     curves = {f"guide_curves_{name}" for name in ("losses", "entropy", "age", "score", "never_visited")}
     assert set(windows) == {f"guide_{pair}_{name}" for pair in "AB" for name in PICTURES} | curves
-    frame = take(make_report()).frame()
+    frame = take(make_report())()
     for name in PICTURES:
         np.testing.assert_array_equal(shown(windows[f"guide_A_{name}"]), frame.pictures[name])
     assert windows["guide_A_input"]["content"]["caption"] == "step 2: trainA/<one>.png"
@@ -130,7 +127,7 @@ def test_a_server_that_is_away_is_tried_less_and_less_often(server, make_report,
     with caplog.at_level(logging.WARNING):
         for second in range(20):
             clock[0] = float(second)
-            screen.show(take(make_report(second + 1)).frame())
+            screen.show(take(make_report(second + 1))())
     assert tried == [0, 1, 3, 7, 15]
     assert len(caplog.records) == 1
 
@@ -138,7 +135,7 @@ def test_a_server_that_is_away_is_tried_less_and_less_often(server, make_report,
 def test_a_window_a_user_closed_comes_back_whole(running, make_report) -> None:  # type: ignore[no-untyped-def]
     screen = make_screen(running.port, [0.0])
     for step in (1, 2, 3):
-        screen.show(take(make_report(step)).frame())
+        screen.show(take(make_report(step))())
         if step == 2:
             screen._client.close(win="guide_curves_score")
     assert points(running.windows("run")["guide_curves_score"]) == {"A": [(1, 0.25), (2, 0.25), (3, 0.25)]}
@@ -268,6 +265,18 @@ def test_options_switch_it_on_with_the_runs_name_as_environment(tmp_path: Path, 
 def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot write .* \(--guide_visdom_offline\)"):
         VisdomMonitor(offline=tmp_path)
+
+
+def test_a_log_that_can_no_longer_be_written_is_one_warning_that_names_it(tmp_path: Path, make_report, caplog) -> None:  # type: ignore[no-untyped-def]
+    log = tmp_path / "logs" / "log"
+    monitor = VisdomMonitor(offline=log, every=1)
+    log.unlink()
+    log.parent.rmdir()
+    monitor.guidegan_step_end(make_report(1))
+    monitor.guidegan_step_end(make_report(2))
+    monitor.close()
+    (record,) = caplog.records
+    assert record.getMessage() == f"cannot write {log} (FileNotFoundError); the training goes on without it"
 
 
 def test_a_missing_package_is_said_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
