@@ -18,11 +18,12 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = (1.0, 60.0)  # seconds between two attempts to reach a server: at first, at most
 _POINTS = 1000  # of a trace; twice as many are thinned out, as no screen is wider
-_TITLES = {
-    "entropy": "map entropy",
-    "age": "map age in batches",
-    "score": "D's score of the output",
-    "never_visited": "share of first visits",
+_PICTURES = {"attention": "attention map", "blended": "blended input"}
+_CURVES = {
+    "entropy": "how evenly spread the maps are",
+    "age": "age of the blended maps, in batches",
+    "score": "how real D finds the output",
+    "never_visited": "share of images seen for the first time",
 }
 
 
@@ -64,7 +65,8 @@ class VisdomScreen(Screen):
     def _draw(self, frame: Frame) -> None:
         for name, picture in frame.pictures.items():
             caption = f"step {frame.step}: {frame.caption}"
-            self._client.picture(f"guide_{frame.pair}_{name}", f"{frame.pair}: {name}", caption, picture)
+            title = f"{frame.pair}: {_PICTURES.get(name, name)}"
+            self._client.picture(f"guide_{frame.pair}_{name}", title, caption, picture)
         for name, curves in self._curves.items():
             window = f"guide_curves_{name}"
             # A line begins with two points, and so behind all pairs' pictures on the page.
@@ -81,7 +83,7 @@ class VisdomScreen(Screen):
         # A server may have begun anew, and a user may have closed the window.
         order = list(curves) if name == "losses" else sorted(curves)  # a pair has one colour everywhere
         if order != there or not self._client.has(window):
-            self._client.begin(window, _TITLES.get(name, name), {trace: curves[trace] for trace in order})
+            self._client.begin(window, _CURVES.get(name, name), {trace: curves[trace] for trace in order})
             self._there[window] = order
         else:
             points = {trace: (curves[trace][0][-1], value) for trace, value in new.items()}

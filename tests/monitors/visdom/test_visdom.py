@@ -78,6 +78,19 @@ def test_windows_show_pictures_and_curves_and_are_updated_in_place(running, make
     assert monitor.dropped == 0
 
 
+def test_windows_say_in_plain_words_what_they_show(running, make_report) -> None:  # type: ignore[no-untyped-def]
+    train(make_report, (1, 2), port=running.port)
+    titles = {name.removeprefix("guide_"): window["title"] for name, window in running.windows("run").items()}
+    assert {titles[f"A_{name}"] for name in PICTURES} == {
+        "A: input",
+        "A: attention map",
+        "A: blended input",
+        "A: output",
+    }
+    assert titles["curves_entropy"] == "how evenly spread the maps are"
+    assert titles["curves_score"] == "how real D finds the output"
+
+
 def test_a_training_goes_on_when_its_server_is_killed_and_is_shown_again_when_it_is_back(  # type: ignore[no-untyped-def]
     server, waiting, monkeypatch, caplog, make_generator, make_discriminator, toy_training
 ) -> None:
