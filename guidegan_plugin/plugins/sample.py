@@ -1,4 +1,4 @@
-"""What a gallery shows: one image, translated by one pair, and where the discriminator looked."""
+"""A sample of a run: one image, translated by one pair, and where the discriminator looked."""
 
 from __future__ import annotations
 
@@ -17,25 +17,12 @@ Picture = Path | npt.NDArray[np.uint8]
 INPUT, ATTENTION, BLENDED, OUTPUT = "input", "attention map", "blended input", "output"
 TARGET, RECONSTRUCTION = "target", "reconstruction"
 
-_MOMENTS = 20
+_EPOCHS = 20
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One epoch of an image.
-
-    Attributes:
-        epoch: Its label.
-        pictures: By role.
-    """
-
-    epoch: str
-    pictures: Mapping[str, Picture]
-
-
-@dataclass(frozen=True)
-class Scene:
+class Sample:
     """One image as one pair translated it.
 
     Attributes:
@@ -43,7 +30,7 @@ class Scene:
         group: What it belongs to, such as ``A → B``; "" where there is but one group.
         pictures: By role, in the order they are shown.
         placeholder: Whether the map is only what test time shows the generator.
-        moments: The same image in several epochs.
+        epochs: Pictures of the same image in several epochs, by the epoch's label and by role.
         entropy: Of the map as it is remembered, None where only a picture of it is known.
         visits: How often training visited it, None where unknown.
         age: Epochs since that last happened, None where unknown.
@@ -54,7 +41,7 @@ class Scene:
     group: str
     pictures: Mapping[str, Picture]
     placeholder: bool = False
-    moments: Sequence[Moment] = field(default_factory=tuple)
+    epochs: Mapping[str, Mapping[str, Picture]] = field(default_factory=dict)
     entropy: float | None = None
     visits: int | None = None
     age: int | None = None
@@ -66,7 +53,7 @@ def natural(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold())]
 
 
-def evenly(items: Sequence[_Item], count: int = _MOMENTS) -> list[_Item]:
+def evenly(items: Sequence[_Item], count: int = _EPOCHS) -> list[_Item]:
     """At most so many of the items, the first and the last among them."""
     if len(items) <= count:
         return list(items)

@@ -14,9 +14,8 @@ from guidegan_plugin.plugins.sample import (
     OUTPUT,
     RECONSTRUCTION,
     TARGET,
-    Moment,
     Picture,
-    Scene,
+    Sample,
     evenly,
     natural,
 )
@@ -30,49 +29,49 @@ _OTHER = {"A": "B", "B": "A"}
 Visuals = dict[str, Path]
 
 
-def read_images(folder: Path) -> list[Scene]:
+def read_images(folder: Path) -> list[Sample]:
     """The translations in a folder of images, by name.
 
     Args:
         folder: Where ``<stem>_<visual>.png`` lie; other files are passed over.
 
     Returns:
-        One scene an image and pair; groups are named where there are several pairs.
+        One sample an image and pair; groups are named where there are several pairs.
     """
     found = _by_stem(folder)
     translated = [
         (stem, pair, visuals) for stem in sorted(found, key=natural) for pair, visuals in _pairs(found[stem]).items()
     ]
     several = len({pair for _, pair, _ in translated}) > 1
-    return [_scene(stem, between(pair) if several else "", visuals) for stem, pair, visuals in translated]
+    return [_sample(stem, between(pair) if several else "", visuals) for stem, pair, visuals in translated]
 
 
-def read_epochs(run: Path) -> list[Scene]:
+def read_epochs(run: Path) -> list[Sample]:
     """The translations of the newest of several tests of one run, each with what became of it over the epochs.
 
     Args:
         run: A folder with ``test_<epoch>/images``.
 
     Returns:
-        Scenes as :func:`read_images`; no moments where there is but one test.
+        Samples as :func:`read_images`; no epochs where there is but one test.
     """
     # A training's own pages are in "web".
     folders = [path for path in run.iterdir() if path.name != "web"] if run.is_dir() else []
     tests = [path for path in folders if (path / "images").is_dir()]
     # "latest" is a word, and words sort behind numbers here.
     ordered = sorted(tests, key=lambda path: [(isinstance(part, str), part) for part in natural(_epoch(path)) if part])
-    read = {path: scenes for path in ordered if (scenes := read_images(path / "images"))}
+    read = {path: samples for path in ordered if (samples := read_images(path / "images"))}
     if len(read) < 2:
         return next(iter(read.values()), [])
-    shared = len({path.name.partition("_")[0] for path in read}) == 1
+    shared = len({path.name.partition("_")[0] for path in read}) == 1 and len({*map(_epoch, read)}) == len(read)
     labels = {path: _epoch(path) if shared else path.name for path in evenly(list(read))}
-    moments: dict[tuple[str, str], list[Moment]] = {}
+    epochs: dict[tuple[str, str], dict[str, Mapping[str, Picture]]] = {}
     for path, label in labels.items():
-        for scene in read[path]:
-            shown = {role: scene.pictures[role] for role in (ATTENTION, OUTPUT) if role in scene.pictures}
-            moments.setdefault((scene.name, scene.group), []).append(Moment(label, shown))
+        for sample in read[path]:
+            shown = {role: sample.pictures[role] for role in (ATTENTION, OUTPUT) if role in sample.pictures}
+            epochs.setdefault((sample.name, sample.group), {})[label] = shown
     newest = read[next(reversed(read))]
-    return [replace(scene, moments=tuple(moments[scene.name, scene.group])) for scene in newest]
+    return [replace(sample, epochs=epochs[sample.name, sample.group]) for sample in newest]
 
 
 def between(pair: str) -> str:
@@ -137,6 +136,6 @@ def _may_be_input(visual: str, name: str) -> bool:
     return visual.endswith(f"_{name}") and not visual.startswith(("fake", "rec", "idt", "attention"))
 
 
-def _scene(stem: str, group: str, visuals: Mapping[str, Picture]) -> Scene:
+def _sample(stem: str, group: str, visuals: Mapping[str, Picture]) -> Sample:
     attention = visuals.get(ATTENTION)
-    return Scene(stem, group, visuals, isinstance(attention, Path) and attention.stem.endswith("_placeholder"))
+    return Sample(stem, group, visuals, isinstance(attention, Path) and attention.stem.endswith("_placeholder"))

@@ -16,17 +16,17 @@ from guidegan_plugin.guidance.memory.statistics import entropy
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits
 from guidegan_plugin.guidance.memory.view import View, resample
 from guidegan_plugin.hosts.junyanz.result_folder import between, read_images
-from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Moment, Picture, Scene, evenly, natural
+from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Sample, evenly, natural
 
 _STORE = "_guide.safetensors"
 _IMAGES = 100
 _OPTION = re.compile(r"^\s*(\w+): (.*?)\s*(?:\[default: .*\])?$", re.MULTILINE)
 
 
-def read_pages(run: Path) -> list[Scene]:
-    """What the host showed on its own pages while it trained, an epoch a scene."""
-    scenes = read_images(run / "web" / "images")
-    return [replace(scene, group=f"pages, {scene.group}" if scene.group else "pages") for scene in scenes]
+def read_pages(run: Path) -> list[Sample]:
+    """What the host showed on its own pages while it trained, an epoch a sample."""
+    samples = read_images(run / "web" / "images")
+    return [replace(sample, group=f"pages, {sample.group}" if sample.group else "pages") for sample in samples]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +34,11 @@ class Memories:
     """The stores of one training.
 
     Attributes:
-        scenes: At most 100 images a pair, evenly chosen, each with its map over at most 20 epochs; ages are by all.
+        samples: At most 100 images a pair, evenly chosen, each with its map over at most 20 epochs; ages are by all.
         concat: How they were blended in, None where no store says it.
     """
 
-    scenes: Sequence[Scene]
+    samples: Sequence[Sample]
     concat: str | None
 
 
@@ -60,13 +60,13 @@ def read_memories(run: Path) -> Memories:
     newest, facts = read[-1][1:]
     ages = _ages(files)
     options = _options(run)
-    scenes = []
+    samples = []
     for pair in newest:
         epochs = [(label, {entry.key: entry for entry in unpack(states.get(pair, {}))}) for label, states, _ in read]
         for key in evenly(sorted(epochs[-1][1], key=natural), _IMAGES):
-            scene = _scene(key, between(pair) if len(newest) > 1 else "", epochs, options)
-            scenes.append(replace(scene, age=ages.get((pair, key))))
-    return Memories(scenes, json.loads(facts.get("config", "{}")).get("concat"))
+            sample = _sample(key, between(pair) if len(newest) > 1 else "", epochs, options)
+            samples.append(replace(sample, age=ages.get((pair, key))))
+    return Memories(samples, json.loads(facts.get("config", "{}")).get("concat"))
 
 
 def _epoch(store: Path) -> str:
@@ -96,21 +96,16 @@ def _visits(store: Path) -> dict[tuple[str, str], int]:
     return {(pair, key): count for pair, images in load_visits(store).items() for key, count in images.items()}
 
 
-def _scene(key: str, group: str, epochs: Sequence[tuple[str, Mapping[str, Entry]]], options: _Options) -> Scene:
+def _sample(key: str, group: str, epochs: Sequence[tuple[str, Mapping[str, Entry]]], options: _Options) -> Sample:
     known = [(label, entries[key]) for label, entries in epochs if key in entries]
     source = options.find(key)
-    moments = []
-    for label, entry in known:
-        shown: dict[str, Picture] = {} if source is None else {INPUT: source}
-        moments.append(Moment(label, {ATTENTION: _whole(entry), **shown}))
+    shown: dict[str, Picture] = {} if source is None else {INPUT: source}
     last = known[-1][1]
-    newest: dict[str, Picture] = {} if source is None else {INPUT: source}
-    newest[ATTENTION] = _whole(last)
-    return Scene(
+    return Sample(
         key,
         f"memory, {group}" if group else "memory",
-        newest,
-        moments=tuple(moments) if len(moments) > 1 else (),
+        {**shown, ATTENTION: _whole(last)},
+        epochs={label: {ATTENTION: _whole(entry), **shown} for label, entry in known} if len(known) > 1 else {},
         entropy=float(entropy(last.map[None])),
         visits=last.visits,
         crop=options.half if source is not None else None,

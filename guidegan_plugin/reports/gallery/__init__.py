@@ -11,9 +11,9 @@ from pathlib import Path
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.result_folder import read_epochs, read_images
 from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
-from guidegan_plugin.plugins.sample import Scene
+from guidegan_plugin.plugins.sample import Sample
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
-from guidegan_plugin.reports.gallery.thumbnails import Maker
+from guidegan_plugin.reports.gallery.thumbnails import ThumbnailWriter
 from guidegan_plugin.utils.progress import Track, silently
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def make_gallery(
         DataError: If the run has no images, the folder is not ours, or it cannot be written.
         StoreError: If a store is torn or foreign.
     """
-    scenes, stored = _read(run)
+    samples, stored = _read(run)
     out = (out or run / "gallery").resolve()
     _check_replaceable(out)
     concat = concat or stored or "rhp"
@@ -52,31 +52,31 @@ def make_gallery(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         writing.mkdir()
-        maker = Maker(writing, thumbnails, concat)
-        cards = [maker.card(scene) for scene in track(scenes, "thumbnails", len(scenes))]
-        (writing / "index.html").write_text(render(_title(run), cards, out, concat), encoding="utf-8")
+        writer = ThumbnailWriter(writing, thumbnails, concat)
+        shown = [writer.write(sample) for sample in track(samples, "thumbnails", len(samples))]
+        (writing / "index.html").write_text(render(_title(run), shown, out, concat), encoding="utf-8")
         _replace(out, writing)
     except OSError as error:
         raise DataError(f"gallery {out} could not be written ({error.strerror}); change --out") from error
     finally:
         shutil.rmtree(writing, ignore_errors=True)
-    if maker.broken:
-        _log.warning("%d images could not be read and are left out, such as %s", len(maker.broken), maker.broken[0])
+    if writer.broken:
+        _log.warning("%d images could not be read and are left out, such as %s", len(writer.broken), writer.broken[0])
     return out / "index.html"
 
 
-def _read(run: Path) -> tuple[Sequence[Scene], str | None]:
-    scenes = read_images(run / "images") or read_epochs(run)
-    if scenes:
-        return scenes, None
+def _read(run: Path) -> tuple[Sequence[Sample], str | None]:
+    samples = read_images(run / "images") or read_epochs(run)
+    if samples:
+        return samples, None
     memories = read_memories(run)
-    scenes = [*memories.scenes, *read_pages(run)]
-    if not scenes:
+    samples = [*memories.samples, *read_pages(run)]
+    if not samples:
         raise DataError(
             f"no images of a run in {run}: expected images/<image>_real_A.png, test_<epoch>/images, web/images, or "
             "<epoch>_guide.safetensors there; change RUN"
         )
-    return scenes, memories.concat
+    return samples, memories.concat
 
 
 def _title(run: Path) -> str:

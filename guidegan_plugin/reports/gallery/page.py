@@ -15,48 +15,54 @@ from dominate import tags
 from dominate.util import raw
 
 from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT
-from guidegan_plugin.reports.gallery.pictures import EVEN
-from guidegan_plugin.reports.gallery.thumbnails import Card, Thumbnail
+from guidegan_plugin.reports.gallery.pictures import BLENDED_AS, EVEN
+from guidegan_plugin.reports.gallery.thumbnails import SampleThumbnails, Thumbnail
 
 # By which a gallery of ours is known again.
 GENERATOR = "guidegan_plugin gallery"
 
-_BLENDED = {
-    "rhp": "(A + 1) / 2 · x of input x and map A, half of the residual Hadamard product",
-    "alpha": "the input with the map as its opacity (alpha channel), over gray",
-}
-_LEGEND = {
-    ATTENTION: "where the discriminator looks; white: most. A placeholder is the map of ones that test time shows the "
-    "generator; --guide_show draws the discriminator's own.",
-    "map entropy": "how evenly it looks, of the map as it is remembered: 1 is everywhere alike, low is focused.",
-    "picture evenness": "the same of a picture of a map, where nothing else is known, brought to "
-    f"{EVEN} × {EVEN} pixels: not the map entropy of the memory, and to be compared with other pictures only.",
-    "overlay": "the map in orange over the output (over the input where there is no output): the slider fades it in.",
-    "epochs since last visit": "how long ago training visited the image, as far as the epochs that were saved tell.",
+_ATTENTION = (
+    "where the discriminator looks; white: most. A placeholder is the map of ones that the generator is given at test "
+    "time; a test with --guide_show draws the discriminator's own map instead."
+)
+# What is known of an image in numbers: by the name of its data attribute, what it is called, how images are sorted by
+# it, and what it means.
+_NUMBERS = {
+    "entropy": (
+        "map entropy",
+        "lowest first",
+        "how evenly spread the map is that training remembers for the image: 1 where the map is the same everywhere, "
+        "low where the discriminator looks at few places.",
+    ),
+    "evenness": (
+        "how evenly spread the map is",
+        "lowest first",
+        "1 where the map is the same everywhere, low where the discriminator looks at few places. Measured on the "
+        f"picture of the map, at {EVEN} × {EVEN} pixels: to be compared with other pictures, not with a map entropy.",
+    ),
+    "visits": ("visits", "most first", "how many times training has used the image."),
+    "age": (
+        "epochs since last visit",
+        "most first",
+        "how many epochs ago training last used the image, as far as the saved epochs tell.",
+    ),
 }
 _KEYS = {
     "j or ↓, k or ↑": "next image, previous image",
-    "→, ←": "more overlay, less overlay",
-    "space": "all overlay or none",
+    "→, ←": "more, less of the map over the image",
+    "space": "show or hide the map over the image",
     "Enter": "open the picture that has the focus in full size",
-    "d": "dark or light",
-    "?": "this list",
-}
-_SORTS = {
-    "name": "name",
-    "entropy": "map entropy, low first",
-    "evenness": "picture evenness, low first",
-    "age": "epochs since last visit, most first",
-    "visits": "visits, most first",
+    "d": "switch between dark and light",
+    "?": "show this list",
 }
 
 
-def render(title: str, cards: Sequence[Card], folder: Path, concat: str) -> str:
+def render(title: str, samples: Sequence[SampleThumbnails], folder: Path, concat: str) -> str:
     """Write the page.
 
     Args:
         title: Of the run.
-        cards: In the order they are shown.
+        samples: In the order they are shown.
         folder: Where the page will lie, resolved; links to full pictures are relative to it.
         concat: How input and map were blended.
 
@@ -72,8 +78,8 @@ def render(title: str, cards: Sequence[Card], folder: Path, concat: str) -> str:
         tags.meta(http_equiv="Content-Security-Policy", content=_policy(style, script)),
         tags.style(raw(style)),
     )
-    page.add(_header(title, cards, concat), _controls(cards))
-    page.add(tags.main([_article(card, folder) for card in cards], id="images"), _help(), tags.script(raw(script)))
+    page.add(_header(title, samples, concat), _controls(samples))
+    page.add(tags.main([_article(shown, folder) for shown in samples], id="images"), _help(), tags.script(raw(script)))
     return str(page.render(pretty=False))
 
 
@@ -93,86 +99,93 @@ def _policy(style: str, script: str) -> str:
     return f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'"
 
 
-def _header(title: str, cards: Sequence[Card], concat: str) -> tags.header:
-    legend = _LEGEND.copy()
-    if concat in _BLENDED:
-        legend[BLENDED] = f"{_BLENDED[concat]}: what the generator is given when it sees the image with this map."
-    terms = sorted(legend.items(), key=lambda item: item[0])
-    explained = tags.dl([[tags.dt(term), tags.dd(text)] for term, text in terms])
+def _numbers(shown: SampleThumbnails) -> dict[str, float]:
+    """What is known of an image, by the keys of ``_NUMBERS``."""
+    sample = shown.sample
+    numbers = {"entropy": sample.entropy, "evenness": shown.evenness, "visits": sample.visits, "age": sample.age}
+    return {key: number for key, number in numbers.items() if number is not None}
+
+
+def _known(samples: Sequence[SampleThumbnails]) -> list[str]:
+    """The numbers that are known of any image."""
+    known = {key for shown in samples for key in _numbers(shown)}
+    return [key for key in _NUMBERS if key in known]
+
+
+def _over(samples: Sequence[SampleThumbnails]) -> str | None:
+    """What the slider does, None where no picture has a map over it."""
+    compared = {thumbnail.role for shown in samples for thumbnail in shown.thumbnails if thumbnail.over}
+    return f"map over the {OUTPUT if OUTPUT in compared else INPUT}" if compared else None
+
+
+def _header(title: str, samples: Sequence[SampleThumbnails], concat: str) -> tags.header:
+    legend = {ATTENTION: _ATTENTION}
+    if concat in BLENDED_AS and any(one.role == BLENDED for shown in samples for one in shown.thumbnails):
+        legend[BLENDED] = f"{BLENDED_AS[concat]}: what the generator is given when it sees the image with this map."
+    if over := _over(samples):
+        legend[over] = "the brighter the map, the more orange; the slider fades the map in."
+    legend |= {name: meaning for name, _, meaning in (_NUMBERS[key] for key in _known(samples))}
+    explained = tags.dl([[tags.dt(term), tags.dd(text)] for term, text in legend.items()])
     return tags.header(
         tags.h1(tags.bdi(readable(title))),
-        tags.p(tags.output(f"{len(cards)} image{'s' * (len(cards) != 1)}", id="count")),
-        tags.details(tags.summary("What is what"), explained),
+        tags.p(tags.output(f"{len(samples)} image{'s' * (len(samples) != 1)}", id="count")),
+        tags.details(tags.summary("What the page shows"), explained),
     )
 
 
-def _controls(cards: Sequence[Card]) -> tags.section:
+def _controls(samples: Sequence[SampleThumbnails]) -> tags.section:
     """What needs the script, and is hidden until it runs."""
-    known = {
-        "name": True,
-        "entropy": any(card.scene.entropy is not None for card in cards),
-        "evenness": any(card.evenness is not None for card in cards),
-        "age": any(card.scene.age is not None for card in cards),
-        "visits": any(card.scene.visits is not None for card in cards),
-    }
-    groups = list(dict.fromkeys(card.scene.group for card in cards))
     controls = tags.section(id="controls", aria_label="controls", hidden=True)
-    compared = {thumbnail.role for card in cards for thumbnail in card.thumbnails if thumbnail.over}
-    if compared:
-        slider = tags.input_(type="range", id="overlay", min="0", max="100", value="0")
-        controls.add(tags.label(OUTPUT if OUTPUT in compared else INPUT, slider, "overlay"))
-    options = [tags.option(text, value=key) for key, text in _SORTS.items() if known[key]]
+    if over := _over(samples):
+        controls.add(tags.label(over, tags.input_(type="range", id="overlay", min="0", max="100", value="0")))
+    options = [tags.option("name", value="name")]
+    options += [tags.option(f"{_NUMBERS[key][0]}, {_NUMBERS[key][1]}", value=key) for key in _known(samples)]
     controls.add(tags.label("sort by", tags.select(options, id="sort")))
+    groups = list(dict.fromkeys(shown.sample.group for shown in samples))
     if len(groups) > 1:
-        shown = [tags.option("all", value="*"), *(tags.option(group, value=group) for group in groups)]
-        controls.add(tags.label("show", tags.select(shown, id="group")))
+        choices = [tags.option("all", value="*"), *(tags.option(group, value=group) for group in groups)]
+        controls.add(tags.label("show", tags.select(choices, id="group")))
     controls.add(tags.label("find", tags.input_(type="search", id="find")))
-    controls.add(tags.button("dark or light", type="button", id="theme"), tags.button("keys", type="button", id="keys"))
+    controls.add(tags.button("dark or light", type="button", id="theme"))
+    controls.add(tags.button("shortcuts", type="button", id="keys"))
     return controls
 
 
-def _article(card: Card, folder: Path) -> tags.article:
-    scene, name = card.scene, readable(card.scene.name)
+def _article(shown: SampleThumbnails, folder: Path) -> tags.article:
+    sample, name, numbers = shown.sample, readable(shown.sample.name), _numbers(shown)
     heading = tags.h2(tags.bdi(name))
-    if scene.group:
-        heading.add(" ", tags.small(scene.group))
-    facts = {
-        "map entropy": None if scene.entropy is None else f"{scene.entropy:.3f}",
-        "picture evenness": None if card.evenness is None else f"{card.evenness:.3f}",
-        "visits": scene.visits,
-        "epochs since last visit": scene.age,
-    }
-    said = " · ".join(f"{label} {value}" for label, value in facts.items() if value is not None)
-    article = tags.article(heading, tabindex=-1, data_group=scene.group)
-    if said:
-        article.add(tags.p(said, cls="facts"))
-    numbers = {"entropy": scene.entropy, "evenness": card.evenness, "visits": scene.visits, "age": scene.age}
-    for key, value in numbers.items():
-        if value is not None:
-            article[f"data-{key}"] = f"{value:.6g}"
-    article.add(tags.div([_figure(shot, name, folder, scene.placeholder) for shot in card.thumbnails], cls="pictures"))
-    if card.epochs:
-        article.add(_strip(card, name, folder))
+    if sample.group:
+        heading.add(" ", tags.small(sample.group))
+    article = tags.article(heading, tabindex=-1, data_group=sample.group)
+    if numbers:
+        said = [f"{_NUMBERS[key][0]}: {f'{n:.3f}' if isinstance(n, float) else n}" for key, n in numbers.items()]
+        article.add(tags.p(" · ".join(said), cls="facts"))
+    for key, number in numbers.items():
+        article[f"data-{key}"] = f"{number:.6g}"
+    figures = [_figure(thumbnail, name, folder, sample.placeholder) for thumbnail in shown.thumbnails]
+    article.add(tags.div(figures, cls="pictures"))
+    if shown.epochs:
+        article.add(_strip(shown, name))
     return article
 
 
-def _strip(card: Card, name: str, folder: Path) -> tags.ol:
+def _strip(shown: SampleThumbnails, name: str) -> tags.ol:
     items = []
-    for epoch, shots in card.epochs:
+    for epoch, thumbnails in shown.epochs.items():
         label = f"epoch {readable(epoch)}" if epoch.isdecimal() else readable(epoch)
-        pictures = [_picture(shot.file, f"{shot.role} of {name}, {label}", shot.size) for shot in shots]
+        pictures = [_picture(one.file, f"{one.role} of {name}, {label}", one.size) for one in thumbnails]
         items.append(tags.li(pictures, tags.span(label)))
     return tags.ol(items, cls="epochs", tabindex=0, aria_label=f"epochs of {name}")
 
 
-def _figure(shot: Thumbnail, name: str, folder: Path, placeholder: bool) -> tags.figure:
-    role = readable(shot.role)
-    shown = _picture(shot.file, f"{role} of {name}", shot.size)
-    if shot.over:
-        over = _picture(shot.over, f"{ATTENTION} over the {role} of {name}", shot.size, cls="over")
+def _figure(thumbnail: Thumbnail, name: str, folder: Path, placeholder: bool) -> tags.figure:
+    role, size = readable(thumbnail.role), thumbnail.size
+    shown = _picture(thumbnail.file, f"{role} of {name}", size)
+    if thumbnail.over:
+        over = _picture(thumbnail.over, f"{ATTENTION} over the {role} of {name}", size, cls="over")
         shown = tags.div(shown, over, cls="stack")
-    if shot.full is not None:
-        shown = tags.a(shown, href=_address(shot.full, folder))
+    if thumbnail.full is not None:
+        shown = tags.a(shown, href=_address(thumbnail.full, folder))
     return tags.figure(shown, tags.figcaption(f"{role} (placeholder)" if placeholder and role == ATTENTION else role))
 
 
@@ -187,9 +200,9 @@ def _address(path: Path, folder: Path) -> str:
 
 def _help() -> tags.html_tag:
     keys = tags.dl([[tags.dt(key), tags.dd(text)] for key, text in _KEYS.items()])
-    switch = tags.label(tags.input_(type="checkbox", id="listen", checked=True), " listen to single keys")
+    switch = tags.label(tags.input_(type="checkbox", id="listen", checked=True), " use single-key shortcuts")
     form = tags.form(tags.button("close"), method="dialog")
-    title = tags.h2("Keys", id="keys-title")
+    title = tags.h2("Keyboard shortcuts", id="keys-title")
     dialog = tags.html_tag(title, keys, switch, form, id="help", aria_labelledby="keys-title")
     dialog.tagname = "dialog"  # which dominate lacks
     return dialog

@@ -14,6 +14,11 @@ from guidegan_plugin.plugins.sample import Picture
 
 Pixels = npt.NDArray[np.floating]
 
+# What :func:`blend` shows, by the name of the concatenation.
+BLENDED_AS = {
+    "rhp": "(A + 1) / 2 · x of input x and map A, half of the residual Hadamard product",
+    "alpha": "the input with the map as its opacity (alpha channel), over gray",
+}
 EVEN = 32  # about the cells a side of a default map at 256 pixels
 _ORANGE = np.array([255, 106, 0], np.float32)
 _OPACITY = 0.75

@@ -1,8 +1,8 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement, main = $("images"), slider = $("overlay"), help = $("help");
-const cards = [...main.children];
-let shown = cards, at = -1;
+const samples = [...main.children];
+let shown = samples, at = -1;
 
 function remember(key, value) { try { localStorage.setItem(`guidegan-${key}`, value); } catch { /* not kept, then */ } }
 function recall(key) { try { return localStorage.getItem(`guidegan-${key}`); } catch { return null; } }
@@ -10,20 +10,21 @@ function recall(key) { try { return localStorage.getItem(`guidegan-${key}`); } c
 function arrange() {
   const by = $("sort").value, group = $("group")?.value ?? "*", words = $("find").value.trim().toLowerCase();
   const low = ["entropy", "evenness"].includes(by) ? 1 : -1;
-  const number = (card) => (by in card.dataset ? low * card.dataset[by] : Infinity);
+  const number = (sample) => (by in sample.dataset ? low * sample.dataset[by] : Infinity);
   // Sorting is stable, and an image without the number comes last.
-  const sorted = by === "name" ? cards : cards.toSorted((one, other) => {
+  const sorted = by === "name" ? samples : samples.toSorted((one, other) => {
     const [a, b] = [number(one), number(other)];
     return a === b ? 0 : a - b;
   });
-  const wanted = (card) => (group === "*" || card.dataset.group === group) &&
-    (!words || card.querySelector("h2").textContent.toLowerCase().includes(words));
+  const wanted = (sample) => (group === "*" || sample.dataset.group === group) &&
+    (!words || sample.querySelector("h2").textContent.toLowerCase().includes(words));
   shown = sorted.filter(wanted);
   const kept = new Set(shown);
-  for (const card of cards) card.hidden = !kept.has(card);
+  for (const sample of samples) sample.hidden = !kept.has(sample);
   main.append(...sorted);
   at = -1;
-  $("count").textContent = shown.length === cards.length ? `${cards.length} images` : `${shown.length} of ${cards.length} images`;
+  const all = `${samples.length} image${samples.length === 1 ? "" : "s"}`;
+  $("count").textContent = shown.length === samples.length ? all : `${shown.length} of ${all}`;
 }
 
 function fade(value) {

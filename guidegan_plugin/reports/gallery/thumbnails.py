@@ -1,4 +1,4 @@
-"""From a scene to what its place on the page needs: thumbnails in files, and their sizes."""
+"""Thumbnails: what a sample's place on the page needs, in files beside the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT, Moment, Picture, Scene
+from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT, Picture, Sample
 from guidegan_plugin.reports.gallery.pictures import blend, evenness, load, overlay
 from guidegan_plugin.utils.images import BROKEN
 
@@ -35,24 +35,24 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
-class Card:
-    """An image's place on the page.
+class SampleThumbnails:
+    """A sample with its thumbnails.
 
     Attributes:
-        scene: What it shows.
+        sample: What the thumbnails show.
         thumbnails: In the order they are shown.
-        epochs: Label and thumbnails of each moment.
+        epochs: Thumbnails of each epoch, by its label.
         evenness: Of the map's picture, None where there is none, or only the placeholder, or the map itself is known.
     """
 
-    scene: Scene
+    sample: Sample
     thumbnails: list[Thumbnail]
-    epochs: list[tuple[str, list[Thumbnail]]]
+    epochs: dict[str, list[Thumbnail]]
     evenness: float | None
 
 
-class Maker:
-    """Makes cards, writing their thumbnails as it goes.
+class ThumbnailWriter:
+    """Writes the thumbnails of samples, numbered, into files.
 
     Args:
         folder: Of the page; thumbnails go into ``thumbnails`` there.
@@ -69,30 +69,34 @@ class Maker:
         self.broken: list[Path] = []
         (folder / "thumbnails").mkdir()
 
-    def card(self, scene: Scene) -> Card:
-        """Write a scene's thumbnails."""
-        images = dict(self._load(scene.pictures, self._size, scene.crop))
+    def write(self, sample: Sample) -> SampleThumbnails:
+        """Write a sample's thumbnails.
+
+        Raises:
+            OSError: If a file cannot be written.
+        """
+        images = dict(self._load(sample.pictures, self._size, sample.crop))
         attention = images.get(ATTENTION)
-        telling = attention is not None and not scene.placeholder
-        even = evenness(scene.pictures[ATTENTION]) if telling and scene.entropy is None else None
+        telling = attention is not None and not sample.placeholder
+        even = evenness(sample.pictures[ATTENTION]) if telling and sample.entropy is None else None
         compared = OUTPUT if OUTPUT in images else INPUT
         shown = []
         for role, image in images.items():
             over = role == compared and telling
-            full = scene.pictures[role]
-            shown.append(self._thumbnail(role, image, full, attention if over else None))
+            full = sample.pictures[role]
+            shown.append(self._write(role, image, full, attention if over else None))
             if role == ATTENTION and INPUT in images and (blended := blend(images[INPUT], image, self._concat)):
-                shown.append(self._thumbnail(BLENDED, blended))
-        epochs = [(moment.epoch, list(self._moment(moment, scene.crop))) for moment in scene.moments]
-        return Card(scene, shown, epochs, even)
+                shown.append(self._write(BLENDED, blended))
+        epochs = {label: list(self._epoch(pictures, sample.crop)) for label, pictures in sample.epochs.items()}
+        return SampleThumbnails(sample, shown, epochs, even)
 
-    def _moment(self, moment: Moment, crop: int | None) -> Iterator[Thumbnail]:
-        images = dict(self._load(moment.pictures, min(self._size, _STRIP), crop))
+    def _epoch(self, pictures: Mapping[str, Picture], crop: int | None) -> Iterator[Thumbnail]:
+        images = dict(self._load(pictures, min(self._size, _STRIP), crop))
         for role, image in images.items():
             if role == INPUT and ATTENTION in images:
-                yield self._thumbnail("map over the input", overlay(image, images[ATTENTION]))
+                yield self._write("map over the input", overlay(image, images[ATTENTION]))
             else:
-                yield self._thumbnail(role, image)
+                yield self._write(role, image)
 
     def _load(self, pictures: Mapping[str, Picture], size: int, crop: int | None) -> Iterator[tuple[str, Image.Image]]:
         for role, picture in pictures.items():
@@ -102,13 +106,13 @@ class Maker:
                 if isinstance(picture, Path):
                     self.broken.append(picture)
 
-    def _thumbnail(
+    def _write(
         self, role: str, image: Image.Image, full: Picture | None = None, attention: Image.Image | None = None
     ) -> Thumbnail:
-        over = self._write(overlay(image, attention)) if attention is not None else None
-        return Thumbnail(role, self._write(image), image.size, full if isinstance(full, Path) else None, over)
+        over = self._save(overlay(image, attention)) if attention is not None else None
+        return Thumbnail(role, self._save(image), image.size, full if isinstance(full, Path) else None, over)
 
-    def _write(self, image: Image.Image) -> str:
+    def _save(self, image: Image.Image) -> str:
         # A number, so that no name of a user's can be too long or mean something in an address.
         self._written += 1
         name = f"thumbnails/{self._written:06d}.jpg"

@@ -234,7 +234,7 @@ def test_the_slider_fades_the_map_over_the_output(three: Any) -> None:
 def test_images_sort_by_evenness_and_those_without_a_map_come_last(three: Any) -> None:
     assert names(three) == ["2", "3", "10"]
     choose = three.find_element("id", "sort")
-    assert choose.text.split("\n") == ["name", "picture evenness, low first"]
+    assert choose.text.split("\n") == ["name", "how evenly spread the map is, lowest first"]
     by_name, by_evenness = choose.find_elements("tag name", "option")
     by_evenness.click()
     assert names(three) == ["10", "2", "3"]

@@ -48,8 +48,9 @@ def test_the_evenness_of_a_picture_has_a_name_of_its_own_and_no_thumbnails_in_it
     found = set()
     for size in (16, 64, 256):
         text = make_gallery(test, thumbnails=size).read_text()
-        found |= set(re.findall(r"picture evenness (0\.\d+)", text)) | set(re.findall(r'data-evenness="([^"]+)"', text))
-        assert "data-entropy" not in text and "map entropy, low first" not in text
+        for pattern in (r"how evenly spread the map is: (0\.\d+)", r'data-evenness="([^"]+)"'):
+            found |= set(re.findall(pattern, text))
+        assert "data-entropy" not in text and "map entropy, lowest first" not in text
     # A quarter of the picture is white, the rest black: log(1024 / 4) / log(1024).
     assert found == {"0.800", "0.8"}
 
@@ -62,9 +63,9 @@ def test_a_memory_has_map_entropy_and_epochs_since_the_last_visit(tmp_path: Path
         save_stores(tmp_path / f"{epoch}_guide.safetensors", states, {})
     text = make_gallery(tmp_path, thumbnails=64).read_text()
     # Four cells of sixteen alike: log(4) / log(16).
-    assert "map entropy 0.500 · visits 1 · epochs since last visit 3" in text
+    assert "map entropy: 0.500 · visits: 1 · epochs since last visit: 3" in text
     assert 'data-entropy="0.5"' in text and "data-evenness" not in text
-    for choice in ("map entropy, low first", "epochs since last visit, most first", "visits, most first"):
+    for choice in ("map entropy, lowest first", "epochs since last visit, most first", "visits, most first"):
         assert f">{choice}</option>" in text
 
 

@@ -32,10 +32,10 @@ def test_maps_of_fixed_images_are_shown_over_epochs_with_visits_and_age(tmp_path
     save(tmp_path, "10", store)
     save(tmp_path, "latest", store)
     memories = read_memories(tmp_path)
-    a, b = memories.scenes
+    a, b = memories.samples
     assert (a.visits, a.age, b.visits, b.age) == (2, 0, 1, 8)
-    assert [moment.epoch for moment in a.moments] == ["2", "10"], "latest is epoch 10 again"
-    assert np.array_equal(a.moments[1].pictures["attention map"], np.array([[0, 255], [0, 255]]))
+    assert list(a.epochs) == ["2", "10"], "latest is epoch 10 again"
+    assert np.array_equal(a.epochs["10"]["attention map"], np.array([[0, 255], [0, 255]]))
     assert (memories.concat, a.group) == ("alpha", "memory")
 
 
@@ -46,9 +46,9 @@ def test_the_age_is_by_all_stores_though_twenty_are_shown(tmp_path: Path) -> Non
         store.write(sorted(visited), LEFT.repeat(len(visited), 1, 1, 1))
         save(tmp_path, str(epoch), store)
     save(tmp_path, "latest", store)
-    scenes = read_memories(tmp_path).scenes
-    assert {scene.name: scene.age for scene in scenes} == {"often.png": 0, "once.png": 18, "late.png": 0}
-    assert len(scenes[0].moments or scenes[1].moments) == 20
+    samples = read_memories(tmp_path).samples
+    assert {sample.name: sample.age for sample in samples} == {"often.png": 0, "once.png": 18, "late.png": 0}
+    assert len(samples[0].epochs or samples[1].epochs) == 20
 
 
 def test_an_older_training_of_that_name_makes_nothing_older(tmp_path: Path) -> None:
@@ -57,25 +57,25 @@ def test_an_older_training_of_that_name_makes_nothing_older(tmp_path: Path) -> N
         for _ in range(visits):
             store.write(["a.png"], LEFT)
         save(tmp_path, epoch, store)
-    (scene,) = read_memories(tmp_path).scenes
-    assert scene.age == 0
+    (sample,) = read_memories(tmp_path).samples
+    assert sample.age == 0
 
 
 def test_entropy_is_that_of_the_memory_whatever_crop_it_was_seen_under(tmp_path: Path) -> None:
     maps, store = torch.rand(1, 1, 7, 9, generator=torch.Generator().manual_seed(0)), AttentionStore()
     store.write(["a.png"], maps, View.crop((3, 2), (8, 8), (16, 16), flip=True))
     save(tmp_path, "1", store)
-    (scene,) = read_memories(tmp_path).scenes
-    assert scene.entropy == pytest.approx(statistics(store)["entropy"], abs=1e-6)
+    (sample,) = read_memories(tmp_path).samples
+    assert sample.entropy == pytest.approx(statistics(store)["entropy"], abs=1e-6)
 
 
 def test_a_map_is_shown_in_its_images_own_frame(tmp_path: Path) -> None:
     store = AttentionStore()
     store.write(["a.png"], LEFT, View.crop((0, 0), (4, 4), (4, 4), flip=True))
     save(tmp_path, "1", store)
-    (scene,) = read_memories(tmp_path).scenes
-    assert np.array_equal(scene.pictures["attention map"], np.array([[0, 255], [0, 255]]))
-    assert scene.moments == () and scene.age is None
+    (sample,) = read_memories(tmp_path).samples
+    assert np.array_equal(sample.pictures["attention map"], np.array([[0, 255], [0, 255]]))
+    assert sample.epochs == {} and sample.age is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_source_images_are_found_by_the_options_of_the_training(
     store = AttentionStore()
     store.write(["train/a.png", "train/gone.png"], LEFT.repeat(2, 1, 1, 1))
     save(run, "1", store, store)
-    here, gone = read_memories(run).scenes[:2]
+    here, gone = read_memories(run).samples[:2]
     assert here.group == "memory, A → B"
     assert here.pictures["input"] == tmp_path / "data" / "train" / "a.png" and here.crop == crop
     assert list(gone.pictures) == ["attention map"]
@@ -104,7 +104,7 @@ def test_of_a_large_memory_a_hundred_images_are_shown(tmp_path: Path) -> None:
     store = AttentionStore()
     store.write([f"{number}.png" for number in range(250)], LEFT.repeat(250, 1, 1, 1))
     save(tmp_path, "1", store)
-    names = [scene.name for scene in read_memories(tmp_path).scenes]
+    names = [sample.name for sample in read_memories(tmp_path).samples]
     assert len(names) == 100 and (names[0], names[-1]) == ("0.png", "249.png")
 
 
@@ -114,8 +114,8 @@ def test_a_torn_store_is_refused_by_name(tmp_path: Path) -> None:
         read_memories(tmp_path)
 
 
-def test_a_hosts_pages_are_a_scene_an_epoch(tmp_path: Path, write_results: Callable[..., Path]) -> None:
+def test_a_hosts_pages_are_a_sample_an_epoch(tmp_path: Path, write_results: Callable[..., Path]) -> None:
     write_results(tmp_path / "web", ["epoch001", "epoch002"], ("real_A", "attention_A", "fake_B", "idt_B"))
-    scenes = read_pages(tmp_path)
-    assert [(scene.name, scene.group) for scene in scenes] == [("epoch001", "pages"), ("epoch002", "pages")]
-    assert list(scenes[0].pictures) == ["input", "attention map", "output", "idt_B"]
+    samples = read_pages(tmp_path)
+    assert [(sample.name, sample.group) for sample in samples] == [("epoch001", "pages"), ("epoch002", "pages")]
+    assert list(samples[0].pictures) == ["input", "attention map", "output", "idt_B"]
