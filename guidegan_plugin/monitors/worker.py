@@ -9,10 +9,9 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:  # a worker knows nothing of tensors, and torch takes seconds to import
-    from guidegan_plugin.monitors.frames import Frame
+from guidegan_plugin.monitors.frames import Frame
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class Worker:
 
     def __init__(self, screen: Screen, name: str, room: int = 8, linger: float = 2.0, cure: str = "") -> None:
         self._screen, self._name, self._linger, self._cure = screen, name, linger, cure
-        self._frames = queue.Queue[Callable[[], "Frame"]](room)
+        self._frames = queue.Queue[Callable[[], Frame]](room)
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
         self._over, self._closed = threading.Event(), False

@@ -6,11 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from guidegan_plugin.monitors import worker as module
 from guidegan_plugin.monitors.worker import Worker
 
 
@@ -145,10 +143,9 @@ def test_a_worker_nobody_used_has_no_thread() -> None:
     assert "guidegan idle" not in {thread.name for thread in threading.enumerate()}
 
 
-AT_EXIT = f"""
+AT_EXIT = """
 import sys, time
-sys.path.insert(0, {str(Path(module.__file__).parent)!r})
-from worker import Worker  # alone, because torch takes seconds to import
+from guidegan_plugin.monitors.worker import Worker
 class Screen:
     def open(self): pass
     def show(self, seconds): time.sleep(seconds); print("taken", seconds)
