@@ -15,7 +15,7 @@ from rich.text import Text
 from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
 
 if TYPE_CHECKING:
-    from guidegan_plugin.diagnosis.check import Check
+    from guidegan_plugin.plugins.check import Check
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 

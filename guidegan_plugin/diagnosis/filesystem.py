@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from guidegan_plugin.diagnosis.check import Check
+from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.utils.images import IMAGE_SUFFIXES
 
 # At the family's crop of 256 pixels the paper's layer gives 31 x 31 cells of a byte; view, visits and key stand beside.

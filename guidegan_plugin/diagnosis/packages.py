@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from guidegan_plugin.diagnosis.check import Check
+from guidegan_plugin.plugins.check import Check
 
 _PROBE = "guidegan_plugin.diagnosis.probe"
 _SECONDS = 120  # torch from a cold network disk takes its time

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pluggy
 
-from guidegan_plugin.diagnosis.check import Check, failed
 from guidegan_plugin.diagnosis.packages import is_installed
 from guidegan_plugin.errors import HostError, PluginError
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 from guidegan_plugin.hosts.junyanz.guides import known_pairs
 from guidegan_plugin.hosts.launcher import find_host, what_is_missing
+from guidegan_plugin.plugins.check import Check, failed
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
 

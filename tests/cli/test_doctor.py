@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.diagnosis import diagnose
-from guidegan_plugin.diagnosis.check import Check
+from guidegan_plugin.plugins.check import Check
 
 REFERENCE_HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"
 SUBJECTS = ["torch", "torchvision", "CUDA", "visdom", "plugins", "host", "scripts", "models", "wandb"]

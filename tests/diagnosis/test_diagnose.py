@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.diagnosis import diagnose as module
-from guidegan_plugin.diagnosis.check import Check
 from guidegan_plugin.diagnosis.diagnose import diagnose
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.plugins.check import Check
 
 
 def test_without_torch_what_does_not_need_it_is_still_looked_at(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.diagnosis import plugins_and_host as codebase
-from guidegan_plugin.diagnosis.check import Check
 from guidegan_plugin.diagnosis.plugins_and_host import check_host, check_plugins
+from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.manager import create_manager
 
 REFERENCE_HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from guidegan_plugin.diagnosis.check import Check, failed
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.plugins.check import Check, failed
 
 
 def test_an_errors_last_part_is_the_cure() -> None:
