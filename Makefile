@@ -26,7 +26,7 @@ docs: $(READY)
 	$(BIN)/python docs/build.py
 
 patches: $(READY)
-	$(BIN)/python -m guidegan_plugin.hosts.patches > patches/guidegan.patch
+	$(BIN)/python -m guidegan_plugin.hosts.patches junyanz > patches/guidegan.patch
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -94,7 +94,7 @@ def class_attention(
     track, found = tracker(quiet), {}
     if maps is not None:
         shown = seen_maps.maps_in_folder(maps, "_attention_A" if suffix is None else suffix)
-        # A host's results lie in <name>/test_<epoch>/images.
+        # That name says nothing, the folder's around it may.
         title = maps.parent.name if maps.name == "images" else maps.name
         found[title] = statistics.class_attention(track(shown, "maps"), truths, known, alpha)
     for epoch, path in seen_maps.store_files(store or []).items():

@@ -11,7 +11,7 @@ from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
 
 
 def gallery(
-    run: Annotated[Path, typer.Argument(help="results/NAME/test_EPOCH, results/NAME, or checkpoints/NAME.")],
+    run: Annotated[Path, typer.Argument(help="What a test or a training of a host left, or any folder of stores.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="A new folder, or an older gallery; by default RUN/gallery.")
     ] = None,

@@ -15,11 +15,11 @@ from guidegan_plugin.errors import GuideError
 
 
 def run(
-    script: Annotated[Path, typer.Argument(help="The host's own train.py or test.py.")],
+    script: Annotated[Path, typer.Argument(help="The host's own script, such as train.py.")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS...", help="Its arguments.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be attached where, and stop.")] = False,
 ) -> None:
-    """Run a host's script with --model guide_<x> within its reach; no file of the host changes."""
+    """Run a host's script with guidance within its reach; no file of the host changes."""
     from guidegan_plugin.hosts import launcher
 
     if dry_run:
@@ -36,7 +36,7 @@ def run(
 
 
 def install(host_dir: Annotated[Path, typer.Argument(help="The host's folder.")]) -> None:
-    """Add files to a host, so that its plain python train.py knows --model guide_<x>; no file that is there changes."""
+    """Add files to a host, for guided trainings without the command; no file that is there changes."""
     from guidegan_plugin.hosts.installer import install as add
 
     _list(add(host_dir))
@@ -57,26 +57,30 @@ def _list(outcomes: list[tuple[str, str]]) -> None:
 
 
 def bake(
-    ckpt: Annotated[Path, typer.Argument(help="A guided generator's .pth, or its folder of checkpoints.")],
+    ckpt: Annotated[Path, typer.Argument(help="A guided generator's file, or its folder of checkpoints.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="A new file, or a new folder.")],
     concat: Annotated[str | None, typer.Option(help="rhp or alpha, where no store beside CKPT says it.")] = None,
-    channels: Annotated[int, typer.Option(min=1, help="Of the generator's images: the host's --input_nc.")] = 3,
+    channels: Annotated[int, typer.Option(min=1, help="Of the images that the generator reads.")] = 3,
     epoch: Annotated[str, typer.Option(help="Which checkpoint of a folder.")] = "latest",
 ) -> None:
     """Make a plain checkpoint with which the bare host computes what guided test time does."""
-    from guidegan_plugin.hosts.junyanz.baking import bake as write_baked
+    from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
 
-    for path in write_baked(ckpt, out, concat, channels, epoch):
+    hosts = registered_hosts()
+    # A file that lies apart from its run tells nothing of its host; it is taken for one of ours, the first.
+    host = host_of_run(ckpt if ckpt.is_dir() else ckpt.parent, hosts) or hosts[0]
+    for path in host.bake(ckpt, out, concat, channels, epoch):
         typer.echo(f"baked {path}")
 
 
 def presets() -> None:
-    """Show the settings of --guide_preset beside the defaults of the junyanz family."""
-    from guidegan_plugin.hosts.junyanz.presets import FAMILY_DEFAULTS, SOURCES, values_by_option
+    """Show the settings of --guide_preset beside a host's own defaults."""
+    from guidegan_plugin.plugins.find_host import registered_hosts
 
-    for paired, model in ((False, "cycle_gan"), (True, "pix2pix")):
-        paper = Column("paper", min_width=len("cityscapes_unpaired"))
-        table = Table("option", f"{model}'s own", paper, "where it stands", title=f"for guide_{model}")
-        for option, values in values_by_option(paired).items():
-            table.add_row(f"--{option}", str(FAMILY_DEFAULTS[option][paired]), "\n".join(values), SOURCES[option])
+    for shown in [table for host in registered_hosts() for table in host.presets()]:
+        words = " ".join(value for row in shown.rows for value in row.values).split()
+        paper = Column("paper", min_width=max(map(len, words), default=0))  # no name is torn
+        table = Table("option", f"{shown.model}'s own", paper, "where it stands", title=shown.title)
+        for row in shown.rows:
+            table.add_row(row.option, row.default, "\n".join(row.values), row.source)
         Console().print(table)

@@ -8,6 +8,7 @@ from guidegan_plugin.diagnosis.filesystem import check_disk, check_weights, chec
 from guidegan_plugin.diagnosis.packages import check_torch, check_visdom
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.plugins.check import Check
+from guidegan_plugin.plugins.host import Host
 
 
 def diagnose(root: Path, dataroot: Path | None = None, needs_host: bool = True) -> list[Check]:
@@ -28,15 +29,18 @@ def diagnose(root: Path, dataroot: Path | None = None, needs_host: bool = True) 
         if not folder.is_dir():
             raise ConfigError(f"{folder} is no folder; change {argument}")
     checks = check_torch()
-    # Nearly everything of ours imports torch.
-    after = _with_torch(root, needs_host) if checks[0].status == "ok" else []
-    return [*checks, check_visdom(), *after, check_writing(root), check_disk(root, dataroot)]
+    host: Host | None = None
+    after: list[Check] = []
+    if checks[0].status == "ok":  # nearly everything of ours imports torch
+        host, after = _with_torch(root, needs_host)
+    return [*checks, check_visdom(), *after, check_writing(root, host), check_disk(root, dataroot, host)]
 
 
-def _with_torch(root: Path, needs_host: bool) -> list[Check]:
+def _with_torch(root: Path, needs_host: bool) -> tuple[Host | None, list[Check]]:
     import torch
 
     from guidegan_plugin.diagnosis.plugins_and_host import check_host, check_plugins
 
     checks, manager = check_plugins()
-    return [*checks, *check_host(root, manager, needs_host), check_weights(Path(torch.hub.get_dir()))]
+    told, host = check_host(root, manager, needs_host)
+    return host, [*checks, *told, check_weights(Path(torch.hub.get_dir()))]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import subprocess
 import sys
 from collections.abc import Mapping
 
 from guidegan_plugin.plugins.check import Check
+from guidegan_plugin.utils.packages import is_installed
 
 _PROBE = "guidegan_plugin.diagnosis.probe"
 _SECONDS = 120  # torch from a cold network disk takes its time
@@ -67,17 +67,11 @@ def _cuda(facts: Mapping[str, object]) -> Check:
             f"torch is built for CUDA {facts['built_for']} but reaches no GPU: {complaint}",
             "update the GPU's driver, or install a torch built for it (https://pytorch.org/get-started)",
         )
-    return Check("CUDA", "ok", "no GPU; a training computes on the CPU (the classic generation needs --gpu_ids -1)")
-
-
-def is_installed(package: str) -> bool:
-    """Whether a package can be found; a mere folder of that name, such as wandb's of logs, is none."""
-    spec = importlib.util.find_spec(package)
-    return spec is not None and spec.origin is not None
+    return Check("CUDA", "ok", "no GPU; a training computes on the CPU")
 
 
 def check_visdom() -> Check:
-    """Visdom, for ``--guide_visdom`` and the classic generation's windows."""
+    """Visdom, for ``--guide_visdom``."""
     if is_installed("visdom"):
         found = f"visdom {importlib.metadata.version('visdom')}"
         tornado = importlib.metadata.version("tornado")
@@ -86,9 +80,4 @@ def check_visdom() -> Check:
             found += f" with tornado {tornado}: its page would say 403 Forbidden"
             return Check("visdom", "warning", found, 'pip install "tornado<6.6"')
         return Check("visdom", "ok", found)
-    return Check(
-        "visdom",
-        "warning",
-        "not installed: no live windows, and the classic generation needs --display_id -1",
-        _VISDOM_CURE,
-    )
+    return Check("visdom", "warning", "not installed: no live windows", _VISDOM_CURE)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.plugins.find_host import registered_hosts
 from guidegan_plugin.utils.images import OPAQUE, is_image, open_image
 
 LOSSY = (".jpg", ".jpeg", ".webp")
 
-_VISUAL = re.compile(r"_((real|fake|rec|idt)(_[AB])?|attention(_[^_]+)?(_placeholder)?)$")
 _WITH_ALPHA = ("LA", "PA", "RGBA")
 _log = logging.getLogger(__name__)
 
@@ -44,10 +44,12 @@ def find_images(folder: Path, flag: str, suffix: str | None = None, least: int =
         raise DataError(
             f"{folder} holds {len(paths)} images{named}, at least {least} are needed (subfolders are not read); {cure}"
         )
-    visuals = sorted({match[0] for path in paths if (match := _VISUAL.search(path.stem))})
-    if len(visuals) > 1:
-        say = "" if suffix is None else f"{'change' if suffix else 'say'} --suffix, or "
-        raise DataError(f"{folder} mixes a host's visuals ({', '.join(visuals)}); {say}change {flag}")
+    for host in registered_hosts():
+        results = re.compile(f"({host.results})$") if host.results else None
+        kinds = sorted({match[0] for path in paths if results and (match := results.search(path.stem))})
+        if len(kinds) > 1:
+            say = "" if suffix is None else f"{'change' if suffix else 'say'} --suffix, or "
+            raise DataError(f"{folder} mixes a host's visuals ({', '.join(kinds)}); {say}change {flag}")
     return paths
 
 

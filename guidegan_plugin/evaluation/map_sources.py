@@ -16,10 +16,8 @@ from guidegan_plugin.errors import ConfigError, DataError, StoreError
 from guidegan_plugin.evaluation.label_images import read_pixels
 from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.guidance.memory.state_dict import unpack
-from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores
 from guidegan_plugin.guidance.memory.view import View
-
-STORE_ENDING = "_guide.safetensors"
 
 _log = logging.getLogger(__name__)
 

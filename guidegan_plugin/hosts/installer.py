@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
-from guidegan_plugin.hosts.junyanz.installed import added_files, content
+from guidegan_plugin.plugins.find_host import recognise
 from guidegan_plugin.utils.files import write_whole
+
+_CURE = "change HOST_DIR"
 
 
 def install(root: Path) -> list[tuple[str, str]]:
-    """Add a file for each model and data set of a host that can be guided; no file that is there changes.
+    """Add the files with which a host's plain scripts train guided models; no file that is there changes.
 
     Args:
         root: The host's folder.
@@ -24,9 +25,8 @@ def install(root: Path) -> list[tuple[str, str]]:
     Raises:
         HostError: If the folder is not a host, or a file cannot be written; those added before it stay.
     """
-    host = _host(root)
     outcomes = []
-    for name, text in added_files(host.codebase.model_names(), host.codebase.dataset_names()).items():
+    for name, text in recognise(root, cure=_CURE).files_to_add().items():
         path = root / name
         if not os.path.lexists(path):
             _write(path, text)
@@ -48,24 +48,13 @@ def uninstall(root: Path) -> list[tuple[str, str]]:
     Raises:
         HostError: If the folder is not a host, or a file cannot be removed.
     """
-    _host(root)
     outcomes = []
-    for path in sorted([*root.glob("data/guide_*_dataset.py"), *root.glob("models/guide_*_model.py")]):
-        ours = _holds(path, content(path.stem))
+    for name, text in recognise(root, cure=_CURE).files_to_remove().items():
+        ours = _holds(root / name, text)
         if ours:
-            _remove(path)
-        outcomes.append(("removed" if ours else "left alone", path.relative_to(root).as_posix()))
+            _remove(root / name)
+        outcomes.append(("removed" if ours else "left alone", name))
     return outcomes
-
-
-def _host(root: Path) -> JunyanzHost:
-    host = JunyanzHost.recognise(root)
-    if host is None:
-        raise HostError(
-            f"{root} is no codebase that files can be added to: {JunyanzHost.name} looks for {JunyanzHost.looks_for}; "
-            "change HOST_DIR"
-        )
-    return host
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -10,57 +10,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pluggy
-
 from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.hosts.script_end import whole_script
+from guidegan_plugin.plugins.find_host import recognise
 from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host
-from guidegan_plugin.plugins.manager import collect, create_manager
-
-
-def recognise(root: Path, manager: pluggy.PluginManager | None = None) -> Host:
-    """The host adapter for a codebase.
-
-    Args:
-        root: The codebase's folder.
-        manager: Whose hosts to ask, by default all that are installed.
-
-    Raises:
-        HostError: If no host knows the codebase; the message says what each looked for.
-    """
-    manager = manager or create_manager()
-    host = find_host(root, manager)
-    if host is None:
-        raise HostError(f"{root} {what_is_missing(manager)}; name a script in such a folder (SCRIPT)")
-    return host
-
-
-def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
-    """The host adapter for a codebase, None if no host knows it.
-
-    Args:
-        root: The codebase's folder.
-        manager: Whose hosts to ask.
-
-    Raises:
-        HostError: If a host knows the folder but cannot read its files.
-    """
-    kinds: dict[str, type[Host]] = collect(manager, "host")
-    return next(filter(None, (kind.recognise(root) for kind in kinds.values())), None)
-
-
-def what_is_missing(manager: pluggy.PluginManager) -> str:
-    """Why a folder was not recognised, as the end of a sentence that begins with the folder."""
-    kinds: dict[str, type[Host]] = collect(manager, "host")
-    looked = "; ".join(f"{name} looks for {kind.looks_for}" for name, kind in kinds.items())
-    return f"is no codebase we know: {looked}"
 
 
 def run(script: Path, arguments: Sequence[str] = ()) -> None:
     """Run a script as ``python SCRIPT ARGS...`` would, in this process.
 
     Args:
-        script: A host's ``train.py`` or ``test.py``.
+        script: A host's own script.
         arguments: Its arguments.
 
     Raises:
@@ -68,6 +28,7 @@ def run(script: Path, arguments: Sequence[str] = ()) -> None:
         SystemExit: Whatever the script exits with.
     """
     script, host = _found(script)
+    arguments = host.script_arguments(arguments)
     with host.guided():
         _execute(script, arguments)
 
@@ -76,7 +37,7 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
     """Run a script up to the point where its model is set up, keeping what it prints and writes to ourselves.
 
     Args:
-        script: A host's ``train.py`` or ``test.py``.
+        script: A host's own script.
         arguments: Its arguments.
 
     Returns:
@@ -87,10 +48,11 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
         SystemExit: If the script ends before that, for its arguments, say.
     """
     script, host = _found(script)
-    scratch = tempfile.TemporaryDirectory()
-    with host.guided(), scratch, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        arguments = host.dry_run_arguments(arguments, Path(scratch))
         try:
-            _execute(script, host.dry_run_arguments(arguments, Path(scratch.name)))
+            with host.guided():
+                _execute(script, arguments)
         except DryRunFinished as finished:
             return [("host", host.description), *finished.facts]
         except GuideError:
@@ -98,9 +60,8 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
         except Exception as error:  # the host's own, and of any kind
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise HostError(f"{script.name} itself fails with these arguments ({reason}); change ARGS") from error
-    raise HostError(
-        f"{script} ended without setting up a guided model; change SCRIPT to the host's train.py or test.py"
-    )
+    scripts = " or ".join(host.scripts)
+    raise HostError(f"{script} ended without setting up a guided model; change SCRIPT to the host's {scripts}")
 
 
 def _found(script: Path) -> tuple[Path, Host]:

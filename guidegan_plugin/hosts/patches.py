@@ -1,15 +1,12 @@
-"""The patch in ``patches/``: ``python -m guidegan_plugin.hosts.patches`` writes it to standard output."""
+"""The patches in ``patches/``: ``python -m guidegan_plugin.hosts.patches HOST`` writes a host's to standard output."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 
-from guidegan_plugin.hosts.junyanz.codebase import DATASETS
-from guidegan_plugin.hosts.junyanz.installed import added_files
-
-# Those of pytorch-CycleGAN-and-pix2pix; in a fork that lacks one, its file lies idle.
-_MODELS = ("colorization", "cycle_gan", "pix2pix", "test")
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.plugins.find_host import registered_hosts
 
 
 def as_patch(files: Mapping[str, str]) -> str:
@@ -31,10 +28,20 @@ def _addition(path: str, text: str) -> str:
     return "".join(f"{line}\n" for line in [*head, f"@@ -0,0 +1,{len(lines)} @@", *added])
 
 
-def guidegan_patch() -> str:
-    """The files that the installer would add to pytorch-CycleGAN-and-pix2pix, as a patch."""
-    return as_patch(added_files(_MODELS, DATASETS))
+def patch_of(name: str) -> str:
+    """The files that the installer would add to a host's codebase as its authors published it, as a patch.
+
+    Args:
+        name: Of the host.
+
+    Raises:
+        HostError: If no host of that name is registered.
+    """
+    hosts = {kind.name: kind for kind in registered_hosts()}
+    if name not in hosts:
+        raise HostError(f"host {name!r} is unknown, known are: {', '.join(hosts)}; change HOST")
+    return as_patch(hosts[name].patch_files())
 
 
 if __name__ == "__main__":
-    sys.stdout.write(guidegan_patch())
+    sys.stdout.write(patch_of(sys.argv[1]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 from guidegan_plugin.monitors.worker import Screen
+from guidegan_plugin.plugins.monitor import RUN
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -80,6 +81,5 @@ class TensorBoardMonitor(LiveMonitor):
         """Where ``--guide_tensorboard`` says so."""
         folder = text_from(options, "guide_tensorboard")
         if folder == _BESIDE:
-            run = Path(text_from(options, "checkpoints_dir", ".")) / text_from(options, "name", ".")
-            return cls(run / "tensorboard", every_from(options))
+            return cls(Path(text_from(options, RUN, ".")) / "tensorboard", every_from(options))
         return cls(Path(folder), every_from(options)) if folder else None

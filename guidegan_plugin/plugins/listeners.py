@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -12,7 +13,7 @@ import pluggy
 from guidegan_plugin.errors import GuideError, PluginError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
 from guidegan_plugin.plugins.manager import DISABLE, collect
-from guidegan_plugin.plugins.monitor import FREQUENCY
+from guidegan_plugin.plugins.monitor import FREQUENCY, RUN, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
 
 _log = logging.getLogger(__name__)
@@ -33,12 +34,36 @@ def add_monitor_options(manager: pluggy.PluginManager, parser: argparse.Argument
             raise _broken(name, monitor, error) from error
 
 
-def switch_on(manager: pluggy.PluginManager, options: Mapping[str, object]) -> None:
+def switch_on(manager: pluggy.PluginManager, options: Mapping[str, object], run: Path | None = None) -> None:
     """Let the monitors listen that a training's options ask for, in its first process.
+
+    Args:
+        manager: Whose monitors are asked; those that listen are registered with it.
+        options: The training's, by name.
+        run: Folder of the training's checkpoints, where anybody knows.
 
     Raises:
         GuideError: If one is asked for and cannot work.
     """
+    for name, monitor in monitors_for(manager, options, run).items():
+        manager.register(monitor, name=f"--guide_{name}")
+
+
+def monitors_for(
+    manager: pluggy.PluginManager, options: Mapping[str, object], run: Path | None = None
+) -> dict[str, Monitor]:
+    """The monitors that a training's options ask for, by name; none in any but its first process.
+
+    Args:
+        manager: Whose monitors are asked.
+        options: As for :func:`switch_on`.
+        run: As for :func:`switch_on`.
+
+    Raises:
+        GuideError: If one is asked for and cannot work.
+    """
+    options = options if run is None else {**options, RUN: str(run)}
+    found: dict[str, Monitor] = {}
     for name, kind in collect(manager, "monitor").items() if is_first_rank() else ():
         try:
             monitor = kind.from_options(options)
@@ -47,7 +72,8 @@ def switch_on(manager: pluggy.PluginManager, options: Mapping[str, object]) -> N
         except Exception as error:
             raise _broken(name, kind, error) from error
         if monitor is not None:
-            manager.register(monitor, name=f"--guide_{name}")
+            found[name] = monitor
+    return found
 
 
 def _broken(name: str, monitor: type[Any], error: Exception) -> PluginError:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 FREQUENCY = "guide_monitor_freq"
+RUN = "guide_run"
 
 
 class Monitor:
@@ -28,7 +29,8 @@ class Monitor:
         """Build the monitor from a training's parsed options.
 
         Args:
-            options: By name, with the host's own, such as ``name``, and ``guide_monitor_freq``, which is everybody's.
+            options: By name, with the host's own, such as ``name``. Everybody's are ``guide_monitor_freq``, and
+                ``guide_run``, the folder of the training's checkpoints, where the host says which that is.
 
         Returns:
             The monitor, None where the options do not switch it on.

@@ -1,4 +1,4 @@
-"""A sample of a run: one image, translated by one pair, and where the discriminator looked."""
+"""A run that is over, as its samples: one image, translated by one pair, and where the discriminator looked."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ class Sample:
     visits: int | None = None
     age: int | None = None
     crop: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a training or a test left to be shown.
+
+    Attributes:
+        samples: In the order they are shown.
+        concat: How input and map were blended; None where nothing of the run says it.
+        title: Of the run; "" for its folder's name.
+    """
+
+    samples: Sequence[Sample]
+    concat: str | None = None
+    title: str = ""
 
 
 def natural(name: str) -> list[str | int]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from guidegan_plugin.diagnosis import plugins_and_host as codebase
 from guidegan_plugin.diagnosis.plugins_and_host import check_host, check_plugins
+from guidegan_plugin.hosts.junyanz import host_checks
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.manager import create_manager
 
@@ -24,9 +24,9 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
     """Check a folder, with or without wandb installed; by the checks' names."""
 
     def check(root: Path, wandb: bool = False, required: bool = True) -> dict[str, Check]:
-        monkeypatch.setattr(codebase, "is_installed", lambda name: wandb)
-        monkeypatch.setattr(codebase, "version", lambda name: "0.1")
-        return {found.name: found for found in check_host(root, create_manager(), required)}
+        monkeypatch.setattr(host_checks, "is_installed", lambda name: wandb)
+        monkeypatch.setattr(host_checks, "version", lambda name: "0.1")
+        return {found.name: found for found in check_host(root, create_manager(), required)[0]}
 
     return check
 

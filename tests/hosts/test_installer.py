@@ -20,7 +20,7 @@ from guidegan_plugin.hosts import launcher
 from guidegan_plugin.hosts.excepthook import OneLineErrors
 from guidegan_plugin.hosts.installer import install, uninstall
 from guidegan_plugin.hosts.junyanz.installed import guided_class
-from guidegan_plugin.hosts.patches import guidegan_patch
+from guidegan_plugin.hosts.patches import patch_of
 from guidegan_plugin.plugins.host import as_text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -125,7 +125,7 @@ def test_the_patch_adds_the_installers_files_and_the_plain_script_trains(
 
 def test_the_patch_is_the_one_the_generator_makes_and_only_adds_files() -> None:
     text = PATCH.read_text()
-    assert text == guidegan_patch(), "run make patches"
+    assert text == patch_of("junyanz"), "run make patches"
     lines = [line for line in text.splitlines() if not line.startswith(("+", "diff --git", "@@ -0,0 "))]
     assert set(lines) == {"new file mode 100644", "--- /dev/null"}
 

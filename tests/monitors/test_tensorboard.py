@@ -37,7 +37,7 @@ def test_options_switch_it_on_with_or_without_a_folder(tmp_path: Path, monkeypat
     parser = argparse.ArgumentParser()
     TensorBoardMonitor.add_options(parser, True)
     for words in ([], ["--guide_tensorboard"], ["--guide_tensorboard", "there"]):
-        options = vars(parser.parse_args(words)) | {"checkpoints_dir": "ckpt", "name": "zebra"}
+        options = vars(parser.parse_args(words)) | {"guide_run": "ckpt/zebra"}
         TensorBoardMonitor.from_options(options)
     assert made == [(Path("ckpt/zebra/tensorboard"), 100), (Path("there"), 100)]
 

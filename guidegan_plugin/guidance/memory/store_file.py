@@ -20,6 +20,8 @@ from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.utils.files import write_whole
 
 FORMAT = "guidegan-store-1"
+STORE_ENDING = "_guide.safetensors"
+"""What a store's file name has after its epoch."""
 
 
 class _Reader(Protocol):
@@ -47,9 +49,7 @@ def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata
     try:
         write_whole(path, safetensors.torch.save(tensors, metadata=facts))
     except OSError as error:
-        raise StoreError(
-            f"{path} could not be written: {error.strerror}; free space or change --checkpoints_dir"
-        ) from error
+        raise StoreError(f"{path} could not be written: {error.strerror}; free space or change path=") from error
 
 
 def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.hosts.junyanz.codebase import FAMILY, FILES, Codebase
+from guidegan_plugin.hosts.junyanz.codebase import DATASETS, FAMILY, FILES, MODELS, Codebase
 from guidegan_plugin.hosts.junyanz.import_hook import VirtualModules
+from guidegan_plugin.hosts.junyanz.installed import added_files, content
+from guidegan_plugin.hosts.junyanz.known_pairs import pairs_are_known
+from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host
+from guidegan_plugin.plugins.preset_table import PresetTable
+from guidegan_plugin.plugins.sample import Run
 
 
 class JunyanzHost(Host):
@@ -25,6 +30,16 @@ class JunyanzHost(Host):
 
     name: ClassVar[str] = FAMILY
     looks_for: ClassVar[str] = ", ".join(FILES)
+    checkpoints: ClassVar[str] = "checkpoints"
+    checkpoints_option: ClassVar[str] = "--checkpoints_dir"
+    datasets: ClassVar[str] = "datasets"
+    results: ClassVar[str] = r"_((real|fake|rec|idt)(_[AB])?|attention(_[^_]+)?(_placeholder)?)"
+    # A test's folder, one of several tests, a training's: its pages, its options, its networks.
+    run_holds: ClassVar[tuple[str, ...]] = (
+        *(f"{folder}images/*_{visual}*" for folder in ("", "*/") for visual in ("real", "attention")),
+        "train_opt.txt",
+        "*_net_*.pth",
+    )
 
     def __init__(self, codebase: Codebase) -> None:
         self.root, self.codebase = codebase.root, codebase
@@ -43,6 +58,10 @@ class JunyanzHost(Host):
     def description(self) -> str:
         """The family, its generation and the folder."""
         return f"{self.name} family, {self.codebase.generation} generation, in {self.root}"
+
+    def models(self) -> Mapping[str, bool]:
+        """Each model of the codebase as ``guide_<model>``."""
+        return {f"guide_{name}": pairs_are_known(name) for name in self.codebase.model_names()}
 
     @contextmanager
     def guided(self) -> Iterator[None]:
@@ -64,6 +83,50 @@ class JunyanzHost(Host):
             )
         kept = [argument for argument in arguments if not _is_short_for("--continue_train", argument)]
         return [*kept, "--guide_dry_run", "--checkpoints_dir", str(scratch)]
+
+    def files_to_add(self) -> Mapping[str, str]:
+        """A file for each model and data set that can be guided, where the codebase looks for its own."""
+        return added_files(self.codebase.model_names(), self.codebase.dataset_names())
+
+    def files_to_remove(self) -> Mapping[str, str]:
+        """Those of models and data sets that are gone since, too."""
+        paths = sorted([*self.root.glob("data/guide_*_dataset.py"), *self.root.glob("models/guide_*_model.py")])
+        return {path.relative_to(self.root).as_posix(): content(path.stem) for path in paths}
+
+    @classmethod
+    def patch_files(cls) -> Mapping[str, str]:
+        """Files for the models of pytorch-CycleGAN-and-pix2pix; in a fork that lacks one, its file lies idle."""
+        return added_files(MODELS, DATASETS)
+
+    def checks(self) -> Sequence[Check]:
+        """Packages that the codebase wants, and what its generation needs to hear where they are missing."""
+        from guidegan_plugin.hosts.junyanz.host_checks import check_gpu, check_visdom, check_wandb
+
+        classic = [*check_gpu(), *check_visdom()] if self.codebase.generation == "classic" else []
+        return [check_wandb(self.root), *classic]
+
+    @classmethod
+    def read_run(cls, run: Path) -> Run:
+        """A test's results, those of several tests over epochs, or a training's pages and memory."""
+        from guidegan_plugin.hosts.junyanz.run_folder import read_run
+
+        return read_run(run)
+
+    @classmethod
+    def bake(
+        cls, checkpoint: Path, out: Path, concat: str | None = None, channels: int = 3, epoch: str = "latest"
+    ) -> list[Path]:
+        """As :func:`guidegan_plugin.hosts.junyanz.baking.bake`."""
+        from guidegan_plugin.hosts.junyanz.baking import bake
+
+        return bake(checkpoint, out, concat, channels, epoch)
+
+    @classmethod
+    def presets(cls) -> Sequence[PresetTable]:
+        """``--guide_preset`` of unpaired and of paired data."""
+        from guidegan_plugin.hosts.junyanz.presets import tables
+
+        return tables()
 
 
 def _model_asked_for(arguments: Sequence[str]) -> str:

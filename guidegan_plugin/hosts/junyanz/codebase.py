@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.utils.python_files import parse_python
 
 FAMILY = "junyanz"
 FILES = ("models/__init__.py", "models/base_model.py", "models/networks.py", "data/__init__.py", "options")
 """What makes a folder one of the family."""
+
+MODELS = ("colorization", "cycle_gan", "pix2pix", "test")
+"""The models of pytorch-CycleGAN-and-pix2pix, as for ``--model``."""
 
 DATASETS = ("unaligned", "aligned", "single")
 """The family's data sets that have a guided form, as for ``--dataset_mode``."""
@@ -39,7 +43,7 @@ class Codebase:
         """
         if not all((root / name).exists() for name in FILES):
             return None
-        for node in _parsed(root / "models/networks.py").body:
+        for node in parse_python(root / "models/networks.py").body:
             if isinstance(node, ast.FunctionDef) and node.name == "define_G":
                 return cls(root, "classic" if "gpu_ids" in [argument.arg for argument in node.args.args] else "ddp")
         return None
@@ -67,14 +71,3 @@ class Codebase:
     def dataset_names(self) -> list[str]:
         """Names for ``--dataset_mode``, without ``guide_``, of those data sets that have a guided form."""
         return [name for name in DATASETS if (self.root / "data" / f"{name}_dataset.py").is_file()]
-
-
-def _parsed(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_bytes())  # bytes, because a file may declare its encoding
-    except SyntaxError as error:
-        where = f" in line {error.lineno}" if error.lineno else ""
-        reason = f"{error.msg}{where}"
-    except (ValueError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    raise HostError(f"{path} cannot be read as Python ({reason}); repair it, the host cannot import it either")

@@ -11,17 +11,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import Workshop
-from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, check_distinct, parse_pairs
+from guidegan_plugin.attaching.guides_file import save_guides
+from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, check_distinct
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
-from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+from guidegan_plugin.hosts.junyanz.known_pairs import known_pairs
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
 from guidegan_plugin.plugins.listeners import switch_on
 from guidegan_plugin.plugins.manager import create_manager
@@ -30,24 +32,6 @@ _log = logging.getLogger(__name__)
 
 # Options that change what a stored map means.
 _MAP_OPTIONS = ("attention", "signal", "layer", "tap", "border", "tam_start", "tam_features", "tam_trunk")
-
-
-def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
-    """The pairs of a model: the user's, or those of the family's own models.
-
-    Raises:
-        ConfigError: If ``--guide_pairs`` cannot be read.
-        HostError: If the model is unknown and no pairs are given.
-    """
-    if options.guide_pairs:
-        return parse_pairs(options.guide_pairs)
-    if host_model == "cycle_gan":
-        return tuple(NamedPair(f"netG_{side}", f"netD_{side}", f"real_{side}", f"{side}_paths") for side in "AB")
-    if host_model == "pix2pix":
-        return (NamedPair("netG", "netD", "real_A", "A_paths"),)
-    if host_model == "test":
-        return (NamedPair(f"netG{options.model_suffix}", f"netD{options.model_suffix}", "real", "A_paths"),)
-    raise HostError(f"the pairs of model {host_model!r} are not known; {HOW_TO_WRITE}")
 
 
 class HostGuides:
@@ -74,7 +58,7 @@ class HostGuides:
         self.new_networks = NewNetworks(model, self.codebase.generation)
         manager = create_manager()
         if model.isTrain and self.active and not model.opt.guide_dry_run:
-            switch_on(manager, vars(model.opt))
+            switch_on(manager, vars(model.opt), Path(model.save_dir))
         workshop = Workshop.open(config, manager)
         if not self.active:
             return
@@ -233,10 +217,10 @@ class HostGuides:
         Raises:
             StoreError: If it cannot be written.
         """
-        facts = {"config": json.dumps(self.config.as_dict())}
-        for guide in self.guides.values():
-            facts |= guide.facts()
-        save_stores(path, {name: guide.store.state() for name, guide in self.guides.items()}, facts)
+        try:
+            save_guides(path, self.guides, self.config)
+        except StoreError as error:
+            raise StoreError(f"{error} (--checkpoints_dir)") from error
 
     def load(self, path: Path) -> None:
         """Take the memories up again; without a file they start from ones, with a notice.

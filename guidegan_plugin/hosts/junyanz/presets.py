@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.plugins.preset_table import PresetRow, PresetTable
 
 Value = str | int | float
 
@@ -154,6 +155,21 @@ def values_by_option(paired: bool) -> dict[str, list[str]]:
             tasks.setdefault(str(preset.options()[option]), []).append(name.removeprefix("paper:") + ours)
         found[option] = list(tasks) if len(tasks) == 1 else [f"{value}: {', '.join(tasks[value])}" for value in tasks]
     return found
+
+
+def tables() -> list[PresetTable]:
+    """The presets of either kind beside the defaults of the model that trains on such data."""
+    return [
+        PresetTable(
+            f"for guide_{model}",
+            model,
+            [
+                PresetRow(f"--{option}", str(FAMILY_DEFAULTS[option][paired]), values, SOURCES[option])
+                for option, values in values_by_option(paired).items()
+            ],
+        )
+        for paired, model in ((False, "cycle_gan"), (True, "pix2pix"))
+    ]
 
 
 def set_defaults(parser: argparse.ArgumentParser, host_model: str, is_train: bool) -> None:

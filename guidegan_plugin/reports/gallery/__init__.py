@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.hosts.junyanz.result_folder import read_epochs, read_images
-from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
-from guidegan_plugin.plugins.sample import Sample
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
+from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
+from guidegan_plugin.plugins.sample import Run
+from guidegan_plugin.plugins.stored_run import read_stores
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
 from guidegan_plugin.reports.gallery.thumbnails import ThumbnailWriter
 from guidegan_plugin.utils.progress import Track, silently
@@ -29,8 +29,8 @@ def make_gallery(
     """Make the gallery of a run, whole or not at all.
 
     Args:
-        run: A test's results (``results/<name>/test_<epoch>``), a folder of several (``results/<name>``: attention over
-            epochs), or a training's checkpoints (``checkpoints/<name>``: the host's pages and the memory over epochs).
+        run: A folder that one of the registered hosts knows as what a test or a training left, or any folder of
+            stores: the memory over epochs.
         out: A new folder or one of ours, which is replaced; by default ``gallery`` in the run.
         thumbnails: Their longer side in pixels.
         concat: How map and input are blended, for the blended input: ``rhp`` or ``alpha``, any other leaves it out. By
@@ -44,17 +44,18 @@ def make_gallery(
         DataError: If the run has no images, the folder is not ours, or it cannot be written.
         StoreError: If a store is torn or foreign.
     """
-    samples, stored = _read(run)
+    found = _read(run)
     out = (out or run / "gallery").resolve()
     _check_replaceable(out)
-    concat = concat or stored or "rhp"
+    concat = concat or found.concat or "rhp"
     writing = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         writing.mkdir()
         writer = ThumbnailWriter(writing, thumbnails, concat)
-        shown = [writer.write(sample) for sample in track(samples, "thumbnails", len(samples))]
-        (writing / "index.html").write_text(render(_title(run), shown, out, concat), encoding="utf-8")
+        shown = [writer.write(sample) for sample in track(found.samples, "thumbnails", len(found.samples))]
+        page = render(found.title or run.absolute().name, shown, out, concat)
+        (writing / "index.html").write_text(page, encoding="utf-8")
         _replace(out, writing)
     except OSError as error:
         raise DataError(f"gallery {out} could not be written ({error.strerror}); change --out") from error
@@ -65,23 +66,16 @@ def make_gallery(
     return out / "index.html"
 
 
-def _read(run: Path) -> tuple[Sequence[Sample], str | None]:
-    samples = read_images(run / "images") or read_epochs(run)
-    if samples:
-        return samples, None
-    memories = read_memories(run)
-    samples = [*memories.samples, *read_pages(run)]
-    if not samples:
-        raise DataError(
-            f"no images of a run in {run}: expected images/<image>_real_A.png, test_<epoch>/images, web/images, or "
-            "<epoch>_guide.safetensors there; change RUN"
-        )
-    return samples, memories.concat
-
-
-def _title(run: Path) -> str:
-    whole = run.absolute()
-    return f"{whole.parent.name}, {whole.name}" if (run / "images").is_dir() else whole.name
+def _read(run: Path) -> Run:
+    """What the first host that knows the folder makes of it; without one, what its stores remember."""
+    hosts = registered_hosts()
+    host = host_of_run(run, hosts)
+    found = read_stores(run) if host is None else host.read_run(run)
+    if not found.samples:
+        known = [f"{kind.name} looks for {', '.join(kind.run_holds)}" for kind in hosts if kind.run_holds]
+        looked = "; ".join([*known, f"without a host there must be *{STORE_ENDING}"])
+        raise DataError(f"no images of a run in {run}: {looked}; change RUN")
+    return found
 
 
 def _check_replaceable(out: Path) -> None:

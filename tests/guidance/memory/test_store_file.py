@@ -61,7 +61,7 @@ def test_a_failing_rename_leaves_the_old_file_and_nothing_else(saved: Path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(StoreError, match=r"No space left on device; free space or change --checkpoints_dir"):
+    with pytest.raises(StoreError, match=r"No space left on device; free space or change path="):
         save_stores(saved, {}, {})
     assert saved.read_bytes() == before and list(saved.parent.iterdir()) == [saved]
 

@@ -1,0 +1,35 @@
+"""Which networks of the family's own models belong together."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, parse_pairs
+from guidegan_plugin.errors import HostError
+
+
+def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
+    """The pairs of a model: the user's, or those of the family's own models.
+
+    Raises:
+        ConfigError: If ``--guide_pairs`` cannot be read.
+        HostError: If the model is unknown and no pairs are given.
+    """
+    if options.guide_pairs:
+        return parse_pairs(options.guide_pairs)
+    if host_model == "cycle_gan":
+        return tuple(NamedPair(f"netG_{side}", f"netD_{side}", f"real_{side}", f"{side}_paths") for side in "AB")
+    if host_model == "pix2pix":
+        return (NamedPair("netG", "netD", "real_A", "A_paths"),)
+    if host_model == "test":
+        return (NamedPair(f"netG{options.model_suffix}", f"netD{options.model_suffix}", "real", "A_paths"),)
+    raise HostError(f"the pairs of model {host_model!r} are not known; {HOW_TO_WRITE}")
+
+
+def pairs_are_known(host_model: str) -> bool:
+    """Whether a model needs no ``--guide_pairs``."""
+    try:
+        return bool(known_pairs(host_model, argparse.Namespace(guide_pairs="", model_suffix="")))
+    except HostError:
+        return False

@@ -1,0 +1,67 @@
+"""Asks the registered hosts whose a folder is: a codebase, or what a run of a codebase left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pluggy
+
+from guidegan_plugin.errors import HostError
+from guidegan_plugin.plugins.host import Host
+from guidegan_plugin.plugins.manager import collect, create_manager
+
+
+def registered_hosts(manager: pluggy.PluginManager | None = None) -> list[type[Host]]:
+    """All hosts, ours first.
+
+    Args:
+        manager: Whose hosts, by default all that are installed.
+
+    Raises:
+        PluginError: If a plugin cannot be loaded, or two hosts have one name.
+    """
+    return list(collect(manager or create_manager(), "host").values())
+
+
+def recognise(root: Path, manager: pluggy.PluginManager | None = None, cure: str = "") -> Host:
+    """The host adapter for a codebase.
+
+    Args:
+        root: The codebase's folder.
+        manager: Whose hosts to ask, by default all that are installed.
+        cure: What to change where it is none; by default the script that lies there.
+
+    Raises:
+        HostError: If no host knows the codebase; the message says what each looked for.
+    """
+    manager = manager or create_manager()
+    host = find_host(root, manager)
+    if host is None:
+        cure = cure or "name a script in such a folder (SCRIPT)"
+        raise HostError(f"{root} {what_is_missing(manager)}; {cure}")
+    return host
+
+
+def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
+    """The host adapter for a codebase, None if no host knows it.
+
+    Args:
+        root: The codebase's folder.
+        manager: Whose hosts to ask.
+
+    Raises:
+        HostError: If a host knows the folder but cannot read its files.
+    """
+    return next(filter(None, (kind.recognise(root) for kind in registered_hosts(manager))), None)
+
+
+def what_is_missing(manager: pluggy.PluginManager) -> str:
+    """Why a folder was not recognised, as the end of a sentence that begins with the folder."""
+    looked = "; ".join(f"{kind.name} looks for {kind.looks_for}" for kind in registered_hosts(manager))
+    return f"is no codebase we know: {looked}"
+
+
+def host_of_run(folder: Path, hosts: Iterable[type[Host]]) -> type[Host] | None:
+    """The first host that knows a folder as what a run of its codebase left; None if none does."""
+    return next((kind for kind in hosts if kind.is_run(folder)), None)

@@ -1,0 +1,110 @@
+"""Reads what a training remembers, its stores ``<epoch>_guide.safetensors``, whichever codebase trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
+from guidegan_plugin.guidance.memory.statistics import entropy
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, load_visits
+from guidegan_plugin.guidance.memory.view import View, resample
+from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Run, Sample, evenly, natural
+
+_IMAGES = 100
+
+
+def read_stores(
+    run: Path,
+    source: Callable[[str], Path | None] = lambda key: None,
+    crop: int | None = None,
+    group: Callable[[str], str] = str,
+) -> Run:
+    """Attention over epochs for fixed images.
+
+    Args:
+        run: A folder of stores.
+        source: From an image's key to its file, None where there is none; by default no image is shown.
+        crop: Which half of its file is the image, as for :class:`~guidegan_plugin.plugins.sample.Sample`.
+        group: From a pair's name to what people read, where there are several pairs.
+
+    Returns:
+        At most 100 images a pair, evenly chosen, each with its map over at most 20 epochs, ages by all of them; no
+        sample where there is no store.
+
+    Raises:
+        StoreError: If a store is torn or foreign.
+    """
+    files = sorted(run.glob(f"*{STORE_ENDING}"), key=lambda path: (not _epoch(path).isdecimal(), natural(path.name)))
+    if not files:
+        return Run(())
+    if len(files) > 1 and not _epoch(files[-1]).isdecimal() and load_visits(files[-1]) == load_visits(files[-2]):
+        files.pop()  # "latest" is mostly the last numbered epoch again
+    read = [(_epoch(path), *load_stores(path)) for path in evenly(files)]
+    newest, facts = read[-1][1:]
+    ages = _ages(files)
+    samples = []
+    for pair in newest:
+        epochs = [(label, {entry.key: entry for entry in unpack(states.get(pair, {}))}) for label, states, _ in read]
+        for key in evenly(sorted(epochs[-1][1], key=natural), _IMAGES):
+            sample = _sample(key, group(pair) if len(newest) > 1 else "", epochs, source(key), crop)
+            samples.append(replace(sample, age=ages.get((pair, key))))
+    return Run(samples, json.loads(facts.get("config", "{}")).get("concat"))
+
+
+def _epoch(store: Path) -> str:
+    return store.name.removesuffix(STORE_ENDING)
+
+
+def _ages(files: Sequence[Path]) -> dict[tuple[str, str], int]:
+    """Epochs since the last visit by pair and image, from the visits in all stores; none where one epoch is known.
+
+    An epoch without a visit leaves the count as it is; the first store tells nothing of the epochs before it.
+    """
+    if len(files) < 2 or not _epoch(files[-1]).isdecimal():
+        return {}
+    *older, newest = files
+    same = _visits(newest)
+    ages = dict.fromkeys(same, 0)
+    for path in reversed(older):
+        before = _visits(path)
+        same = {image: count for image, count in same.items() if before.get(image) == count}
+        if not same:
+            break
+        ages |= dict.fromkeys(same, int(_epoch(newest)) - int(_epoch(path)))
+    return ages
+
+
+def _visits(store: Path) -> dict[tuple[str, str], int]:
+    return {(pair, key): count for pair, images in load_visits(store).items() for key, count in images.items()}
+
+
+def _sample(
+    key: str, group: str, epochs: Sequence[tuple[str, Mapping[str, Entry]]], source: Path | None, crop: int | None
+) -> Sample:
+    known = [(label, entries[key]) for label, entries in epochs if key in entries]
+    shown: dict[str, Picture] = {} if source is None else {INPUT: source}
+    last = known[-1][1]
+    return Sample(
+        key,
+        f"memory, {group}" if group else "memory",
+        {**shown, ATTENTION: _whole(last)},
+        epochs={label: {ATTENTION: _whole(entry), **shown} for label, entry in known} if len(known) > 1 else {},
+        entropy=float(entropy(last.map[None])),
+        visits=last.visits,
+        crop=crop if source is not None else None,
+    )
+
+
+def _whole(entry: Entry) -> npt.NDArray[np.uint8]:
+    """A map in its image's own frame, whatever crop and flip it was seen under; (h, w), uint8."""
+    maps = entry.map[None]
+    if entry.view is not None:
+        maps = resample(maps, entry.view.seen_from(View.identity()))
+    whole: npt.NDArray[np.uint8] = (maps[0, 0] * 255).round().byte().numpy()
+    return whole
