@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+import guidegan_plugin
 from guidegan_plugin import errors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +68,9 @@ def write_sources(folder: Path) -> None:
     for title, modules in rooms().items():
         parts = [f"{title}\n{'=' * len(title)}"]
         for name in (f"{PACKAGE}.{module}" for module in modules):
-            parts.append(f"{name}\n{'-' * len(name)}\n\n.. automodule:: {name}")
+            # What is public stands on the first page alone, because a name with two places cannot be referred to.
+            elsewhere = "" if title == "Errors" else f"\n   :exclude-members: {', '.join(guidegan_plugin.__all__)}"
+            parts.append(f"{name}\n{'-' * len(name)}\n\n.. automodule:: {name}{elsewhere}")
         (folder / "reference" / f"{title.lower().replace(' ', '_')}.rst").write_text("\n\n".join(parts) + "\n")
 
 

@@ -30,18 +30,29 @@ if TYPE_CHECKING:
     from guidegan_plugin.config import GuideConfig
     from guidegan_plugin.guidance.guide import Guide
     from guidegan_plugin.guidance.memory.view import View
+    from guidegan_plugin.hosts.class_host import ClassHost
+    from guidegan_plugin.plugins.check import Check
     from guidegan_plugin.plugins.hookspecs import hookimpl
+    from guidegan_plugin.plugins.host import Host
+    from guidegan_plugin.plugins.sample import Run, Sample
+    from guidegan_plugin.plugins.stored_run import read_stores
 else:
     # Imported at first use, so that the command answers, completes and diagnoses where torch is slow to import or
     # broken.
     _HOMES = {
+        "Check": "plugins.check",
+        "ClassHost": "hosts.class_host",
         "Guide": "guidance.guide",
         "GuideConfig": "config",
+        "Host": "plugins.host",
         "Pair": "attaching.pairs",
+        "Run": "plugins.sample",
+        "Sample": "plugins.sample",
         "View": "guidance.memory.view",
         "attach": "attaching.factory",
         "guided": "attaching.decorator",
         "hookimpl": "plugins.hookspecs",
+        "read_stores": "plugins.stored_run",
     }
 
     def __getattr__(name: str) -> object:
@@ -57,18 +68,24 @@ else:
 
 __version__ = version("guidegan_plugin")
 __all__ = [
+    "Check",
+    "ClassHost",
     "ConfigError",
     "DataError",
     "Guide",
     "GuideConfig",
     "GuideError",
+    "Host",
     "HostError",
     "Pair",
     "PluginError",
+    "Run",
+    "Sample",
     "StoreError",
     "View",
     "__version__",
     "attach",
     "guided",
     "hookimpl",
+    "read_stores",
 ]

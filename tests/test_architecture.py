@@ -76,6 +76,20 @@ def test_the_method_imports_only_what_it_is_made_of() -> None:
         assert {name.split(".")[0] for name in imports_at_module_level(path)} <= outside | standard, path
 
 
+def test_a_familys_name_and_options_are_known_in_its_own_folder_alone() -> None:
+    families = [path.name for path in (PACKAGE / "hosts").iterdir() if (path / "__init__.py").exists()]
+    assert families
+    known = re.compile(
+        rf"{'|'.join(families)}|--(checkpoints_dir|display_id|gpu_ids|results_dir|save_epoch_freq)|train_opt|web.*images"
+        r"|test_<epoch>|_real_A\.|[\"'](models|data)/|classic gen|DDP gen"
+    )
+    for path in MODULES:
+        inside = path.relative_to(PACKAGE)
+        if (inside.parts[0] == "hosts" and inside.parts[1] in families) or inside.name == "builtin.py":
+            continue
+        assert not (found := known.search(path.read_text())), f"{inside}: {found[0]}"
+
+
 def test_the_package_calls_nothing_on_what_belongs_to_the_host() -> None:
     forbidden = re.compile(
         r"\.backward\(|zero_grad\(|torch\.manual_seed|\.train\(|\.eval\(|weights_only=False|\bpickle\b"

@@ -55,6 +55,20 @@ def test_a_host_that_can_do_without_wandb_does_not_need_it(host: Path, look: Cal
     assert look(host)["wandb"].status == "ok"
 
 
+def test_what_the_classic_generation_must_be_told_is_told_where_it_is_so(
+    host: Path, look: Callable[..., dict[str, Check]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_checks.torch.cuda, "is_available", lambda: False)
+    assert not {"GPU", "host's visdom"} & set(look(host))
+    networks = host / "models" / "networks.py"
+    networks.write_text(networks.read_text().replace("def define_G(", "def define_G(gpu_ids, "))
+    checks = look(host)
+    assert (checks["GPU"].status, checks["host's visdom"].status) == ("warning", "warning")
+    assert "--gpu_ids -1" in checks["GPU"].cure and "--display_id -1" in checks["host's visdom"].cure
+    monkeypatch.setattr(host_checks.torch.cuda, "is_available", lambda: True)
+    assert not {"GPU", "host's visdom"} & set(look(host, wandb=True))
+
+
 def test_missing_scripts_and_models_are_told(host: Path, look: Callable[..., dict[str, Check]]) -> None:
     (host / "test.py").unlink()
     for path in host.glob("models/*_model.py"):

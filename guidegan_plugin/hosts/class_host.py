@@ -1,0 +1,172 @@
+"""A codebase in which one class trains: its host is declared, not programmed."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import functools
+import itertools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from guidegan_plugin.attaching.decorator import guided
+from guidegan_plugin.attaching.guides_file import save_guides
+from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
+from guidegan_plugin.hosts.after_import import after_import
+from guidegan_plugin.hosts.class_dry_run import describe
+from guidegan_plugin.plugins.host import DryRunFinished, Host
+from guidegan_plugin.plugins.listeners import add_monitor_options, monitors_for
+from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.python_files import parse_python
+
+_log = logging.getLogger(__name__)
+_Method = Callable[..., Any]
+
+
+class ClassHost(Host):
+    """A codebase in which one class holds the networks and has a method that takes a batch.
+
+    The class is guided as by :func:`~guidegan_plugin.attaching.decorator.guided` when a script imports it. Options
+    ``--guide_*`` are taken out of the script's arguments, so the script need not know them.
+
+    Attributes:
+        trainer: The class, ``module:Class`` as the scripts import it.
+        takes_batch: Its method that is called once a step, with the batch.
+        pairs: What to guide, and where it is found on an instance or in the batch.
+        attaches_before: Its methods by which networks must be guided, because they load weights or translate.
+        ends_epoch: Its method that is called at an epoch's end. The memory is written after it, beside the checkpoints,
+            as ``<epoch>_guide.safetensors``: a number among its arguments is the epoch's, else its calls are counted.
+            "" where there is none, and no memory is written.
+    """
+
+    trainer: ClassVar[str]
+    takes_batch: ClassVar[str]
+    pairs: ClassVar[tuple[Pair, ...]]
+    attaches_before: ClassVar[tuple[str, ...]] = ()
+    ends_epoch: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "trainer" in vars(cls) and "looks_for" not in vars(cls):
+            module, _, name = cls.trainer.partition(":")
+            cls.looks_for = f"a class {name} in {_file(module)}"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._options: Mapping[str, object] = {}
+        self._run = Path(self.checkpoints)
+        self._dry = False
+
+    @classmethod
+    def recognise(cls, root: Path) -> ClassHost | None:
+        """An adapter if the folder's file of the module has the class.
+
+        Raises:
+            HostError: If that file is not Python.
+        """
+        module, _, name = cls.trainer.partition(":")
+        path = root / _file(module)
+        body = parse_python(path).body if path.is_file() else []
+        return cls(root) if any(isinstance(node, ast.ClassDef) and node.name == name for node in body) else None
+
+    def guided(self) -> AbstractContextManager[None]:
+        """While it lasts, whoever imports the class gets it guided."""
+        module, _, name = self.trainer.partition(":")
+        return after_import(module, lambda imported: self._guide(imported, name))
+
+    def script_arguments(self, arguments: Sequence[str]) -> list[str]:
+        """Those that are not ``--guide_*``."""
+        parser = argparse.ArgumentParser(prog="guidegan run", add_help=False, allow_abbrev=False)
+        GuideConfig.add_options(parser)
+        add_monitor_options(create_manager(), parser, is_train=True)
+        options, own = parser.parse_known_args(list(arguments))
+        self._run = self.run_folder(own)
+        self._options = {"name": self._run.name, **vars(options)}
+        return own
+
+    def run_folder(self, arguments: Sequence[str]) -> Path:
+        """Where a script writes its checkpoints: as ``checkpoints_option`` among its arguments says, or by default."""
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        if self.checkpoints_option:
+            parser.add_argument(self.checkpoints_option, dest="folder")
+        folder: str | None = getattr(parser.parse_known_args(list(arguments))[0], "folder", None)
+        return Path(folder or self.checkpoints)
+
+    def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
+        """Train one step, or get as far as a method of ``attaches_before``, and describe what is attached by then.
+
+        Checkpoints go to scratch, where an option says so.
+        """
+        own = self.script_arguments(arguments)
+        self._dry = True
+        return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own
+
+    def _guide(self, module: ModuleType, name: str) -> None:
+        """Mix guidance into the class; from here on its instances are guided."""
+        trainer, config = getattr(module, name), GuideConfig.from_options(self._options)
+        monitors = {} if self._dry else monitors_for(create_manager(), self._options, self._run)
+        guided(*self.pairs, config=config, bind_in=self.takes_batch, plugins=monitors.values())(trainer)
+        for method in self.attaches_before:
+            _replace(trainer, method, functools.partial(_attached_before, host=self if self._dry else None))
+        if self.ends_epoch:
+            _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, config=config, run=self._run))
+        if self._dry:
+            _replace(trainer, self.takes_batch, functools.partial(_described_after, host=self))
+
+    def _described(self, guides: Mapping[str, Guide], trained: bool) -> DryRunFinished:
+        return DryRunFinished([("model", self.trainer), *describe(self.pairs, guides, trained)])
+
+
+def _file(module: str) -> str:
+    return f"{module.replace('.', '/')}.py"
+
+
+def _replace(owner: type, name: str, wrapper: Callable[[_Method], _Method]) -> None:
+    method = getattr(owner, name)
+    setattr(owner, name, functools.wraps(method)(wrapper(method)))
+
+
+def _attached_before(method: _Method, host: ClassHost | None) -> _Method:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guides = self.guides  # attaches
+        if host is not None:
+            raise host._described(guides, trained=False)
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+def _described_after(method: _Method, host: ClassHost) -> _Method:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        method(self, *args, **kwargs)
+        raise host._described(self.guides, trained=True)
+
+    return call
+
+
+def _remembered_after(method: _Method, config: GuideConfig, run: Path) -> _Method:
+    count = itertools.count(1)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result, counted = method(self, *args, **kwargs), next(count)
+        epoch = next((value for value in (*args, *kwargs.values()) if type(value) is int), counted)
+        for guide in self.guides.values():
+            guide.end_epoch()
+        if config.attention != "none" and is_first_rank():
+            try:
+                run.mkdir(parents=True, exist_ok=True)
+                save_guides(run / f"{epoch}{STORE_ENDING}", self.guides, config)
+            except (OSError, StoreError) as error:  # days of training must not end with a full disk
+                _log.error("%s; the training goes on", error)
+        return result
+
+    return call

@@ -1,0 +1,180 @@
+"""A host in one file outside the package gets what a host gets; docs/writing_a_host.md shows that file."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from guidegan_plugin.guidance.memory.store_file import load_stores
+
+ROOT = Path(__file__).resolve().parents[2]
+TOY_HOST = ROOT / "examples" / "toy_host"
+SOURCE = (TOY_HOST / "guidegan_toy_host.py").read_text()
+
+Command = Callable[..., int | str]
+
+
+def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, *map(str, arguments)]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def train(guidegan: Command, toy: Path, *options: object) -> None:
+    torch.manual_seed(0)
+    assert guidegan("run", toy / "train.py", "--out", "run", *options) == 0
+
+
+def test_the_launcher_trains_and_what_is_remembered_lies_beside_the_checkpoints(guidegan: Command, toy: Path) -> None:
+    train(guidegan, toy, "--epochs", 3)
+    for epoch in (1, 2, 3):
+        states, facts = load_stores(Path("run") / f"{epoch}_guide.safetensors")
+        assert states["A"]["visits"].tolist() == [epoch] * 6
+    assert '"concat": "rhp"' in facts["config"]
+
+
+def test_without_attention_the_codebase_trains_as_if_we_were_not_there(guidegan: Command, toy: Path) -> None:
+    bare = "import runpy, sys, torch; torch.manual_seed(0); sys.path.insert(0, '.'); sys.argv[:] = ['train.py', '--out'"
+    ended = python("-c", f"{bare}, 'bare']; runpy.run_path('train.py', run_name='__main__')", cwd=toy)
+    assert ended.returncode == 0, ended.stderr
+    train(guidegan, toy, "--guide_attention", "none")
+    one, other = (torch.load(path, weights_only=True) for path in (toy / "bare/2.pth", Path("run/2.pth")))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not list(Path("run").glob("*.safetensors"))
+
+
+def test_an_option_of_the_guidance_is_read_and_a_misspelt_one_is_the_scripts_own_to_refuse(
+    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "concat 'nope' is unknown" in str(guidegan("run", toy / "train.py", "--guide_concat", "nope"))
+    assert guidegan("run", toy / "train.py", "--guide_odd", "1") == 2
+    assert "unrecognized arguments: --guide_odd 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+def test_a_test_shows_the_generator_ones(guidegan: Command, toy: Path, concat: str) -> None:
+    train(guidegan, toy, "--guide_concat", concat)
+    assert guidegan("run", toy / "test.py", "--out", "run", "--guide_concat", concat) == 0
+    weights = torch.load("run/2.pth", weights_only=True)
+    shown = np.array(Image.open("run/images/gray_3.png")).astype(np.float32)
+    x = torch.from_numpy(shown).permute(2, 0, 1)[None] / 127.5 - 1
+    blended = 2 * x if concat == "rhp" else torch.cat([x, torch.ones(1, 1, 32, 32)], 1)
+    hidden = torch.nn.functional.conv2d(blended, weights["0.weight"], weights["0.bias"], padding=1).relu()
+    output = torch.nn.functional.conv2d(hidden, weights["2.weight"], weights["2.bias"], padding=1).tanh()
+    expected = (output[0].permute(1, 2, 0) / 2 + 0.5).numpy() * 255
+    found = np.array(Image.open("run/images/colour_3.png")).astype(np.float32)
+    assert np.abs(found - expected).max() <= 2, "the saved input is rounded"
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_a_dry_run_says_what_is_attached_where_and_leaves_no_file(
+    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str], script: str
+) -> None:
+    before = sorted(Path().rglob("*"))
+    assert guidegan("run", "--dry-run", toy / script, "--out", "run") == 0
+    printed = capsys.readouterr().out
+    for part in ("toy, in ", "netG (Sequential) reads gray, keys from names", "netD (Sequential) judges it", "T(A)"):
+        assert part in printed
+    assert ("maps 16 x 16" in printed) == (script == "train.py") and "warning" not in printed
+    assert [path for path in sorted(Path().rglob("*")) if "__pycache__" not in str(path)] == before
+
+
+def test_a_dry_run_warns_of_a_source_that_no_generator_takes(
+    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (toy / "toy_gan.py").read_text()
+    (toy / "toy_gan.py").write_text(code.replace("self.netG(self.gray)", "self.netG(self.gray + 0)"))
+    assert guidegan("run", "--dry-run", toy / "train.py") == 0
+    assert "no generator call took the source" in capsys.readouterr().out
+
+
+def test_the_doctor_knows_it_and_asks_its_own_question(
+    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guidegan("doctor", toy) == 0
+    lines = {line[9:25].strip(): line for line in capsys.readouterr().out.splitlines()}
+    assert lines["host"].startswith("ok") and "toy, in " in lines["host"]
+    assert "train.py, test.py" in lines["scripts"] and lines["pictures"].startswith("ok")
+
+
+def test_the_gallery_shows_a_tests_pictures_and_the_memory_of_the_same_images(guidegan: Command, toy: Path) -> None:
+    train(guidegan, toy)
+    assert guidegan("run", toy / "test.py", "--out", "run") == 0
+    assert guidegan("gallery", "run", "--quiet") == 0
+    text = Path("run/gallery/index.html").read_text()
+    assert text.count("<article") == 12 and "../images/colour_0.png" in text
+    assert text.count('data-visits="2"') == 6 and "blended input" in text
+
+
+def test_monitors_are_switched_on_and_know_the_runs_folder(guidegan: Command, toy: Path) -> None:
+    pytest.importorskip("tensorboard")
+    train(guidegan, toy, "--guide_tensorboard", "--guide_monitor_freq", 1)
+    assert list(Path("run/tensorboard").glob("events.*"))
+
+
+def test_installed_a_plain_python_trains_and_uninstalled_the_codebase_is_as_before(
+    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name for path in toy.iterdir()}
+    assert guidegan("install", toy) == 0
+    assert "added          guide_train.py" in capsys.readouterr().out
+    ended = python("guide_train.py", "--epochs", 1, cwd=toy)
+    assert ended.returncode == 0, ended.stderr
+    assert (toy / "runs" / "1_guide.safetensors").is_file()
+    refused = python("guide_train.py", "--guide_concat", "nope", cwd=toy)
+    assert refused.returncode == 1 and refused.stderr.splitlines()[-1].startswith("guidegan: error: concat 'nope'")
+    assert guidegan("uninstall", toy) == 0
+    assert {path.name for path in toy.iterdir()} - {"runs", "__pycache__"} == before
+
+
+def test_baking_is_refused_in_one_line_by_the_host_whose_run_it_is(guidegan: Command, toy: Path) -> None:
+    train(guidegan, toy)
+    expected = "guidegan: error: checkpoints of the host toy cannot be baked; test them guided, with guidegan run"
+    assert guidegan("bake", "run", "-o", "baked") == expected
+    assert guidegan("bake", "run/2.pth", "-o", "baked.pth") == expected
+
+
+def test_a_memory_that_cannot_be_written_ends_no_training(
+    guidegan: Command, toy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (Path("run") / "1_guide.safetensors").mkdir(parents=True)
+    train(guidegan, toy)
+    assert "1_guide.safetensors could not be written" in caplog.text and "the training goes on" in caplog.text
+    assert Path("run/2_guide.safetensors").is_file()
+
+
+def test_the_class_is_imported_anew_once_the_script_is_over(guidegan: Command, toy: Path) -> None:
+    train(guidegan, toy)
+    assert "toy_gan" not in sys.modules
+    train(guidegan, toy)
+
+
+def test_a_file_that_is_no_python_is_refused_by_name(guidegan: Command, toy: Path) -> None:
+    (toy / "toy_gan.py").write_text("class ToyGan(:\n")
+    assert re.search(r"toy_gan\.py cannot be read as Python", str(guidegan("run", toy / "train.py")))
+    (toy / "toy_gan.py").write_text("")
+    assert "toy looks for a class ToyGan in toy_gan.py" in str(guidegan("run", toy / "train.py"))
+
+
+def test_the_file_is_short_imports_the_public_face_alone_and_is_the_page() -> None:
+    assert len(SOURCE.splitlines()) <= 60
+    assert set(re.findall(r"from (guidegan_plugin[\w.]*) import", SOURCE)) == {"guidegan_plugin"}
+    page = (ROOT / "docs" / "writing_a_host.md").read_text()
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert shown and all(block.strip("\n") in SOURCE for block in shown)
+    setup = configparser.ConfigParser()
+    setup.read(TOY_HOST / "setup.cfg")
+    assert setup["options.entry_points"]["guidegan"].strip() == "toy_host = guidegan_toy_host"
+
+
+def test_nothing_in_the_codebase_knows_of_guidance() -> None:
+    for path in (TOY_HOST / "codebase").glob("*.py"):
+        assert "guidegan" not in path.read_text() and "attention" not in path.read_text(), path
