@@ -1,7 +1,7 @@
 """Images of several folders side by side: inputs down, methods or epochs across.
 
-The folders are a host's results, with several images of one stem, or plain ones. Rows are found by stem: an image's name
-without the column's suffix and the extension.
+The folders are a host's results, with several images of one stem, or plain ones. Rows are found by stem: an image's
+name without the column's suffix and the extension.
 """
 
 from __future__ import annotations
