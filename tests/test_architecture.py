@@ -80,7 +80,7 @@ def test_a_familys_name_and_options_are_known_in_its_own_folder_alone() -> None:
     families = [path.name for path in (PACKAGE / "hosts").iterdir() if (path / "__init__.py").exists()]
     assert families
     known = re.compile(
-        rf"{'|'.join(families)}|--(checkpoints_dir|display_id|gpu_ids|results_dir|save_epoch_freq)|train_opt|web.*images"
+        rf"{'|'.join(families)}|--(checkpoints_dir|display_id|gpu_ids|input_nc|results_dir|save_epoch_freq)|train_opt|web.*images"
         r"|test_<epoch>|_real_A\.|[\"'](models|data)/|classic gen|DDP gen"
     )
     for path in MODULES:

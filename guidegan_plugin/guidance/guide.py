@@ -248,7 +248,7 @@ class Guide:
         if facts.get(f"{self.name}.digest") != self.digest():
             raise StoreError(
                 f"{source} belongs to networks with other weights than those loaded for pair {self.name}; "
-                "load the checkpoint it was saved with (--epoch), or delete it to start from ones"
+                "delete it to start from ones, or load the checkpoint it was saved with"
             )
         self.store.load_state(states[self.name], self._device())
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))

@@ -1,1 +1,1 @@
-"""The plugin system: hooks, the manager, our own plugins, and names turned into objects."""
+"""The plugin system: hooks, the manager, and what hosts and monitors are."""

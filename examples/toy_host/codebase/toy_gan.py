@@ -30,7 +30,9 @@ class ToyGan:
 
     @torch.no_grad()
     def translate(self, images: Tensor) -> Tensor:
-        return self.netG.eval()(images)
+        self.netG.eval()
+        translated: Tensor = self.netG(images)
+        return translated
 
     def save(self, folder: Path, epoch: int) -> None:
         torch.save(self.netG.state_dict(), folder / f"{epoch}.pth")

@@ -123,7 +123,7 @@ class _WidenOnLoad:
         if weight.shape[1] != self.channels:
             raise StoreError(
                 f"the checkpoint's first convolution takes {weight.shape[1]} channels, expected {self.channels} (the "
-                f"host's) or {self.width} (with alpha); change --input_nc, or load another one (--name, --epoch)"
+                f"host's) or {self.width} (with alpha); change the generator's input channels, or load another one"
             )
         _log.warning("%sweight of a host checkpoint padded with a zero alpha channel", prefix)
         state_dict[f"{prefix}weight"] = _fit(weight, self.width)

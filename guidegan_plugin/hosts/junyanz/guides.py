@@ -241,8 +241,11 @@ class HostGuides:
                 "start from ones"
             )
         self._check_data(path, [key for state in states.values() for key in unpack_keys(state)])
-        for guide in self.guides.values():
-            guide.load_state(states, facts, str(path))
+        try:
+            for guide in self.guides.values():
+                guide.load_state(states, facts, str(path))
+        except StoreError as error:
+            raise StoreError(f"{error} (--epoch)") from error
 
     def _check_data(self, path: Path, keys: list[str]) -> None:
         """Refuse a store of another data set; keys are relative, so a moved data root is fine."""

@@ -115,7 +115,7 @@ class GuidedModel(HostModel):
         if state is not None:
             opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
         self._first_epoch = getattr(opt, "epoch_count", 1)
-        with self.guides.new_networks.fresh_without_file(self.guides.suffix), _missing_checkpoints_named():
+        with self.guides.new_networks.fresh_without_file(self.guides.suffix), _options_named():
             if self.guides.codebase.generation == "classic":
                 self.guides.adapt()
                 super().setup(opt)
@@ -185,8 +185,8 @@ class GuidedModel(HostModel):
 
 
 @contextmanager
-def _missing_checkpoints_named() -> Iterator[None]:
-    """While it lasts, a file that is not there ends in one line instead of the host's traceback."""
+def _options_named() -> Iterator[None]:
+    """While it lasts, a checkpoint that is not there or does not fit ends in one line that names the host's options."""
     try:
         yield
     except FileNotFoundError as error:
@@ -195,6 +195,8 @@ def _missing_checkpoints_named() -> Iterator[None]:
             f"{found}; change --name, --epoch or --checkpoints_dir (a training shorter than --save_epoch_freq epochs "
             "and --save_latest_freq images saves nothing)"
         ) from error
+    except StoreError as error:  # weights of another width
+        raise StoreError(f"{error} (--input_nc, or --name, --epoch)") from error
 
 
 @contextmanager
