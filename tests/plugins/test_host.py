@@ -94,6 +94,12 @@ def test_a_folder_that_no_host_knows_says_what_each_looks_for(tmp_path: Path, ho
     assert "plain looks for" not in str(caught.value) and str(caught.value).endswith("change RUN")
 
 
+def test_a_run_that_left_nothing_to_show_says_whose_it_is(tmp_path: Path, hosts: list[type[Host]]) -> None:
+    (tmp_path / "latest_net_G.pth").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no images of a run in .*: a run of junyanz, which left none; change RUN"):
+        make_gallery(tmp_path)
+
+
 def test_stores_are_shown_whoever_wrote_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = AttentionStore()
     store.write(["a.png"], torch.eye(4)[None, None])

@@ -71,6 +71,8 @@ def _read(run: Path) -> Run:
     hosts = registered_hosts()
     host = host_of_run(run, hosts)
     found = read_stores(run) if host is None else host.read_run(run)
+    if not found.samples and host is not None:
+        raise DataError(f"no images of a run in {run}: a run of {host.name}, which left none; change RUN")
     if not found.samples:
         known = [f"{kind.name} looks for {', '.join(kind.run_holds)}" for kind in hosts if kind.run_holds]
         looked = "; ".join([*known, f"without a host there must be *{STORE_ENDING}"])
