@@ -68,10 +68,15 @@ def write_sources(folder: Path) -> None:
     for title, modules in rooms().items():
         parts = [f"{title}\n{'=' * len(title)}"]
         for name in (f"{PACKAGE}.{module}" for module in modules):
-            # What is public stands on the first page alone, because a name with two places cannot be referred to.
-            elsewhere = "" if title == "Errors" else f"\n   :exclude-members: {', '.join(guidegan_plugin.__all__)}"
+            # A public class stands on the first page alone, because one with two places cannot be referred to.
+            elsewhere = "" if title == "Errors" else f"\n   :exclude-members: {', '.join(public_classes())}"
             parts.append(f"{name}\n{'-' * len(name)}\n\n.. automodule:: {name}{elsewhere}")
         (folder / "reference" / f"{title.lower().replace(' ', '_')}.rst").write_text("\n\n".join(parts) + "\n")
+
+
+def public_classes() -> list[str]:
+    """Names of the classes of the public face."""
+    return [name for name in guidegan_plugin.__all__ if isinstance(getattr(guidegan_plugin, name), type)]
 
 
 def with_links(markdown: str, folder: Path) -> str:
