@@ -5,6 +5,8 @@ python examples/bare_script.py --steps 100
 
 import argparse
 import itertools
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.datasets.keyed import with_keys
-from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=100)
@@ -55,7 +56,8 @@ def discriminator(width: int = 16) -> nn.Module:
 
 
 with tempfile.TemporaryDirectory() as root:
-    write_unpaired(Path(root) / "data", size=64, count=12, workers=1)
+    draw = f"data shapes {root}/data --size 64 --count 12 --workers 1 --quiet"
+    subprocess.run([sys.executable, "-m", "guidegan_plugin", *draw.split()], check=True)
     data = TensorDataset(read(Path(root) / "data" / "trainA"), read(Path(root) / "data" / "trainB"))
 loader = DataLoader(with_keys(data), batch_size=2, shuffle=True)  # guidance: items carry their index as key
 

@@ -8,6 +8,8 @@ Plain objects learn to be striped; an adversarial loss, and a cheap identity los
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from guidegan_plugin import GuideConfig, Pair, guided
-from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 
 
 class Unpaired(Dataset[dict[str, Any]]):
@@ -87,7 +88,8 @@ def main() -> None:
     steps, size = parser.parse_args().steps, 64
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        write_unpaired(Path(folder) / "data", size=size, count=16, workers=1)
+        draw = f"data shapes {folder}/data --size {size} --count 16 --workers 1 --quiet"
+        subprocess.run([sys.executable, "-m", "guidegan_plugin", *draw.split()], check=True)
         loader = DataLoader(Unpaired(Path(folder) / "data"), batch_size=4, shuffle=True)
         striper, done = Striper(), 0
         while done < steps:

@@ -20,7 +20,7 @@ _GROUND = {"errors", "config", "utils"}
 ALLOWED = {
     "errors": set(),
     "utils": {"errors"},
-    "config": {"errors"},
+    "config": {"errors", "utils"},
     "guidance": _GROUND,
     "plugins": {*_GROUND, "guidance"},
     "attaching": {*_GROUND, "guidance", "plugins"},

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.attention.trainable import TrainableAttention
+from guidegan_plugin.utils.options import options_of
 
 
 def test_defaults_are_the_papers_pha_and_rhp() -> None:
@@ -41,8 +43,6 @@ def test_it_is_frozen() -> None:
         ("align", "yes"),
         ("store_device", "cuda"),
         ("store_dtype", "int8"),
-        ("tam_start", "zero"),
-        ("tam_features", 1),
         ("seed", "7"),
         ("concat", 3),
         ("dropout", 1.5),
@@ -74,7 +74,7 @@ def test_a_combination_that_cannot_work_is_refused_naming_both_fields() -> None:
 
 def test_the_trainable_module_takes_no_signal() -> None:
     with pytest.raises(ConfigError, match=r"signal=gradcam.*attention=tam.*--guide_signal.*--guide_attention"):
-        GuideConfig(attention="tam", signal="gradcam")
+        TrainableAttention.from_options(TrainableAttention.Options(), GuideConfig(signal="gradcam"))
 
 
 def test_unknown_names_of_plugins_are_left_to_where_they_are_resolved() -> None:
@@ -106,7 +106,7 @@ def test_every_field_is_an_option_and_survives_the_command_line() -> None:
         5,
     )
     assert (config.dropout, config.anneal) == (0.5, "0.4:0.75")
-    assert {action.dest for action in parser._actions} >= {f"guide_{field.name}" for field in fields(GuideConfig)}
+    assert {action.dest for action in parser._actions} >= {f"guide_{field.name}" for field in options_of(GuideConfig)}
 
 
 def test_options_of_the_host_are_not_ours() -> None:
@@ -115,7 +115,7 @@ def test_options_of_the_host_are_not_ours() -> None:
 
 def test_readme_lists_every_option_with_its_default() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
-    for field in fields(GuideConfig):
+    for field in options_of(GuideConfig):
         assert f"| `--guide_{field.name}` |" in readme, field.name
         row = next(line for line in readme.splitlines() if f"| `--guide_{field.name}` |" in line)
         assert f"`{field.default}`" in row, row

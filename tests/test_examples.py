@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin import GuideConfig
-from guidegan_plugin.attaching.factory import Workshop
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.plugins.manager import create_manager
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -49,8 +49,8 @@ def test_the_third_party_plugin_is_found_by_its_entry_point(tmp_path: Path, monk
     (info / "entry_points.txt").write_text(f"[guidegan]\n{setup['options.entry_points']['guidegan'].strip()}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    workshop = Workshop.open(GuideConfig(attention="patch_score", concat="unit_rhp"))
-    assert workshop.attention is not None and workshop.attention.name == "patch_score"
+    factory = GuideFactory.open(GuideConfig(attention="patch_score", concat="unit_rhp"))
+    assert factory.attention is not None and factory.attention.name == "patch_score"
     assert create_manager().has_plugin("patch_score")
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from guidegan_plugin.attaching.mechanism_options import build, check_names
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Workshop:
+class GuideFactory:
     """Makes the guides of one training: what the pairs share, and how each gets its own.
 
     Attributes:
@@ -53,7 +54,7 @@ class Workshop:
     @classmethod
     def open(
         cls, config: GuideConfig, manager: pluggy.PluginManager | None = None, binding: SourceBinding | None = None
-    ) -> Workshop:
+    ) -> GuideFactory:
         """Resolve the config's names.
 
         Args:
@@ -63,20 +64,25 @@ class Workshop:
 
         Raises:
             PluginError: If a name is unknown; the message lists the known ones.
+            ConfigError: If an option of a mechanism is unknown, or has a value that cannot be.
         """
         manager = manager or create_manager()
+        attention = None if config.attention == "none" else resolve(manager, "attention", config.attention, "attention")
+        concatenation = resolve(manager, "concatenation", config.concat, "concat")
+        transfer_kind: type[Transfer] = resolve(manager, "transfer", config.transfer, "transfer")
+        check_names(manager, config)
         with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
-            transfer: Transfer = resolve(manager, "transfer", config.transfer, "transfer")()
+            transfer = build(transfer_kind, config)
         return cls(
             config,
-            None if config.attention == "none" else resolve(manager, "attention", config.attention, "attention"),
-            resolve(manager, "concatenation", config.concat, "concat"),
+            attention,
+            concatenation,
             transfer,
             binding or SourceBinding(),
             Listeners(manager),
         )
 
-    def beside(self, other: Guide) -> Workshop:
+    def beside(self, other: Guide) -> GuideFactory:
         """The same, for a further pair of a training that has one already.
 
         Raises:
@@ -121,8 +127,8 @@ class Workshop:
         return Guide(
             generator,
             discriminator,
-            None if self.attention is None else self.attention.from_config(config),
-            self.concatenation(),
+            None if self.attention is None else build(self.attention, config),
+            build(self.concatenation, config),
             self.transfer,
             AttentionStore(config.store_device, config.store_dtype),
             name=name,
@@ -204,10 +210,10 @@ def attach(
     for place, network in (("generator", generator), ("discriminator", discriminator)):
         if not isinstance(network, nn.Module):
             raise ConfigError(f"{place}: expected a torch.nn.Module, found {type(network).__name__}; change {place}=")
-    workshop, optimizers = Workshop.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
+    factory, optimizers = GuideFactory.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
     if beside is not None:
-        workshop = workshop.beside(beside)
-    guide = workshop.guide(generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps))
+        factory = factory.beside(beside)
+    guide = factory.guide(generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps))
     try:
         guide.adapt_generator(optimizers)
         if optimizers:

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.attaching.factory import Workshop, share_of
+from guidegan_plugin.attaching.factory import GuideFactory, share_of
 from guidegan_plugin.attaching.pairs import Pair, Where
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError
@@ -172,14 +172,14 @@ class InstanceGuidance(SourceBinding):
 
     def _build(self) -> None:
         plan = self._plan
-        workshop = Workshop.open(plan.config, create_manager(plan.plugins), self)
+        factory = GuideFactory.open(plan.config, create_manager(plan.plugins), self)
         optimizers = tuple(self._optimizers())
         try:
             for pair in plan.pairs:
                 generator, judge = self._networks(pair)
                 if generator is not None:
                     how = judge is None, plan.memory, plan.judged, share_of(plan.total_steps)
-                    made = workshop.guide(generator, judge, pair.name, *how)
+                    made = factory.guide(generator, judge, pair.name, *how)
                     self.guides[pair.name] = made
                     made.adapt_generator(optimizers)
         except GuideError:

@@ -69,7 +69,7 @@ class Guide:
     ) -> None:
         self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
         self.attention, self.concatenation = attention, concatenation
-        self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation.name)
+        self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation)
         how = behaviour or Behaviour()
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None

@@ -11,6 +11,8 @@ from torch import Tensor
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import Visit
 from guidegan_plugin.guidance.collapse import CollapseWatch
+from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 
 Losses = Callable[[], Mapping[str, Tensor | float]]
 
@@ -37,6 +39,7 @@ class StepReport:
         score: How real D finds the output: the mean of its prediction, one value, float32.
         losses: The host's losses by name, one value each; none where the host does not say.
         concat: Name of the concatenation that blended them.
+        preview: How that concatenation shows the blended input (``Concatenation.preview``); None where nobody says.
     """
 
     pair: str
@@ -50,6 +53,7 @@ class StepReport:
     score: Tensor | None = None
     losses: Mapping[str, Tensor | float] = field(default_factory=dict)
     concat: str = "rhp"
+    preview: Callable[[Tensor, Tensor, float], Tensor | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Reporter:
         on_step: Called with a report when a visit is over.
         on_epoch: Called with a report when an epoch is over.
         losses: Says what the host's losses are.
-        concat: Name of the pair's concatenation.
+        concatenation: The pair's.
 
     Attributes:
         steps: Judged visits that are over; a resumed training sets what its checkpoint says.
@@ -87,10 +91,10 @@ class Reporter:
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
         losses: Losses | None = None,
-        concat: str = "rhp",
+        concatenation: type[Concatenation] | Concatenation = ResidualHadamard,
     ) -> None:
         self._pair, self._on_step, self._on_epoch, self._losses = pair, on_step, on_epoch, losses or dict
-        self._concat = concat
+        self._concatenation = concatenation
         self.steps = self._epochs = self._missed = 0
         self._images: Tensor | None = None
         self._collapse = CollapseWatch(pair)
@@ -146,7 +150,8 @@ class Reporter:
                 visit.ages,
                 attachment.tap.score,
                 self._losses(),
-                self._concat,
+                self._concatenation.name,
+                self._concatenation.preview,
             )
         )
 

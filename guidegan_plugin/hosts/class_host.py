@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from guidegan_plugin.attaching.decorator import guided
 from guidegan_plugin.attaching.guides_file import save_guides
+from guidegan_plugin.attaching.mechanism_options import add_guide_options, config_from, full_config
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
@@ -86,8 +87,9 @@ class ClassHost(Host):
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
         """Those that are not ``--guide_*``."""
         parser = argparse.ArgumentParser(prog="guidegan run", add_help=False, allow_abbrev=False)
-        GuideConfig.add_options(parser)
-        add_monitor_options(create_manager(), parser, is_train=True)
+        manager = create_manager()
+        add_guide_options(manager, parser)
+        add_monitor_options(manager, parser, is_train=True)
         options, own = parser.parse_known_args(list(arguments))
         self._run = self.run_folder(own)
         self._options = {"name": self._run.name, **vars(options)}
@@ -112,7 +114,7 @@ class ClassHost(Host):
 
     def _guide(self, module: ModuleType, name: str) -> None:
         """Mix guidance into the class; from here on its instances are guided."""
-        trainer, config = getattr(module, name), GuideConfig.from_options(self._options)
+        trainer, config = getattr(module, name), config_from(create_manager(), self._options)
         monitors = {} if self._dry else monitors_for(create_manager(), self._options, self._run)
         guided(*self.pairs, config=config, bind_in=self.takes_batch, plugins=monitors.values())(trainer)
         for method in self.attaches_before:
@@ -164,7 +166,7 @@ def _remembered_after(method: _Method, config: GuideConfig, run: Path) -> _Metho
         if config.attention != "none" and is_first_rank():
             try:
                 run.mkdir(parents=True, exist_ok=True)
-                save_guides(run / f"{epoch}{STORE_ENDING}", self.guides, config)
+                save_guides(run / f"{epoch}{STORE_ENDING}", self.guides, full_config(create_manager(), config))
             except (OSError, StoreError) as error:  # days of training must not end with a full disk
                 _log.error("%s; the training goes on", error)
         return result

@@ -88,34 +88,13 @@ def _pictures(report: StepReport, value_range: tuple[float, float]) -> dict[str,
         functional.interpolate(maps[:1].float(), image.shape[-2:], mode="bilinear", align_corners=False)
         for maps in (report.maps, report.blended)
     )
-    blended = blend(image, given, report.concat, value_range)
+    blended = None if report.preview is None else report.preview(image, given, sum(value_range) / 2)
     return {
         "input": _bytes(image, value_range),
         "attention": _bytes(seen, (0.0, 1.0)),
         **({} if blended is None else {"blended": _bytes(blended, value_range)}),
         "output": _bytes(output, value_range),
     }
-
-
-def blend(images: Tensor, maps: Tensor, concat: str, value_range: tuple[float, float] = (-1.0, 1.0)) -> Tensor | None:
-    """What concatenation makes of images and their maps, as far as a screen can show it.
-
-    Of ``rhp`` it is half of equation (4), ``x' / 2 = (T(A) + 1) / 2 * x``: the input itself where the map is 1, with
-    half its contrast where the map is 0. Of ``alpha``, equation (5), it is the input with the map as its opacity, over
-    gray.
-
-    Args:
-        images: Source images ``(N, C, H, W)``, float32, in ``value_range``.
-        maps: Their maps at the images' size, ``(N, 1, H, W)``, float32 in [0, 1].
-        concat: Name of the concatenation.
-        value_range: Of the images.
-
-    Returns:
-        ``(N, C, H, W)`` in ``value_range``; None of a concatenation that is not known here.
-    """
-    if concat == "rhp":
-        return (maps + 1) / 2 * images
-    return maps * images + (1 - maps) * (sum(value_range) / 2) if concat == "alpha" else None
 
 
 def _curves(report: StepReport, with_losses: bool) -> dict[str, dict[str, Tensor | float]]:

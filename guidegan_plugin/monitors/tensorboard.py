@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,6 +11,7 @@ from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 from guidegan_plugin.monitors.worker import Screen
 from guidegan_plugin.plugins.monitor import RUN
+from guidegan_plugin.utils.options import option
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -51,6 +52,18 @@ class TensorBoardScreen(Screen):
             self._writer.close()
 
 
+@dataclass(frozen=True)
+class TensorBoardOptions:
+    """The option of the TensorBoard monitor, ``tensorboard``."""
+
+    on: str = option(
+        "",
+        "event files for TensorBoard in DIR, by default tensorboard/ beside the checkpoints",
+        metavar="DIR",
+        implied=_BESIDE,
+    )
+
+
 class TensorBoardMonitor(LiveMonitor):
     """Writes event files; ``tensorboard --logdir FOLDER`` shows them.
 
@@ -64,22 +77,15 @@ class TensorBoardMonitor(LiveMonitor):
     """
 
     name: ClassVar[str] = "tensorboard"
+    Options: ClassVar[type[TensorBoardOptions]] = TensorBoardOptions
 
     def __init__(self, folder: Path, every: int = EVERY, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
         require("tensorboard")
         super().__init__(TensorBoardScreen(folder), every, value_range)
 
     @classmethod
-    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
-        """``--guide_tensorboard``, with or without a folder."""
-        if is_train:
-            about = "event files for TensorBoard in DIR, by default tensorboard/ beside the checkpoints"
-            parser.add_argument("--guide_tensorboard", nargs="?", const=_BESIDE, default="", metavar="DIR", help=about)
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, object]) -> TensorBoardMonitor | None:
-        """Where ``--guide_tensorboard`` says so."""
-        folder = text_from(options, "guide_tensorboard")
-        if folder == _BESIDE:
-            return cls(Path(text_from(options, RUN, ".")) / "tensorboard", every_from(options))
-        return cls(Path(folder), every_from(options)) if folder else None
+    def from_options(cls, options: TensorBoardOptions, run: Mapping[str, object]) -> TensorBoardMonitor | None:
+        """Where ``--guide_tensorboard`` says so, with or without a folder."""
+        if options.on != _BESIDE:
+            return cls(Path(options.on), every_from(run)) if options.on else None
+        return cls(Path(text_from(run, RUN, ".")) / "tensorboard", every_from(run))

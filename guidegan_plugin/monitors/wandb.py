@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 from guidegan_plugin.monitors.worker import Screen
+from guidegan_plugin.utils.options import option
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -49,6 +50,13 @@ class WandbScreen(Screen):
         self._run.log(shown)  # nothing closes the run but wandb, with the process: the run may be the host's
 
 
+@dataclass(frozen=True)
+class WandbOptions:
+    """The option of the Weights & Biases monitor, ``wandb``."""
+
+    on: bool = option(False, "log to Weights & Biases")
+
+
 class WandbMonitor(LiveMonitor):
     """Logs to the active run of Weights & Biases, or to one it begins; ``WANDB_MODE=offline`` works as ever.
 
@@ -63,6 +71,7 @@ class WandbMonitor(LiveMonitor):
     """
 
     name: ClassVar[str] = "wandb"
+    Options: ClassVar[type[WandbOptions]] = WandbOptions
 
     def __init__(
         self,
@@ -75,15 +84,9 @@ class WandbMonitor(LiveMonitor):
         super().__init__(WandbScreen(project, run_name), every, value_range)
 
     @classmethod
-    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
-        """``--guide_wandb``."""
-        if is_train:
-            parser.add_argument("--guide_wandb", action="store_true", help="log to Weights & Biases")
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, object]) -> WandbMonitor | None:
+    def from_options(cls, options: WandbOptions, run: Mapping[str, object]) -> WandbMonitor | None:
         """Where ``--guide_wandb`` says so; a host's own ``--wandb_project_name`` is taken."""
-        if not options.get("guide_wandb"):
+        if not options.on:
             return None
-        project, name = text_from(options, "wandb_project_name"), text_from(options, "name")
-        return cls(project or None, name or None, every_from(options))
+        project, name = text_from(run, "wandb_project_name"), text_from(run, "name")
+        return cls(project or None, name or None, every_from(run))

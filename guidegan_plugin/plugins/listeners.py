@@ -15,6 +15,7 @@ from guidegan_plugin.guidance.reports import EpochReport, StepReport
 from guidegan_plugin.plugins.manager import DISABLE, collect
 from guidegan_plugin.plugins.monitor import FREQUENCY, RUN, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.options import PREFIX, add_arguments, read_options
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ def add_monitor_options(manager: pluggy.PluginManager, parser: argparse.Argument
         parser.add_argument(f"--{FREQUENCY}", type=int, default=100, help="monitors show a step in so many")
     for name, monitor in collect(manager, "monitor").items():
         try:
-            monitor.add_options(parser, is_train)
+            if is_train:
+                add_arguments(parser, monitor.Options, f"{name}_")
         except Exception as error:
             raise _broken(name, monitor, error) from error
 
@@ -66,7 +68,7 @@ def monitors_for(
     found: dict[str, Monitor] = {}
     for name, kind in collect(manager, "monitor").items() if is_first_rank() else ():
         try:
-            monitor = kind.from_options(options)
+            monitor = kind.from_options(read_options(kind.Options, _ours(options), f"{name}_"), options)
         except GuideError:
             raise
         except Exception as error:
@@ -74,6 +76,11 @@ def monitors_for(
         if monitor is not None:
             found[name] = monitor
     return found
+
+
+def _ours(options: Mapping[str, object]) -> dict[str, object]:
+    """Our options among a training's, by their names without ``guide_``."""
+    return {name.removeprefix(PREFIX): value for name, value in options.items() if name.startswith(PREFIX)}
 
 
 def _broken(name: str, monitor: type[Any], error: Exception) -> PluginError:

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from guidegan_plugin.utils.options import NoOptions
 
 FREQUENCY = "guide_monitor_freq"
 RUN = "guide_run"
 
 
 class Monitor:
-    """Shows a training; a subclass implements ``guidegan_step_end`` or ``guidegan_epoch_end`` with ``hookimpl``."""
+    """Shows a training; a subclass implements ``guidegan_step_end`` or ``guidegan_epoch_end`` with ``hookimpl``.
+
+    Attributes:
+        name: What the names of the monitor's options begin with.
+        Options: A frozen dataclass, its fields made by :func:`~guidegan_plugin.utils.options.option`. A field ``port``
+            is ``--guide_<name>_port`` in a training, and a field ``on`` is ``--guide_<name>`` itself.
+    """
 
     name: ClassVar[str]
+    Options: ClassVar[type[Any]] = NoOptions
 
     @classmethod
-    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
-        """Add this monitor's own ``--guide_<name>...`` options to a host's parser; by default it has none.
+    def from_options(cls, options: Any, run: Mapping[str, object]) -> Monitor | None:
+        """Build the monitor of a training.
 
         Args:
-            parser: The host's.
-            is_train: Whether it reads a training's command line; monitors are for training only.
-        """
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, object]) -> Monitor | None:
-        """Build the monitor from a training's parsed options.
-
-        Args:
-            options: By name, with the host's own, such as ``name``. Everybody's are ``guide_monitor_freq``, and
-                ``guide_run``, the folder of the training's checkpoints, where the host says which that is.
+            options: An object of ``Options``.
+            run: All parsed options of the training by name: the host's own, such as ``name``, and everybody's:
+                ``guide_monitor_freq``, and ``guide_run``, the folder of the training's checkpoints, where the host says
+                which that is.
 
         Returns:
             The monitor, None where the options do not switch it on.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach, hookimpl
-from guidegan_plugin.attaching.factory import Workshop
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.errors import ConfigError, PluginError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
@@ -150,9 +150,9 @@ def test_a_step_without_judgement_is_not_reported(make_generator: Make, make_dis
 def test_pairs_of_one_training_share_the_transfer_block_and_the_binding(
     make_generator: Make, make_discriminator: Make
 ) -> None:
-    workshop, networks = Workshop.open(GuideConfig()), [make_generator(), make_discriminator(), make_generator()]
-    one = workshop.guide(networks[0], networks[1], "A")
-    other = workshop.guide(networks[2], None, "B")
+    factory, networks = GuideFactory.open(GuideConfig()), [make_generator(), make_discriminator(), make_generator()]
+    one = factory.guide(networks[0], networks[1], "A")
+    other = factory.guide(networks[2], None, "B")
     assert one.transfer is other.transfer and one.binding is other.binding and one.store is not other.store
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.reports import StepReport
 from guidegan_plugin.monitors.visdom.address import Address
 
@@ -135,6 +136,7 @@ def make_report() -> Callable[..., StepReport]:
             "ages": (None, 4),
             "score": torch.tensor(0.25),
             "losses": {"G_A": torch.tensor(1.5), "cycle_A": 2.5},
+            "preview": ResidualHadamard.preview,
         }
         return StepReport(**values | changes)
 

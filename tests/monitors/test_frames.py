@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
 from guidegan_plugin.monitors.frames import SIDE, take
 
 
@@ -34,7 +35,7 @@ def test_blended_is_half_of_what_the_residual_hadamard_product_gives_the_generat
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0)])
 def test_blended_is_the_input_with_its_map_as_opacity_over_gray_for_alpha(make_report, low, high) -> None:  # type: ignore[no-untyped-def]
     images = torch.linspace(low, high, 96).reshape(1, 1, 8, 12).expand(2, 3, 8, 12)
-    report = make_report(images=images, blended=torch.full((2, 1, 1, 1), 0.25), concat="alpha")
+    report = make_report(images=images, blended=torch.full((2, 1, 1, 1), 0.25), preview=AlphaChannel.preview)
     opaque = np.linspace(0, 255, 96).reshape(8, 12, 1)
     expected = np.broadcast_to(0.25 * opaque + 0.75 * 127.5, (8, 12, 3))
     blended = take(report, value_range=(low, high))().pictures["blended"]
@@ -42,7 +43,7 @@ def test_blended_is_the_input_with_its_map_as_opacity_over_gray_for_alpha(make_r
 
 
 def test_of_a_concatenation_nobody_here_knows_nothing_blended_is_shown(make_report) -> None:  # type: ignore[no-untyped-def]
-    assert set(take(make_report(concat="mine"))().pictures) == {"input", "attention", "output"}
+    assert set(take(make_report(preview=None))().pictures) == {"input", "attention", "output"}
 
 
 def test_large_pictures_are_shrunk_and_keep_their_shape(make_report) -> None:  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ import pytest
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.tensorboard import TensorBoardMonitor
+from guidegan_plugin.utils.options import add_arguments
 
 pytest.importorskip("tensorboard")
 
@@ -35,10 +36,10 @@ def test_options_switch_it_on_with_or_without_a_folder(tmp_path: Path, monkeypat
     import argparse
 
     parser = argparse.ArgumentParser()
-    TensorBoardMonitor.add_options(parser, True)
+    add_arguments(parser, TensorBoardMonitor.Options, "tensorboard_")
     for words in ([], ["--guide_tensorboard"], ["--guide_tensorboard", "there"]):
-        options = vars(parser.parse_args(words)) | {"guide_run": "ckpt/zebra"}
-        TensorBoardMonitor.from_options(options)
+        options = TensorBoardMonitor.Options(parser.parse_args(words).guide_tensorboard)
+        TensorBoardMonitor.from_options(options, {"guide_run": "ckpt/zebra"})
     assert made == [(Path("ckpt/zebra/tensorboard"), 100), (Path("there"), 100)]
 
 

@@ -87,9 +87,9 @@ def test_frames_are_logged_over_a_step_of_their_own(make_report) -> None:  # typ
 def test_options_switch_it_on_with_the_hosts_project_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple] = []
     monkeypatch.setattr(WandbMonitor, "__init__", lambda self, *values: made.append(values))
-    assert WandbMonitor.from_options({"guide_wandb": False}) is None
-    WandbMonitor.from_options({"guide_wandb": True, "name": "zebra", "wandb_project_name": "maps"})
-    WandbMonitor.from_options({"guide_wandb": True})
+    assert WandbMonitor.from_options(WandbMonitor.Options(), {}) is None
+    WandbMonitor.from_options(WandbMonitor.Options(on=True), {"name": "zebra", "wandb_project_name": "maps"})
+    WandbMonitor.from_options(WandbMonitor.Options(on=True), {})
     assert made == [("maps", "zebra", 100), (None, None, 100)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
@@ -15,29 +16,30 @@ from guidegan_plugin.plugins import listeners
 from guidegan_plugin.plugins.listeners import Listeners, add_monitor_options, switch_on
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.plugins.monitor import Monitor
+from guidegan_plugin.utils.options import NoOptions, option
+
+
+@dataclass(frozen=True)
+class CounterOptions:
+    on: int = option(-1, "where it begins to count")
 
 
 class Counter(Monitor):
     """Counts epochs."""
 
     name: ClassVar[str] = "counter"
+    Options: ClassVar[type[CounterOptions]] = CounterOptions
 
     def __init__(self, start: int) -> None:
         self.count = start
 
     @classmethod
-    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
-        if is_train:
-            parser.add_argument("--guide_counter", type=int, default=-1)
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, object]) -> Monitor | None:
-        start = options["guide_counter"]
-        if start == 0:
+    def from_options(cls, options: CounterOptions, run: Mapping[str, object]) -> Monitor | None:
+        if options.on == 0:
             raise ConfigError("counter: expected more than 0; change --guide_counter")
-        if start == 1:
+        if options.on == 1:
             raise KeyError("one")
-        return cls(start) if isinstance(start, int) and start > 0 else None
+        return cls(options.on) if options.on > 0 else None
 
     @hookimpl
     def guidegan_epoch_end(self, report: EpochReport) -> None:
@@ -94,4 +96,4 @@ def test_options_that_clash_are_refused_naming_the_monitor() -> None:
 
 
 def test_a_monitor_without_options_is_never_switched_on_by_them() -> None:
-    assert Monitor.from_options({"guide_visdom": True}) is None
+    assert Monitor.from_options(NoOptions(), {"guide_visdom": True}) is None

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from guidegan_plugin import GuideConfig, hookimpl
-from guidegan_plugin.attaching.factory import Workshop
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.errors import PluginError
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
@@ -63,7 +63,7 @@ def test_every_manager_is_its_own() -> None:
 def test_an_installed_plugin_is_found_and_can_be_disabled(install, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     install("halved", CONCATENATION.format(name="halved"))
     assert "halved" in collect(create_manager(), "concatenation")
-    assert Workshop.open(GuideConfig(concat="halved")).concatenation.name == "halved"
+    assert GuideFactory.open(GuideConfig(concat="halved")).concatenation.name == "halved"
     monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "other, halved")
     assert "halved" not in collect(create_manager(), "concatenation")
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from guidegan_plugin import GuideConfig, hookimpl
-from guidegan_plugin.guidance.attention.base import Attention
-from guidegan_plugin.guidance.attention.maps import min_max
-from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin import Attention, Concatenation, hookimpl, min_max, option
+
+
+@dataclass(frozen=True)
+class PatchScoreOptions:
+    """``--guide_patch_score_power``, or ``GuideConfig(options={"patch_score_power": 2.0})``."""
+
+    power: float = option(1.0, "the magnitude of the prediction to this power, so that strong verdicts stand out")
 
 
 class PatchScore(Attention):
-    """The map is the magnitude of D's own prediction, patch by patch."""
+    """The map is the magnitude of D's own prediction, patch by patch.
+
+    Args:
+        power: Of the magnitude; above 0.
+    """
 
     name: ClassVar[str] = "patch_score"
+    Options: ClassVar[type[PatchScoreOptions]] = PatchScoreOptions
 
-    @classmethod
-    def from_config(cls, config: GuideConfig) -> PatchScore:
-        return cls()
+    def __init__(self, power: float = 1.0) -> None:
+        self._power = power
 
     def attach(self, discriminator: nn.Module) -> list[RemovableHandle]:
         return []  # the prediction comes with every call
@@ -28,7 +37,7 @@ class PatchScore(Attention):
     def take_maps(self, prediction: object) -> Tensor | None:
         if not isinstance(prediction, Tensor) or prediction.dim() != 4:
             return None
-        return min_max(prediction.detach().float().abs().mean(1, keepdim=True))
+        return min_max(prediction.detach().float().abs().mean(1, keepdim=True).pow(self._power))
 
     @property
     def place(self) -> str:
@@ -39,9 +48,18 @@ class UnitHadamard(Concatenation):
     """x' = (T(A) + 1) / 2 * x."""
 
     name: ClassVar[str] = "unit_rhp"
+    preview_text: ClassVar[str] = "(A + 1) / 2 · x of input x and map A"
 
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
         return images * ((maps + 1) / 2).to(images.dtype)
+
+    @classmethod
+    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
+        return (maps + 1) / 2 * images  # what the generator is given is in range already
+
+    @classmethod
+    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, None]:
+        return weight.clone(), None  # a map of ones leaves the image as it is
 
     @property
     def place(self) -> str:

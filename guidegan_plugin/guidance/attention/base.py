@@ -9,25 +9,25 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.guidance.configurable import Configurable
 
 
-class Attention(ABC):
+class Attention(Configurable, ABC):
     """One way to read attention off a discriminator, which goes on answering as before.
 
     The tap on the discriminator sets ``listening`` before each call: a mechanism records only while it is set. One
     with ``needs_gradient`` reads the graph of that call, which the tap then sees to when it looks.
+
+    Attributes:
+        map_options: Fields of the config that change what a map means; options of the mechanism's own always do. Maps
+            that were remembered under another value are refused when a training is resumed.
+        changes_prediction: Whether the discriminator answers otherwise than without the mechanism.
     """
 
-    name: ClassVar[str]
+    map_options: ClassVar[tuple[str, ...]] = ()
     changes_prediction: ClassVar[bool] = False
     needs_gradient: bool = False
     listening: bool = False
-
-    @classmethod
-    @abstractmethod
-    def from_config(cls, config: GuideConfig) -> Attention:
-        """Build the mechanism for one discriminator."""
 
     @abstractmethod
     def attach(self, discriminator: nn.Module) -> list[RemovableHandle]:
@@ -59,7 +59,7 @@ class Attention(ABC):
         """New networks this mechanism trains, by name; the guide appends the pair's."""
         return {}
 
-    def call_through(self, networks: Mapping[str, nn.Module]) -> None:  # noqa: B027 - optional
+    def call_through(self, networks: Mapping[str, nn.Module]) -> None:
         """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
 
     @property

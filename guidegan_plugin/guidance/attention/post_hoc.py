@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,10 @@ from guidegan_plugin.guidance.attention.maps import average, in_batch_order, min
 from guidegan_plugin.guidance.attention.signals import Reading, edge_of, find_signal, normalises_by_batch
 from guidegan_plugin.guidance.calls.copy_safe import Hook
 from guidegan_plugin.guidance.layers import find_layers, normalisation_behind
+from guidegan_plugin.utils.options import NoOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class PostHocAttention(Attention):
@@ -38,6 +42,7 @@ class PostHocAttention(Attention):
     """
 
     name: ClassVar[str] = "pha"
+    map_options: ClassVar[tuple[str, ...]] = ("signal", "layer", "tap", "border")
 
     def __init__(self, layer: int | str = 4, tap: str = "conv", border: int = 0, signal: str = "activation") -> None:
         self._signal = find_signal(signal)
@@ -49,8 +54,8 @@ class PostHocAttention(Attention):
         self._place = f"layer {layer}"
 
     @classmethod
-    def from_config(cls, config: GuideConfig) -> PostHocAttention:
-        """Build it from ``signal``, ``layer``, ``tap`` and ``border``.
+    def from_options(cls, options: NoOptions, config: GuideConfig) -> Self:
+        """Build it from the config's ``signal``, ``layer``, ``tap`` and ``border``.
 
         Raises:
             ConfigError: As the class.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
+from guidegan_plugin.utils.options import NoOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ShuffledAttention(PostHocAttention):
@@ -29,6 +33,7 @@ class ShuffledAttention(PostHocAttention):
     """
 
     name: ClassVar[str] = "shuffled"
+    map_options: ClassVar[tuple[str, ...]] = (*PostHocAttention.map_options, "seed")
 
     def __init__(
         self, layer: int | str = 4, tap: str = "conv", border: int = 0, signal: str = "activation", seed: int = 0
@@ -38,8 +43,8 @@ class ShuffledAttention(PostHocAttention):
         self._orders: dict[tuple[int, torch.device], Tensor] = {}  # kept, because sending one over makes a GPU wait
 
     @classmethod
-    def from_config(cls, config: GuideConfig) -> ShuffledAttention:
-        """Build it from ``signal``, ``layer``, ``tap``, ``border`` and ``seed``.
+    def from_options(cls, options: NoOptions, config: GuideConfig) -> Self:
+        """Build it from the config's ``signal``, ``layer``, ``tap``, ``border`` and ``seed``.
 
         Raises:
             ConfigError: As the class.

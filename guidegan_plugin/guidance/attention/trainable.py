@@ -7,7 +7,8 @@ classifies. Hooks compute ``E = (M(X) + 1) * T(X)`` in between: the discriminato
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,10 @@ from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.maps import in_batch_order
 from guidegan_plugin.guidance.calls.copy_safe import Hook
 from guidegan_plugin.guidance.layers import channels_behind, convolutions, find_layer
+from guidegan_plugin.utils.options import option
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Added inside the sigmoid; constants, so that the host's weight initialisation does not change them.
 OFFSETS = {"paper": 0.0, "residual": -4.0}
@@ -89,6 +94,15 @@ class MaskBranch(nn.Module):
         return logits
 
 
+@dataclass(frozen=True)
+class TrainableOptions:
+    """Options of the trainable attention module, ``tam_<field>``."""
+
+    start: str = option("paper", "tam's mask at first: about 0.5, or near 0", "paper", "residual")
+    features: str = option("auto", "D's module whose output tam's mask branch reads")
+    trunk: str = option("auto", "D's module whose output tam's mask weighs")
+
+
 class TrainableAttention(Attention):
     """Trainable attention module, ``E = (M(X) + 1) * T(X)``, equation (3); its map is the mean over channels of M.
 
@@ -103,6 +117,7 @@ class TrainableAttention(Attention):
     """
 
     name: ClassVar[str] = "tam"
+    Options: ClassVar[type[TrainableOptions]] = TrainableOptions
     changes_prediction: ClassVar[bool] = True
 
     def __init__(self, features: str = "auto", trunk: str = "auto", start: str = "paper") -> None:
@@ -116,9 +131,18 @@ class TrainableAttention(Attention):
         self._place = "a mask branch"
 
     @classmethod
-    def from_config(cls, config: GuideConfig) -> TrainableAttention:
-        """Build it from ``tam_features``, ``tam_trunk`` and ``tam_start``."""
-        return cls(config.tam_features, config.tam_trunk, config.tam_start)
+    def from_options(cls, options: TrainableOptions, config: GuideConfig) -> Self:
+        """Build it from its own options.
+
+        Raises:
+            ConfigError: If the config asks for a signal, which only post-hoc attention has.
+        """
+        if config.signal != "activation":
+            raise ConfigError(
+                f"signal={config.signal} is for attention=pha: attention=tam reads its own mask branch; change signal "
+                "(--guide_signal) or attention (--guide_attention)"
+            )
+        return cls(options.features, options.trunk, options.start)
 
     @property
     def place(self) -> str:
@@ -154,10 +178,10 @@ class TrainableAttention(Attention):
                 "attention (--guide_attention), or tam_features and tam_trunk (--guide_tam_features, --guide_tam_trunk)"
             )
         places: list[tuple[str, nn.Module]] = []
-        for option, path, number in (("tam_features", self._features, 1), ("tam_trunk", self._trunk, last - 1)):
+        for name, path, number in (("tam_features", self._features, 1), ("tam_trunk", self._trunk, last - 1)):
             named = path != "auto"
             layer, tap = (path, "conv") if named else (number, "activation")
-            places.append(find_layer(discriminator, layer, tap, option))
+            places.append(find_layer(discriminator, layer, tap, name))
         return places[0], places[1]
 
     def _freeze(self, module: nn.Module, args: tuple[object, ...]) -> None:

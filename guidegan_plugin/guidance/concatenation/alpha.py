@@ -26,6 +26,7 @@ class AlphaChannel(Concatenation):
     """
 
     name: ClassVar[str] = "alpha"
+    preview_text: ClassVar[str] = "the input with the map as its opacity (alpha channel), over gray"
 
     def __init__(self) -> None:
         self._convolution: nn.Conv2d | None = None
@@ -43,6 +44,22 @@ class AlphaChannel(Concatenation):
     def without_map(self, images: Tensor) -> Tensor:
         """The image with an alpha channel of zeros."""
         return self.blend(images, images.new_zeros(len(images), 1, *images.shape[-2:]))
+
+    @classmethod
+    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
+        """The image with the map as its opacity, over gray."""
+        return maps * images + (1 - maps) * gray
+
+    @classmethod
+    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+        """Fold ``x' = [x, 1]``: ``conv([x, 1]; W) = conv(x; W') + c``, equal to a rounding.
+
+        One channel was repeated to RGB, so its weights are summed.
+        """
+        images, alpha = weight[:, :-1], weight[:, -1]
+        if channels == 1:
+            images = images.double().sum(1, keepdim=True).to(weight.dtype)
+        return images.clone(), alpha.sum((1, 2), dtype=torch.float64)
 
     def adapt(self, generator: nn.Module, optimizers: Iterable[Optimizer] = ()) -> None:
         """Widen the first convolution.

@@ -9,11 +9,18 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.configurable import Configurable
 
-class Concatenation(ABC):
-    """One way to blend a map into an image. One object serves one generator."""
 
-    name: ClassVar[str]
+class Concatenation(Configurable, ABC):
+    """One way to blend a map into an image. One object serves one generator.
+
+    Attributes:
+        preview_text: What :meth:`preview` shows, in words, for a page's legend.
+    """
+
+    preview_text: ClassVar[str] = ""
 
     def __reduce__(self) -> tuple[type[Concatenation], tuple[()]]:
         # A pickled generator carries one along: how to blend, not what was adapted.
@@ -35,10 +42,41 @@ class Concatenation(ABC):
         """What the generator gets where the input is to be left alone (``cycle=off``)."""
         return images
 
-    def adapt(self, generator: nn.Module, optimizers: Iterable[Optimizer] = ()) -> None:  # noqa: B027 - optional
+    @classmethod
+    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor | None:
+        """The blended input as a screen can show it; by default it is not shown.
+
+        Args:
+            images: ``(N, C, H, W)``, floating point, in a training's range, such as [-1, 1].
+            maps: ``(N, 1, H, W)``, floating point in [0, 1].
+            gray: The middle of that range.
+
+        Returns:
+            ``(N, C, H, W)``, in the images' range, or None.
+        """
+        return None
+
+    @classmethod
+    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:
+        """Fold the map of ones, which test time blends in, into the generator's first convolution.
+
+        Args:
+            weight: ``(out, in, kh, kw)``, of the convolution that reads the blended images.
+            channels: Of the images.
+
+        Returns:
+            The weight of a convolution that reads the images, ``(out, channels, kh, kw)``; and what belongs into its
+            bias, ``(out,)``, float64, which holds only where the convolution pads with what is there, or None.
+
+        Raises:
+            ConfigError: If that would not be exact; the message says why.
+        """
+        raise ConfigError(f"concat={cls.name} cannot be baked: it does not say how it folds into a convolution")
+
+    def adapt(self, generator: nn.Module, optimizers: Iterable[Optimizer] = ()) -> None:
         """Make the generator take what :meth:`blend` returns; once, and undone by :meth:`restore`."""
 
-    def restore(self) -> None:  # noqa: B027 - optional
+    def restore(self) -> None:
         """Undo :meth:`adapt`; harmless without it."""
 
     @property

@@ -14,10 +14,24 @@ class ResidualHadamard(Concatenation):
     """Residual Hadamard product, ``x' = (T(A) + 1) * x``, equation (4)."""
 
     name: ClassVar[str] = "rhp"
+    preview_text: ClassVar[str] = "(A + 1) / 2 · x of input x and map A, half of the residual Hadamard product"
 
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
         """``(T(A) + 1) * x``, ``(N, C, H, W)``."""
         return torch.addcmul(images, images, maps.to(images.dtype))
+
+    @classmethod
+    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
+        """``(T(A) + 1) / 2 * x``: with half its contrast where the map is 0."""
+        return (maps + 1) / 2 * images
+
+    @classmethod
+    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, None]:
+        """Fold ``x' = (1 + 1) * x``: ``conv(2x; W) = conv(x; 2W)``, exact in floating point.
+
+        The bias stays, and so does any padding that commutes with a factor: zeros, reflection, replication.
+        """
+        return 2 * weight, None
 
     @property
     def place(self) -> str:

@@ -9,11 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from guidegan_plugin.guidance.configurable import Configurable
 
-class Transfer(nn.Module, ABC):
-    """The transfer block T (section 3.1); a subclass with parameters is trained by G's loss."""
 
-    name: ClassVar[str]
+class Transfer(Configurable, nn.Module, ABC):
+    """The transfer block T (section 3.1); a subclass with parameters is trained by G's loss.
+
+    Attributes:
+        keeps_ones: Whether a map of ones stays a map of ones, so that what test time blends in is known.
+    """
+
+    keeps_ones: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -32,6 +38,7 @@ class BilinearTransfer(Transfer):
     """Bilinear up-sampling, no parameters (appendix A)."""
 
     name: ClassVar[str] = "bilinear"
+    keeps_ones: ClassVar[bool] = True
 
     def forward(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Bring maps ``(N, 1, h, w)`` to ``(N, 1, H, W)``; see :class:`Transfer`."""

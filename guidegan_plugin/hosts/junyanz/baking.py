@@ -18,16 +18,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from guidegan_plugin.attaching.mechanism_options import build
+from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
-from guidegan_plugin.guidance.concatenation.baking import bake_alpha, bake_rhp
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
-from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
+from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 
 _BAKED = "guidegan_baked"
-_CONCATENATIONS: dict[str, type[Concatenation]] = {kind.name: kind for kind in (ResidualHadamard, AlphaChannel)}
 _INSTEAD = "test it with --model guide_<x> instead"
 
 
@@ -57,7 +56,7 @@ def bake(
     Args:
         checkpoint: A generator's file, or a folder of checkpoints, whose generators of one epoch are baked.
         out: A new file, or a new folder.
-        concat: ``"rhp"`` or ``"alpha"`` where no store says it; T was bilinear then.
+        concat: Name of the concatenation where no store says it; T was bilinear then.
         channels: Of the images the generator reads.
         epoch: Which checkpoint of a folder.
 
@@ -91,7 +90,7 @@ def bake_weights(weights: Mapping[str, Tensor], concat: str, channels: int, name
 
     Args:
         weights: State dict of a generator of the family.
-        concat: ``"rhp"`` or ``"alpha"``.
+        concat: Name of the concatenation.
         channels: Of the images the generator reads.
         name: Of the checkpoint, for messages.
 
@@ -107,20 +106,27 @@ def bake_weights(weights: Mapping[str, Tensor], concat: str, channels: int, name
         raise StoreError(f"{name} is baked already, twice would be wrong; give it to the bare host, or change CKPT")
     begin = _beginning(weights, name)
     baked, weight = OrderedDict(weights), weights[f"{begin.convolution}.weight"]
-    width = _CONCATENATIONS[concat]().blend(torch.zeros(1, channels, 1, 1), torch.ones(1, 1, 1, 1)).shape[1]
+    concatenation = _registered(concat)
+    blend = build(concatenation, GuideConfig(concat=concat)).blend
+    width = blend(torch.zeros(1, channels, 1, 1), torch.ones(1, 1, 1, 1)).shape[1]
     if weight.shape[1] != width:
         raise ConfigError(
             f"{name} takes {weight.shape[1]} channels, expected {width} (concat={concat}, images of {channels}); "
             "change --channels (what the host calls --input_nc) or --concat"
         )
-    if concat == "rhp":
-        baked[f"{begin.convolution}.weight"] = bake_rhp(weight)
-    else:
-        baked[f"{begin.convolution}.weight"], constant = bake_alpha(weight, channels)
+    baked[f"{begin.convolution}.weight"], constant = concatenation.bake(weight, channels)
+    if constant is not None:
         key, sign = _place_of_constant(weights, begin, name)
         baked[key] = (weights[key].double() + sign * constant).to(weights[key].dtype)
     setattr(baked, "_metadata", {**metadata, _BAKED: {"concat": concat}})  # noqa: B010 - torch keeps it so, too
     return baked
+
+
+def _registered(concat: str) -> type[Concatenation]:
+    found: dict[str, type[Concatenation]] = collect(create_manager(), "concatenation")
+    if concat not in found:
+        raise ConfigError(f"concat={concat} (--concat) cannot be baked, known are {', '.join(found)}; {_INSTEAD}")
+    return found[concat]
 
 
 def _beginning(weights: Mapping[str, Tensor], name: str) -> _Beginning:
@@ -171,17 +177,16 @@ def _concatenation(checkpoint: Path, given: str | None) -> str:
     """How a checkpoint was guided: what its store says, else what the user does."""
     store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
     said = json.loads(load_stores(store)[1].get("config", "{}")) if store.is_file() else {}
-    transfer, concat = said.get("transfer", BilinearTransfer.name), said.get("concat", given)
+    transfer, concat = said.get("transfer", GuideConfig().transfer), said.get("concat", given)
     if concat is None:
         raise StoreError(f"no store {store} says how {checkpoint.name} was guided; add --concat rhp or --concat alpha")
     if given not in (None, concat):
         raise ConfigError(f"{store} says concat={concat}, not {given}; leave out --concat")
-    if concat not in _CONCATENATIONS:
-        raise ConfigError(f"concat={concat} (--concat) cannot be baked, only rhp and alpha are known; {_INSTEAD}")
-    if transfer != BilinearTransfer.name:
+    _registered(concat)
+    kind: type[Transfer] = resolve(create_manager(), "transfer", transfer, "transfer")
+    if not kind.keeps_ones:
         raise ConfigError(
-            f"transfer={transfer} ({store.name}) cannot be baked: only {BilinearTransfer.name} is known to leave a map "
-            f"of ones as it is; {_INSTEAD}"
+            f"transfer={transfer} ({store.name}) cannot be baked: it does not leave a map of ones as it is; {_INSTEAD}"
         )
     return str(concat)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from guidegan_plugin.attaching.factory import Workshop
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.guides_file import save_guides
+from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, check_distinct
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
@@ -29,9 +30,6 @@ from guidegan_plugin.plugins.listeners import switch_on
 from guidegan_plugin.plugins.manager import create_manager
 
 _log = logging.getLogger(__name__)
-
-# Options that change what a stored map means.
-_MAP_OPTIONS = ("attention", "signal", "layer", "tap", "border", "tam_start", "tam_features", "tam_trunk")
 
 
 class HostGuides:
@@ -56,17 +54,17 @@ class HostGuides:
         self.epoch = EpochCounter(model.opt)
         self._no_view_warned = False
         self.new_networks = NewNetworks(model, self.codebase.generation)
-        manager = create_manager()
+        self._manager = manager = create_manager()
         if model.isTrain and self.active and not model.opt.guide_dry_run:
             switch_on(manager, vars(model.opt), Path(model.save_dir))
-        workshop = Workshop.open(config, manager)
+        factory = GuideFactory.open(config, manager)
         if not self.active:
             return
         for pair in self.pairs:
             generator, discriminator = self.network(pair.generator), None
             if model.isTrain:
                 discriminator = self.network(pair.discriminator)
-            self.guides[pair.name] = workshop.guide(
+            self.guides[pair.name] = factory.guide(
                 generator,
                 discriminator,
                 pair.name,
@@ -218,7 +216,7 @@ class HostGuides:
             StoreError: If it cannot be written.
         """
         try:
-            save_guides(path, self.guides, self.config)
+            save_guides(path, self.guides, full_config(self._manager, self.config))
         except StoreError as error:
             raise StoreError(f"{error} (--checkpoints_dir)") from error
 
@@ -232,9 +230,10 @@ class HostGuides:
             _log.warning("no store %s: every image starts from ones", path)
             return
         states, facts = load_stores(path)
-        now = self.config.as_dict()
-        saved = {**GuideConfig().as_dict(), **json.loads(facts.get("config", "{}"))}  # an older store lacks new options
-        changed = [f"{name} {saved[name]} to {now[name]}" for name in _MAP_OPTIONS if saved[name] != now[name]]
+        # An older store lacks new options, which had their defaults then.
+        before = {**full_config(self._manager, GuideConfig()), **json.loads(facts.get("config", "{}"))}
+        now = meaning_of_maps(self._manager, self.config)
+        changed = [f"{name} {before[name]} to {value}" for name, value in now.items() if before[name] != value]
         if changed:
             raise StoreError(
                 f"{path} holds maps of another kind ({', '.join(changed)}); change --guide_* back, or delete it to "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.attaching.mechanism_options import add_guide_options, config_from
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
@@ -68,7 +68,8 @@ class GuidedModel(HostModel):
     ) -> argparse.ArgumentParser:
         """The model's own options, ours, and our data set in place of the host's where there is one."""
         parser = super().modify_commandline_options(parser, is_train)
-        GuideConfig.add_options(parser)
+        manager = create_manager()
+        add_guide_options(manager, parser)
         parser.add_argument("--guide_pairs", default="", help="netG:netD:real_A:A_paths,... of a model we do not know")
         parser.add_argument("--guide_dry_run", action="store_true", help="describe the guidance and stop")
         parser.add_argument("--guide_no_visuals", action="store_true", help="no attention maps on the host's pages")
@@ -87,7 +88,7 @@ class GuidedModel(HostModel):
                 default=0,
                 help="translate again with where D looks, so often at most, while its score rises",
             )
-        add_monitor_options(create_manager(), parser, is_train)
+        add_monitor_options(manager, parser, is_train)
         parser.add_argument("--guide_preset", default="", help="the paper's settings as defaults: guidegan presets")
         presets.set_defaults(parser, cls.host_model, is_train)
         if (mode := parser.get_default("dataset_mode")) in DATASETS:
@@ -95,7 +96,7 @@ class GuidedModel(HostModel):
         return parser
 
     def __init__(self, opt: argparse.Namespace) -> None:
-        config = GuideConfig.from_options(vars(opt))
+        config = config_from(create_manager(), vars(opt))
         super().__init__(opt)
         self.guides = HostGuides(self, self.host_model, config)
         self.attention_visuals = AttentionVisuals(self.guides)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,18 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.live import EVERY, LiveMonitor, every_from, require, text_from
 from guidegan_plugin.monitors.visdom.address import PORT, SERVER, Address, credentials
 from guidegan_plugin.monitors.visdom.windows import VisdomScreen
+from guidegan_plugin.utils.options import option
+
+
+@dataclass(frozen=True)
+class VisdomOptions:
+    """Options of the Visdom monitor, ``visdom`` and ``visdom_<field>``."""
+
+    on: bool = option(False, "live windows on a Visdom server, which you start")
+    server: str = option(SERVER, "its address")
+    port: int = option(PORT, "its port")
+    env: str = option("", "its environment; by default the run's name")
+    offline: str = option("", "log for guidegan replay; no server", metavar="FILE")
 
 
 class VisdomMonitor(LiveMonitor):
@@ -30,6 +42,7 @@ class VisdomMonitor(LiveMonitor):
     """
 
     name: ClassVar[str] = "visdom"
+    Options: ClassVar[type[VisdomOptions]] = VisdomOptions
 
     def __init__(
         self,
@@ -49,29 +62,13 @@ class VisdomMonitor(LiveMonitor):
         super().__init__(VisdomScreen(Client(address, env, login, offline)), every, value_range)
 
     @classmethod
-    def add_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> None:
-        """``--guide_visdom`` and what belongs to it."""
-        if is_train:
-            add = parser.add_argument
-            add("--guide_visdom", action="store_true", help="live windows on a Visdom server, which you start")
-            add("--guide_visdom_server", default=SERVER, help="its address")
-            add("--guide_visdom_port", type=int, default=PORT, help="its port")
-            add("--guide_visdom_env", default="", help="its environment; by default the run's name")
-            add("--guide_visdom_offline", default="", metavar="FILE", help="log for guidegan replay; no server")
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, object]) -> VisdomMonitor | None:
+    def from_options(cls, options: VisdomOptions, run: Mapping[str, object]) -> VisdomMonitor | None:
         """Where ``--guide_visdom`` or ``--guide_visdom_offline`` says so."""
-        offline = text_from(options, "guide_visdom_offline")
-        if not (options.get("guide_visdom") or offline):
+        if not (options.on or options.offline):
             return None
-        return cls(
-            text_from(options, "guide_visdom_server", SERVER),
-            int(text_from(options, "guide_visdom_port", str(PORT))),
-            text_from(options, "guide_visdom_env", text_from(options, "name", "guidegan")),
-            Path(offline) if offline else None,
-            every_from(options),
-        )
+        env = options.env or text_from(run, "name", "guidegan")
+        offline = Path(options.offline) if options.offline else None
+        return cls(options.server, options.port, env, offline, every_from(run))
 
 
 def _open_log(path: Path) -> None:

@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
+from guidegan_plugin.plugins.manager import collect, create_manager
 from guidegan_plugin.plugins.sample import Run
 from guidegan_plugin.plugins.stored_run import read_stores
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
@@ -33,7 +35,7 @@ def make_gallery(
             stores: the memory over epochs.
         out: A new folder or one of ours, which is replaced; by default ``gallery`` in the run.
         thumbnails: Their longer side in pixels.
-        concat: How map and input are blended, for the blended input: ``rhp`` or ``alpha``, any other leaves it out. By
+        concat: How map and input are blended, for the blended input: ``rhp``, ``alpha`` or a plugin's. By
             default what the run's stores say, else ``rhp``.
         track: Shows how far it is.
 
@@ -47,14 +49,16 @@ def make_gallery(
     found = _read(run)
     out = (out or run / "gallery").resolve()
     _check_replaceable(out)
-    concat = concat or found.concat or "rhp"
+    kinds: dict[str, type[Concatenation]] = collect(create_manager(), "concatenation")
+    concatenation = kinds.get(concat or found.concat or "rhp")
     writing = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         writing.mkdir()
-        writer = ThumbnailWriter(writing, thumbnails, concat)
+        writer = ThumbnailWriter(writing, thumbnails, concatenation)
         shown = [writer.write(sample) for sample in track(found.samples, "thumbnails", len(found.samples))]
-        page = render(found.title or run.absolute().name, shown, out, concat)
+        blended_as = concatenation.preview_text if concatenation else ""
+        page = render(found.title or run.absolute().name, shown, out, blended_as)
         (writing / "index.html").write_text(page, encoding="utf-8")
         _replace(out, writing)
     except OSError as error:

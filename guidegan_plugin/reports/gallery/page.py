@@ -15,7 +15,7 @@ from dominate import tags
 from dominate.util import raw
 
 from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT
-from guidegan_plugin.reports.gallery.pictures import BLENDED_AS, EVEN
+from guidegan_plugin.reports.gallery.pictures import EVEN
 from guidegan_plugin.reports.gallery.thumbnails import SampleThumbnails, Thumbnail
 
 # By which a gallery of ours is known again.
@@ -57,14 +57,14 @@ _KEYS = {
 }
 
 
-def render(title: str, samples: Sequence[SampleThumbnails], folder: Path, concat: str) -> str:
+def render(title: str, samples: Sequence[SampleThumbnails], folder: Path, blended_as: str) -> str:
     """Write the page.
 
     Args:
         title: Of the run.
         samples: In the order they are shown.
         folder: Where the page will lie, resolved; links to full pictures are relative to it.
-        concat: How input and map were blended.
+        blended_as: What the blended input shows, in words; empty where it is not shown.
 
     Returns:
         HTML, encodable as UTF-8 whatever the file names are.
@@ -78,7 +78,7 @@ def render(title: str, samples: Sequence[SampleThumbnails], folder: Path, concat
         tags.meta(http_equiv="Content-Security-Policy", content=_policy(style, script)),
         tags.style(raw(style)),
     )
-    page.add(_header(title, samples, concat), _controls(samples))
+    page.add(_header(title, samples, blended_as), _controls(samples))
     page.add(tags.main([_article(shown, folder) for shown in samples], id="images"), _help(), tags.script(raw(script)))
     return str(page.render(pretty=False))
 
@@ -118,10 +118,10 @@ def _over(samples: Sequence[SampleThumbnails]) -> str | None:
     return f"map over the {OUTPUT if OUTPUT in compared else INPUT}" if compared else None
 
 
-def _header(title: str, samples: Sequence[SampleThumbnails], concat: str) -> tags.header:
+def _header(title: str, samples: Sequence[SampleThumbnails], blended_as: str) -> tags.header:
     legend = {ATTENTION: _ATTENTION}
-    if concat in BLENDED_AS and any(one.role == BLENDED for shown in samples for one in shown.thumbnails):
-        legend[BLENDED] = f"{BLENDED_AS[concat]}: what the generator is given when it sees the image with this map."
+    if blended_as and any(one.role == BLENDED for shown in samples for one in shown.thumbnails):
+        legend[BLENDED] = f"{blended_as}: what the generator is given when it sees the image with this map."
     if over := _over(samples):
         legend[over] = "the brighter the map, the more orange; the slider fades the map in."
     legend |= {name: meaning for name, _, meaning in (_NUMBERS[key] for key in _known(samples))}

@@ -9,16 +9,12 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.memory.statistics import entropy
 from guidegan_plugin.plugins.sample import Picture
 
 Pixels = npt.NDArray[np.floating]
 
-# What :func:`blend` shows, by the name of the concatenation.
-BLENDED_AS = {
-    "rhp": "(A + 1) / 2 · x of input x and map A, half of the residual Hadamard product",
-    "alpha": "the input with the map as its opacity (alpha channel), over gray",
-}
 EVEN = 32  # about the cells a side of a default map at 256 pixels
 _ORANGE = np.array([255, 106, 0], np.float32)
 _OPACITY = 0.75
@@ -65,22 +61,23 @@ def weights(attention: Image.Image, size: tuple[int, int]) -> Pixels:
     return np.asarray(gray, np.float32)[..., None] / 255
 
 
-def blend(image: Image.Image, attention: Image.Image, concat: str) -> Image.Image | None:
-    """What concatenation makes of an image and its map, as far as a screen can show it.
+def blend(image: Image.Image, attention: Image.Image, concatenation: type[Concatenation] | None) -> Image.Image | None:
+    """What a concatenation makes of an image and its map, as far as a screen can show it.
 
     Args:
         image: The input.
         attention: Its map.
-        concat: ``rhp``: (A + 1) / 2 * x of x in [-1, 1], half of equation (4), as monitors show it. ``alpha``: the
-            image with the map as its opacity, over gray, equation (5).
+        concatenation: How they are blended; None where nobody knows.
 
     Returns:
-        Mode RGB; None for a concatenation nobody here knows.
+        Mode RGB; None of a concatenation that shows nothing.
     """
+    if concatenation is None:
+        return None
     x, a = np.asarray(image, np.float32), weights(attention, image.size)
-    if concat == "rhp":
-        return _image((a + 1) / 2 * (x - _GRAY) + _GRAY)
-    return _image(a * x + (1 - a) * _GRAY) if concat == "alpha" else None
+    images = torch.from_numpy((x - _GRAY) / _GRAY).permute(2, 0, 1)[None]
+    shown = concatenation.preview(images, torch.from_numpy(a).permute(2, 0, 1)[None])
+    return None if shown is None else _image(shown[0].permute(1, 2, 0).numpy() * _GRAY + _GRAY)
 
 
 def overlay(image: Image.Image, attention: Image.Image) -> Image.Image:

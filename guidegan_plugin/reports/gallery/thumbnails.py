@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.plugins.sample import ATTENTION, BLENDED, INPUT, OUTPUT, Picture, Sample
 from guidegan_plugin.reports.gallery.pictures import blend, evenness, load, overlay
 from guidegan_plugin.utils.images import BROKEN
@@ -57,14 +58,14 @@ class ThumbnailWriter:
     Args:
         folder: Of the page; thumbnails go into ``thumbnails`` there.
         size: Of a thumbnail's longer side in pixels.
-        concat: How input and map are blended, for :func:`~guidegan_plugin.reports.gallery.pictures.blend`.
+        concatenation: How input and map are blended; None where nobody knows.
 
     Attributes:
         broken: Files that could not be read.
     """
 
-    def __init__(self, folder: Path, size: int, concat: str) -> None:
-        self._folder, self._size, self._concat = folder, size, concat
+    def __init__(self, folder: Path, size: int, concatenation: type[Concatenation] | None) -> None:
+        self._folder, self._size, self._concatenation = folder, size, concatenation
         self._written = 0
         self.broken: list[Path] = []
         (folder / "thumbnails").mkdir()
@@ -85,7 +86,7 @@ class ThumbnailWriter:
             over = role == compared and telling
             full = sample.pictures[role]
             shown.append(self._write(role, image, full, attention if over else None))
-            if role == ATTENTION and INPUT in images and (blended := blend(images[INPUT], image, self._concat)):
+            if role == ATTENTION and INPUT in images and (blended := blend(images[INPUT], image, self._concatenation)):
                 shown.append(self._write(BLENDED, blended))
         epochs = {label: list(self._epoch(pictures, sample.crop)) for label, pictures in sample.epochs.items()}
         return SampleThumbnails(sample, shown, epochs, even)

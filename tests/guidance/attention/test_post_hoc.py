@@ -92,7 +92,7 @@ def test_the_convolutions_own_output_is_read_before_layers_overwrite_it(
 def test_the_activation_tap_reads_the_activation_after_it(make_discriminator: Callable[..., nn.Module]) -> None:
     discriminator, images = make_discriminator(), torch.rand(2, 3, 64, 64)
     activation = discriminator[:11](images).detach()
-    attention = PostHocAttention.from_config(GuideConfig(tap="activation", border=0))
+    attention = PostHocAttention.from_options(PostHocAttention.Options(), GuideConfig(tap="activation", border=0))
     attention.attach(discriminator)
     attention.listening = True
     maps = attention.take_maps(discriminator(images))
@@ -118,7 +118,7 @@ def test_an_unknown_signal_is_refused_listing_the_known() -> None:
     with pytest.raises(
         ConfigError, match=r"signal 'gradients'.*known are: activation, gradcam, gradient; .*--guide_signal"
     ):
-        PostHocAttention.from_config(GuideConfig(signal="gradients"))
+        PostHocAttention.from_options(PostHocAttention.Options(), GuideConfig(signal="gradients"))
 
 
 def test_maps_of_several_scales_have_an_equal_say_at_the_size_of_the_largest() -> None:

@@ -56,7 +56,7 @@ def branch_of(guide: Guide) -> nn.Module:
 
 @pytest.mark.parametrize(("start", "offset"), [("paper", 0.0), ("residual", -4.0)])
 def test_it_computes_what_a_plain_build_of_appendix_a_computes(pair: Any, start: str, offset: float) -> None:
-    guide, images = attach(*pair, GuideConfig(attention="tam", tam_start=start)), torch.rand(2, 3, 64, 48)
+    guide, images = attach(*pair, GuideConfig(attention="tam", options={"tam_start": start})), torch.rand(2, 3, 64, 48)
     branch = branch_of(guide)
     with torch.no_grad():
         for parameter in branch.parameters():
@@ -80,7 +80,7 @@ def test_it_begins_in_the_middle_or_where_the_discriminator_was(pair: Any) -> No
     guide = attach(*pair, TAM)
     assert guide.look(images)[1].min() > 0.3 and guide.look(images)[1].max() < 0.7
     guide.detach()
-    guide = attach(*pair, GuideConfig(attention="tam", tam_start="residual"))
+    guide = attach(*pair, GuideConfig(attention="tam", options={"tam_start": "residual"}))
     for parameter in branch_of(guide).parameters():
         nn.init.normal_(parameter, 0.0, 0.02)  # the host's initialisation does not undo it
     assert guide.look(images)[1].max() < 0.05
@@ -132,7 +132,9 @@ def test_other_discriminators_name_their_places(pair: Any) -> None:
     discriminator = Functional()
     with pytest.raises(ConfigError, match=r"no activation follows layer 1 \(begin\); change tam_features \(--g"):
         attach(pair[0], discriminator, TAM)
-    guide = attach(pair[0], discriminator, GuideConfig(attention="tam", tam_features="begin", tam_trunk="middle"))
+    guide = attach(
+        pair[0], discriminator, GuideConfig(attention="tam", options={"tam_features": "begin", "tam_trunk": "middle"})
+    )
     assert guide.pair["attention"] == "a mask branch from begin (Conv2d) to middle (Sequential)"
     assert guide.look(torch.rand(1, 3, 32, 32))[1].shape == (1, 1, 8, 8)
     assert branch_of(guide).layers[0].in_channels == 4 and branch_of(guide).layers[-1].out_channels == 6
@@ -147,7 +149,7 @@ def test_other_discriminators_name_their_places(pair: Any) -> None:
 )
 def test_places_there_are_not_are_refused(pair: Any, config: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        attach(*pair, GuideConfig(attention="tam", **config))
+        attach(*pair, GuideConfig(attention="tam", options=config))
     assert not any(module._forward_hooks for network in pair for module in network.modules())
 
 
@@ -156,8 +158,10 @@ def test_a_discriminator_without_a_trunk_and_places_in_the_wrong_order_are_refus
     with pytest.raises(ConfigError, match=r"found 2; change attention \(--guide_attention\)"):
         attach(pair[0], short, TAM)
     with pytest.raises(ConfigError, match=r"no convolution leads to 0: .*--guide_tam_features"):
-        attach(pair[0], nn.Sequential(nn.Identity(), *pair[1]), GuideConfig(attention="tam", tam_features="0"))
-    guide = attach(*pair, GuideConfig(attention="tam", tam_features="7", tam_trunk="1"))
+        attach(
+            pair[0], nn.Sequential(nn.Identity(), *pair[1]), GuideConfig(attention="tam", options={"tam_features": "0"})
+        )
+    guide = attach(*pair, GuideConfig(attention="tam", options={"tam_features": "7", "tam_trunk": "1"}))
     with pytest.raises(ConfigError, match=r"trunk's end was reached before the features .*--guide_tam_features"):
         guide.look(torch.rand(1, 3, 64, 64))
 

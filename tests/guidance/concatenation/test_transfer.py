@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from guidegan_plugin import GuideConfig, attach
-from guidegan_plugin.attaching.factory import Workshop
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, ConvTransfer
 
 
@@ -74,7 +74,7 @@ def test_the_network_learns_also_where_it_answers_exactly_one() -> None:
 
 def test_building_the_network_draws_none_of_the_hosts_random_numbers() -> None:
     state = torch.get_rng_state()
-    transfer = Workshop.open(GuideConfig(transfer="conv")).transfer
+    transfer = GuideFactory.open(GuideConfig(transfer="conv")).transfer
     assert isinstance(transfer, ConvTransfer) and torch.equal(state, torch.get_rng_state())
 
 

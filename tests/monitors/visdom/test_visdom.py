@@ -266,9 +266,9 @@ def test_addresses_may_be_ipv6_and_have_a_path_and_ports_must_be_ports() -> None
 def test_options_switch_it_on_with_the_runs_name_as_environment(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     made: list[tuple] = []
     monkeypatch.setattr(VisdomMonitor, "__init__", lambda self, *values: made.append(values))
-    assert VisdomMonitor.from_options({"guide_visdom": False, "guide_visdom_offline": ""}) is None
-    VisdomMonitor.from_options({"guide_visdom": True, "name": "zebra", "guide_monitor_freq": 7})
-    VisdomMonitor.from_options({"guide_visdom_offline": "log", "guide_visdom_env": "mine", "guide_visdom_port": 9})
+    assert VisdomMonitor.from_options(VisdomMonitor.Options(), {}) is None
+    VisdomMonitor.from_options(VisdomMonitor.Options(on=True), {"name": "zebra", "guide_monitor_freq": 7})
+    VisdomMonitor.from_options(VisdomMonitor.Options(offline="log", env="mine", port=9), {})
     assert made == [
         ("http://127.0.0.1", 8097, "zebra", None, 7),
         ("http://127.0.0.1", 9, "mine", Path("log"), 100),

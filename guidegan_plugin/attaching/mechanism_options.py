@@ -1,0 +1,100 @@
+"""Options that mechanisms bring: on a command line, in a config, and as what a mechanism is built from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import pluggy
+
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import ConfigError, PluginError
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.configurable import Configurable
+from guidegan_plugin.plugins.manager import DISABLE, collect
+from guidegan_plugin.utils.options import PREFIX, Value, add_arguments, name_of, options_of, read_options
+
+M = TypeVar("M", bound=Configurable)
+
+
+def _mechanisms(manager: pluggy.PluginManager) -> Iterator[type[Configurable]]:
+    for kind in ("attention", "concatenation", "transfer"):
+        yield from collect(manager, kind).values()
+
+
+def defaults(manager: pluggy.PluginManager) -> dict[str, Value]:
+    """Every option that a registered mechanism brings, with its default."""
+    found: dict[str, Any] = {
+        name_of(each, f"{mechanism.name}_"): each.default
+        for mechanism in _mechanisms(manager)
+        for each in options_of(mechanism.Options)
+    }
+    return found
+
+
+def add_guide_options(manager: pluggy.PluginManager, parser: argparse.ArgumentParser) -> None:
+    """Add the config's fields and the options of every registered mechanism to a host's parser.
+
+    Raises:
+        PluginError: If a mechanism's options clash with others.
+    """
+    GuideConfig.add_options(parser)
+    for mechanism in _mechanisms(manager):
+        if not options_of(mechanism.Options):
+            continue
+        group = parser.add_argument_group(f"{mechanism.name} (guidegan_plugin)")
+        try:
+            add_arguments(group, mechanism.Options, f"{mechanism.name}_")
+        except argparse.ArgumentError as error:
+            raise PluginError(
+                f"options of {mechanism.name!r} ({mechanism.__module__}) clash: {error}; set {DISABLE} to its plugin"
+            ) from error
+
+
+def config_from(manager: pluggy.PluginManager, parsed: Mapping[str, object]) -> GuideConfig:
+    """The config that a host's parsed options say, with the options of mechanisms that are not at their defaults.
+
+    Raises:
+        ConfigError: As :class:`GuideConfig`.
+    """
+    known = defaults(manager)
+    given: dict[str, Any] = {name: parsed.get(PREFIX + name, default) for name, default in known.items()}
+    return GuideConfig.from_options(parsed).with_options({name: v for name, v in given.items() if v != known[name]})
+
+
+def check_names(manager: pluggy.PluginManager, config: GuideConfig) -> None:
+    """Refuse options that no registered mechanism has.
+
+    Raises:
+        ConfigError: If there is one; the message lists the known ones.
+    """
+    known = defaults(manager)
+    for name in config.options:
+        if name not in known:
+            raise ConfigError(f"option {name!r} is unknown, known are: {', '.join(known) or 'none'}; change options=")
+
+
+def build(mechanism: type[M], config: GuideConfig) -> M:
+    """A mechanism as the config wants it.
+
+    Raises:
+        ConfigError: If its options have values that cannot be, or the mechanism cannot work with them.
+    """
+    return mechanism.from_options(read_options(mechanism.Options, config.options, f"{mechanism.name}_"), config)
+
+
+def full_config(manager: pluggy.PluginManager, config: GuideConfig) -> dict[str, Value]:
+    """Every field of the config and every mechanism's option, defaults among them, as a store's file keeps them."""
+    return {**defaults(manager), **config.as_dict()}
+
+
+def meaning_of_maps(manager: pluggy.PluginManager, config: GuideConfig) -> dict[str, Value]:
+    """What a remembered map depends on: the mechanism, its own options, and what its ``map_options`` name."""
+    found: dict[str, type[Attention]] = collect(manager, "attention")
+    mechanism = found.get(config.attention)
+    if mechanism is None:
+        return {"attention": config.attention}
+    whole = full_config(manager, config)
+    own = [name_of(each, f"{mechanism.name}_") for each in options_of(mechanism.Options)]
+    return {name: whole[name] for name in ("attention", *mechanism.map_options, *own)}
