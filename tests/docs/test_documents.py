@@ -37,7 +37,7 @@ def commands(first: str) -> list[list[str]]:
 
 def test_every_bash_line_is_of_a_kind_that_is_tested_here() -> None:
     lines = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
-    assert {line.split()[0] for line in lines} == {"export", "cd", "pip", "guidegan"}
+    assert {line.split()[0] for line in lines} == {"make", "cd", "pip", "guidegan"}
 
 
 def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
@@ -56,7 +56,7 @@ def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
 
 
 def test_make_knows_its_targets() -> None:
-    targets = set(re.findall(r"`make (\w+)`", README))
+    targets = set(re.findall(r"`make (\w+)`", README)) | {words[1] for words in commands("make")}
     assert {"demo", "test", "docs"} <= targets
     for target in targets:
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
@@ -65,8 +65,17 @@ def test_make_knows_its_targets() -> None:
 def test_pip_lines_name_extras_there_are() -> None:
     extras = importlib.metadata.metadata("guidegan_plugin").get_all("Provides-Extra")
     assert {"visdom", "eval", "dev", "all"} <= set(extras or [])
-    named = re.findall(r"pip install -e \"\.\[([\w,]+)\]\"", README)
+    pages = [README, *(page.read_text() for page in (ROOT / "docs").glob("*.md"))]
+    named = re.findall(r"pip install -e \"\.\[([\w,]+)\]\"", "".join(pages))
     assert named and {extra for names in named for extra in names.split(",")} <= set(extras or [])
+
+
+def test_visdom_is_built_under_constraints_and_nothing_else_needs_them() -> None:
+    page = (ROOT / "docs" / "monitors.md").read_text()
+    block = next(block for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "[visdom]" in block)
+    assert block.startswith("export PIP_CONSTRAINT=$PWD/constraints.txt PIP_BUILD_CONSTRAINT=$PWD/constraints.txt\n")
+    assert "setuptools<82" in (ROOT / "constraints.txt").read_text()
+    assert "CONSTRAINT" not in README
 
 
 def test_every_guidegan_line_runs_in_a_host(
