@@ -1,4 +1,4 @@
-"""The commands of the page on evaluation are ones there are."""
+"""The commands that the pages show exist, with their options."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typer.main import get_command
 
 from guidegan_plugin import cli
 
-PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "evaluation.md").read_text()
-BLOCKS = "".join(re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)).replace("\\\n", " ")
-COMMANDS = [words for line in BLOCKS.splitlines() if (words := shlex.split(line, comments=True))[:1] == ["guidegan"]]
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)]
+LINES = "".join(BLOCKS).replace("\\\n", " ").splitlines()
+COMMANDS = [words for line in LINES if (words := shlex.split(line, comments=True))[:1] == ["guidegan"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
