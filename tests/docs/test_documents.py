@@ -10,13 +10,12 @@ import shutil
 import subprocess
 import types
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guidegan_plugin import GuideConfig
+from guidegan_plugin.attaching.mechanism_options import add_guide_options
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import collect, create_manager
@@ -141,10 +140,11 @@ def test_anchors_are_what_github_makes_of_headings() -> None:
 
 def test_the_page_of_options_explains_every_option_there_is() -> None:
     page = (ROOT / "docs" / "options.md").read_text()
-    known = {field.name for field in fields(GuideConfig)} | {MIXED_MODES.removeprefix("guide_")}
+    known = {MIXED_MODES.removeprefix("guide_")}
     source = "".join(path.read_text() for path in (ROOT / "guidegan_plugin" / "hosts" / "junyanz").rglob("*.py"))
     known |= set(re.findall(r'add_argument\(\s*"--guide_(\w+)"', source))
-    parser = argparse.ArgumentParser()
-    add_monitor_options(create_manager(), parser, True)
+    parser, manager = argparse.ArgumentParser(), create_manager()
+    add_guide_options(manager, parser)
+    add_monitor_options(manager, parser, True)
     known |= {name.removeprefix("guide_") for name in vars(parser.parse_args([]))}
     assert set(re.findall(r"^\| `--guide_(\w+)` \|", page, re.MULTILINE)) == known
