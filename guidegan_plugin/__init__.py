@@ -1,4 +1,4 @@
-"""GuideGAN for any conditional GAN: the discriminator tells the generator where it looks.
+"""GuideGAN for any conditional GAN: attention maps of the discriminator guide the generator.
 
 In a fork of pytorch-CycleGAN-and-pix2pix::
 

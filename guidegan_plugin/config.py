@@ -26,20 +26,20 @@ class GuideConfig:
         ConfigError: If a value is outside what its field allows, or two fields cannot work together.
     """
 
-    attention: str = option("pha", "none, pha, tam, shuffled (a control), or a plugin's")
+    attention: str = option("pha", "attention mechanism: none, pha, tam, shuffled (a control), or a plugin's")
     signal: str = option("activation", "what pha reads: activation, gradient, or gradcam")
     layer: int | str = option(4, "D's layer: convolution number or dotted path; several: 4,9", types=(int, str))
-    tap: str = option("conv", "read that convolution or what follows it", "conv", "activation")
-    border: int | str = option("auto", "rings of a map to replace; auto: 0 for conv, else 1", types=(int, str))
+    tap: str = option("conv", "read the convolution or the activation behind", "conv", "activation")
+    border: int | str = option("auto", "outer rings of a map to replace; auto: 0 for conv, else 1", types=(int, str))
     concat: str = option("rhp", "how the map enters G's input: rhp, alpha, or a plugin's")
     transfer: str = option("bilinear", "transfer block T: bilinear, conv, or a plugin's")
     init: str = option("ones", "map of an image's first visit", "ones", "random")
     cycle: str = option("ones", "map of reconstruction and identity passes", "ones", "source", "off")
-    align: str = option("canonical", "follow an image's crop and flip", "canonical", "off")
-    dropout: float = option(0.0, "with this probability a visit is given ones, not its map")
-    anneal: str = option("off", "fade maps into ones between START:END of the training; or off")
-    store_device: str = option("auto", "where maps are kept; auto: beside D", "auto", "cpu")
-    store_dtype: str = option("uint8", "maps are kept as", "uint8", "float16", "float32")
+    align: str = option("canonical", "move maps with an image's crop and flip", "canonical", "off")
+    dropout: float = option(0.0, "probability that a visit is given ones instead of its map")
+    anneal: str = option("off", "START:END: fractions of the training between which maps fade into ones; or off")
+    store_device: str = option("auto", "device of the maps; auto: the networks' device", "auto", "cpu")
+    store_dtype: str = option("uint8", "type of the stored maps", "uint8", "float16", "float32")
     seed: int = option(0, "seed of init=random, dropout and attention=shuffled")
     options: Mapping[str, Value] = field(default_factory=dict)
 

@@ -1,1 +1,1 @@
-"""From names to objects: guides for two networks, for a class of one's own, for a host's model."""
+"""Turns names into objects: ``attach`` for two networks, ``guided`` for a class, guides for a host's model."""

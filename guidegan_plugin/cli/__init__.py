@@ -1,4 +1,4 @@
-"""The ``guidegan`` command: one module a group of commands, each importing what it needs when it is called."""
+"""The ``guidegan`` command: one module for each group of commands; a command imports what it needs when called."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="The discriminator tells the generator where it looks: GuideGAN for any conditional GAN.",
+    help="GuideGAN for any conditional GAN: attention maps of the discriminator guide the generator.",
     epilog="Exit codes: 0 done, 1 refused or failed (one line on standard error says why), 2 wrong usage, 130 Ctrl-C.",
 )
 app.command(rich_help_panel=TRAIN, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(
@@ -62,7 +62,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ from guidegan_plugin.plugins.host import Fact, as_text
 from guidegan_plugin.utils.files import write_whole
 from guidegan_plugin.utils.progress import Item, Track, silently
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
 
 
 def _writable(out: Path | None) -> Path | None:
@@ -39,13 +39,13 @@ def _writable(out: Path | None) -> Path | None:
 JsonOut = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="OUT", help="Write the result there as JSON; - is standard output.", callback=_writable
+        "--json", metavar="OUT", help="Write the result as JSON to this file; - is standard output.", callback=_writable
     ),
 ]
 
 Label = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="KEY=VALUE", help="Kept in the result, for guidegan report; may be repeated."),
+    typer.Option("--label", metavar="KEY=VALUE", help="A label in the result, for guidegan report; repeatable."),
 ]
 
 

@@ -33,15 +33,15 @@ def shapes(
         str, typer.Option(help="unpaired: plain to striped objects; paired: labels to streets.")
     ] = "unpaired",
     size: Annotated[int, typer.Option(help="Side of an image in pixels.")] = 128,
-    count: Annotated[int, typer.Option(help="Training images a domain.")] = 200,
+    count: Annotated[int, typer.Option(help="Training images in each domain.")] = 200,
     test_count: Annotated[
-        int | None, typer.Option(help="Test images a domain; a fifth of --count where nothing is said.")
+        int | None, typer.Option(help="Test images in each domain; by default a fifth of --count.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same images.")] = 0,
     workers: prepare.Workers = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a small data set on the spot, with the object's region beside each image."""
+    """Draw a small data set, with the region of the object beside each image."""
     from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
     from guidegan_plugin.datasets.synthetic.street import write_paired
 
@@ -63,13 +63,13 @@ def check(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with trainA, trainB, testA and testB.")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="Compare with its published counts: apple2orange, horse2zebra or summer2winter."),
+        typer.Option(help="Compare with the published counts of apple2orange, horse2zebra or summer2winter."),
     ] = None,
     workers: prepare.Workers = None,
     quiet: Quiet = False,
     json_out: JsonOut = None,
 ) -> None:
-    """Check an unpaired data set: its folders, how many images they hold, and that every image opens."""
+    """Check an unpaired data set: all folders, the number of images in each, and that every image opens."""
     from guidegan_plugin.datasets.published import check_dataset
 
     checks = check_dataset(root, dataset, workers=workers, track=tracker(quiet))

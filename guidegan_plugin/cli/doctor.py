@@ -21,14 +21,14 @@ _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
 
 def doctor(
-    host_dir: Annotated[Path | None, typer.Argument(help="A host's folder; this one, if it is left out.")] = None,
+    host_dir: Annotated[Path | None, typer.Argument(help="The host's folder; by default the current folder.")] = None,
     dataroot: Annotated[
-        Path | None, typer.Option(help="Images of a training, for an estimate of what their maps take.")
+        Path | None, typer.Option(help="Folder of training images, to estimate the disk space of their maps.")
     ] = None,
     quiet: Quiet = False,
     json_out: JsonOut = None,
 ) -> None:
-    """Say what stands between you and a guided training, and how to mend it; exit code 1 on any failure."""
+    """Check whether a guided training can run here, and say how to fix what is missing; exit code 1 on a failure."""
     from guidegan_plugin.diagnosis.diagnose import diagnose
 
     root = (host_dir or Path()).resolve()

@@ -16,18 +16,18 @@ from guidegan_plugin.errors import ConfigError
 if TYPE_CHECKING:
     from guidegan_plugin.evaluation.class_attention import ClassAttention
 
-MapSuffix = Annotated[str, typer.Option(help="What a map's name ends with, before its extension.")]
+MapSuffix = Annotated[str, typer.Option(help="The end of a map's name, before the extension.")]
 
 
 def attention(
     maps: Annotated[Path, typer.Option(help="Folder of attention maps: a host's results, from --guide_show.")],
-    regions: Annotated[Path, typer.Option(help="Folder of <stem>.png, zero outside of the region to be found.")],
+    regions: Annotated[Path, typer.Option(help="Folder of <stem>.png: zero outside the region to be found.")],
     suffix: MapSuffix = "_attention_A",
     label: Label = None,
     json: JsonOut = None,
     quiet: Quiet = False,
 ) -> None:
-    """How well attention maps find known regions: pointing game, energy, AUC, IoU."""
+    """Measure how well attention maps find known regions: pointing game, energy, AUC, IoU."""
     from dataclasses import asdict
 
     from guidegan_plugin.evaluation.attention_statistics import attention_quality
@@ -51,7 +51,7 @@ def classes(
     truth_suffix: TruthSuffix = "",
     quiet: Quiet = False,
 ) -> None:
-    """How many images show each class, and how many pixels it takes."""
+    """Count how many images show each class, and how many pixels each class takes."""
     from guidegan_plugin.evaluation.class_statistics import class_frequencies, write_frequencies
     from guidegan_plugin.evaluation.palette_file import load_palette
 
@@ -70,19 +70,19 @@ def class_attention(
     out: Annotated[Path, typer.Option(help="Folder for class_attention.csv and class_attention.png.")],
     store: Annotated[
         list[Path] | None,
-        typer.Option(help="A <epoch>_guide.safetensors, or a folder of them; may be repeated."),
+        typer.Option(help="An <epoch>_guide.safetensors, or a folder of such files; repeatable."),
     ] = None,
-    pair: Annotated[str | None, typer.Option(help="Which pair of the store, where it holds several: A or B.")] = None,
+    pair: Annotated[str | None, typer.Option(help="Which pair, if the store holds several: A or B.")] = None,
     maps: Annotated[Path | None, typer.Option(help="Instead of --store: a folder of attention maps.")] = None,
     suffix: Annotated[
         str | None,
-        typer.Option(help="What a map's, or a store's image's, name has after the stem; _attention_A for --maps."),
+        typer.Option(help="The end of an image's name after the stem; by default _attention_A for --maps."),
     ] = None,
     truth_suffix: TruthSuffix = "",
-    alpha: Annotated[float, typer.Option(help="A pixel is attended over it.")] = 0.5,
+    alpha: Annotated[float, typer.Option(help="A pixel counts as attended above this value.")] = 0.5,
     quiet: Quiet = False,
 ) -> None:
-    """In which share of images each class is attended (half its pixels over alpha), epoch by epoch."""
+    """Measure in which share of images each class is attended (half of its pixels above alpha), for each epoch."""
     from guidegan_plugin.evaluation import class_attention as statistics
     from guidegan_plugin.evaluation import map_sources as seen_maps
     from guidegan_plugin.evaluation.palette_file import load_palette

@@ -22,9 +22,11 @@ PaletteName = Annotated[
         help="camvid, cityscapes (by *_labelIds), cityscapes-trainids, or a file of lines: name r g b.",
     ),
 ]
-Truth = Annotated[Path, typer.Option(help="Folder of label images: gray levels are ids, colours the palette's.")]
+Truth = Annotated[
+    Path, typer.Option(help="Folder of label images: gray levels are ids, colours are looked up in the palette.")
+]
 TruthSuffix = Annotated[
-    str, typer.Option(help="What a label image's name ends with, before its extension: _gtFine_labelIds.")
+    str, typer.Option(help="The end of a label image's name, before the extension: _gtFine_labelIds.")
 ]
 
 
@@ -36,11 +38,12 @@ def fcn(
         str | None,
         typer.Option(
             metavar="FILE|NAME",
-            help="Reads photos: a TorchScript file, torchvision:NAME:FILE, or module:attribute (code in it is run).",
+            help="Segments photos: a TorchScript file, torchvision:NAME:FILE, or module:attribute (its code is run).",
         ),
     ] = None,
     suffix: Annotated[
-        str, typer.Option(help="Only images whose name ends so, before its extension: _fake_B among a host's results.")
+        str,
+        typer.Option(help="Only images whose name ends in this, before the extension: _fake_B in a host's results."),
     ] = "",
     truth_suffix: TruthSuffix = "",
     partial: Annotated[bool, typer.Option("--partial", help="Leave out label images that have no image.")] = False,
@@ -48,7 +51,9 @@ def fcn(
     device: Annotated[
         str, typer.Option(help="Where the segmenter runs: cpu, cuda, ...; auto: a GPU, if there is one.")
     ] = "auto",
-    confusion: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw the confusion matrix there.")] = None,
+    confusion: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="Draw the confusion matrix into this file.")
+    ] = None,
     label: Label = None,
     json: JsonOut = None,
     quiet: Quiet = False,

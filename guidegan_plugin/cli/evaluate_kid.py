@@ -23,25 +23,26 @@ def kid(
         Path | None, typer.Option(help="Folder of real images of the domain translated from, for the mean KID.")
     ] = None,
     suffix: Annotated[
-        str, typer.Option(help="Only fakes whose name ends so, before its extension: _fake_B among a host's results.")
+        str, typer.Option(help="Only fakes whose name ends in this, before the extension: _fake_B in a host's results.")
     ] = "",
     features: Annotated[
         str, typer.Option(metavar="NAME", help="inception, or module:attribute (its code is run).")
     ] = "inception",
     weights: Annotated[
-        Path | None, typer.Option(help="Inception's weights; else from TORCH_HOME/hub/checkpoints, else downloaded.")
+        Path | None,
+        typer.Option(help="Inception's weights; by default from TORCH_HOME/hub/checkpoints, else downloaded."),
     ] = None,
     subsets: Annotated[int, typer.Option(help="How many random subsets.")] = 100,
     subset_size: Annotated[
-        str, typer.Option(metavar="N", help="Images of a subset; auto: 1000, or as many as the smallest folder holds.")
+        str, typer.Option(metavar="N", help="Images in a subset; auto: 1000, or the size of the smallest folder.")
     ] = "auto",
     seed: Annotated[int, typer.Option(help="The same seed draws the same subsets.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Changes speed and memory alone.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Changes only speed and memory.")] = 32,
     label: Label = None,
     json: JsonOut = None,
     quiet: Quiet = False,
 ) -> None:
-    """KID and FID of translated images: of the target domain alone, and the mean of target and source."""
+    """KID and FID of translated images against the target domain, and the mean KID of target and source."""
     from guidegan_plugin.evaluation.features import load_features
     from guidegan_plugin.evaluation.kid import evaluate_kid
 

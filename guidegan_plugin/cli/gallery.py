@@ -15,14 +15,14 @@ def gallery(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="A new folder, or an older gallery; by default RUN/gallery.")
     ] = None,
-    thumbnails: Annotated[int, typer.Option(min=16, max=2048, help="Their longer side in pixels.")] = 256,
+    thumbnails: Annotated[int, typer.Option(min=16, max=2048, help="Longer side of a thumbnail in pixels.")] = 256,
     concat: Annotated[
-        str | None, typer.Option(help="How inputs are blended: rhp, alpha; where no store says it, rhp.")
+        str | None, typer.Option(help="How inputs are blended: rhp or alpha; by default what the store says, else rhp.")
     ] = None,
     quiet: Quiet = False,
     json: JsonOut = None,
 ) -> None:
-    """Make a page of a run: inputs, attention maps, blended inputs and outputs, side by side and over epochs."""
+    """Write an HTML page of a run: inputs, attention maps, blended inputs and outputs, side by side and over epochs."""
     from guidegan_plugin.reports.gallery import make_gallery
 
     page = make_gallery(run, out, thumbnails, concat, tracker(quiet))

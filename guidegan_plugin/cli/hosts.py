@@ -16,10 +16,10 @@ from guidegan_plugin.errors import GuideError
 
 def run(
     script: Annotated[Path, typer.Argument(help="The host's own script, such as train.py.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS...", help="Its arguments.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be attached where, and stop.")] = False,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS...", help="The script's arguments.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be attached where, and stop.")] = False,
 ) -> None:
-    """Run a host's script with guidance within its reach; no file of the host changes."""
+    """Run a host's script with guidance; no file of the host changes."""
     from guidegan_plugin.hosts import launcher
 
     if dry_run:
@@ -36,14 +36,14 @@ def run(
 
 
 def install(host_dir: Annotated[Path, typer.Argument(help="The host's folder.")]) -> None:
-    """Add files to a host, for guided trainings without the command; no file that is there changes."""
+    """Add files to a host, for guided trainings without this command; no existing file changes."""
     from guidegan_plugin.hosts.installer import install as add
 
     _list(add(host_dir))
 
 
 def uninstall(host_dir: Annotated[Path, typer.Argument(help="The host's folder.")]) -> None:
-    """Remove from a host what install, or the patch, added to it."""
+    """Remove the files that install, or the patch, added to a host."""
     from guidegan_plugin.hosts.installer import uninstall as remove
 
     _list(outcomes := remove(host_dir))
@@ -57,13 +57,13 @@ def _list(outcomes: list[tuple[str, str]]) -> None:
 
 
 def bake(
-    ckpt: Annotated[Path, typer.Argument(help="A guided generator's file, or its folder of checkpoints.")],
+    ckpt: Annotated[Path, typer.Argument(help="The file of a guided generator, or a folder of checkpoints.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="A new file, or a new folder.")],
-    concat: Annotated[str | None, typer.Option(help="rhp or alpha, where no store beside CKPT says it.")] = None,
-    channels: Annotated[int, typer.Option(min=1, help="Of the images that the generator reads.")] = 3,
-    epoch: Annotated[str, typer.Option(help="Which checkpoint of a folder.")] = "latest",
+    concat: Annotated[str | None, typer.Option(help="rhp or alpha; needed if no store lies beside CKPT.")] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the images that the generator reads.")] = 3,
+    epoch: Annotated[str, typer.Option(help="Which epoch in a folder of checkpoints.")] = "latest",
 ) -> None:
-    """Make a plain checkpoint with which the bare host computes what guided test time does."""
+    """Make a plain checkpoint: with these weights the bare host makes the images of a guided test."""
     from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
 
     hosts = registered_hosts()

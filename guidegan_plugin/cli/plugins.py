@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 def plugins() -> None:
-    """List every plugin with its version, its distribution and the hooks it implements."""
+    """List every plugin: version, distribution, and the hooks that the plugin implements."""
     from guidegan_plugin.plugins.manager import create_manager
 
     manager = create_manager()

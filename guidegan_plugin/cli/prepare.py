@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new folder; OUT.partial until it is complete.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes; one a CPU, and fewer for a small set, where nothing is said.")
+Out = Annotated[
+    Path, typer.Argument(metavar="OUT", help="A new folder, named OUT.partial until all files are written.")
 ]
-Test = Annotated[float, typer.Option(help="Share of the images to test with, in [0, 1).")]
+Workers = Annotated[
+    int | None, typer.Option(help="Number of processes; by default one for each CPU, fewer for a small data set.")
+]
+Test = Annotated[float, typer.Option(help="Share of test images, in [0, 1).")]
 Seed = Annotated[int, typer.Option(help="The same seed draws the same test images.")]
-Format = Annotated[str, typer.Option(help="png, or jpg; scores depend on compression, so compare like with like.")]
-Quality = Annotated[int, typer.Option(help="Of jpg, 1 to 100.")]
+Format = Annotated[str, typer.Option(help="png or jpg; scores depend on compression, so compare only equal formats.")]
+Quality = Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")]
 Kind = Annotated[str, typer.Option(help="paired: photo|label side by side; unpaired: photos in A, labels in B.")]
 Size = Annotated[int, typer.Option(help="Side of a photo, and of a label, in pixels.")]
 
 
 def split(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="A_DIR [B_DIR] OUT", help="One folder or two, and the new one.")
+        list[Path], typer.Argument(metavar="A_DIR [B_DIR] OUT", help="One or two source folders, and the new folder.")
     ],
     test: Test = 0.2,
     seed: Seed = 0,
@@ -53,9 +55,11 @@ def split(
 
 def pairs(
     a: Annotated[Path, typer.Argument(metavar="A_DIR", help="Images of A.")],
-    b: Annotated[Path, typer.Argument(metavar="B_DIR", help="Images of B, with A's names; suffixes may differ.")],
+    b: Annotated[
+        Path, typer.Argument(metavar="B_DIR", help="Images of B with the names of A's images; suffixes may differ.")
+    ],
     out: Out,
-    test: Annotated[float, typer.Option(help="Share to test with of the images that lie in A_DIR itself.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of test images among those directly in A_DIR.")] = 0.2,
     seed: Seed = 0,
     format: Format = "png",
     quality: Quality = 95,
@@ -124,10 +128,10 @@ def bdd100k(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with images/100k and labels.")],
     out: Out,
     min_size: Annotated[
-        int, typer.Option(help="Least height and width of a sign in pixels; the paper does not say its filter.")
+        int, typer.Option(help="Least height and width of a sign in pixels; the paper names no filter.")
     ] = 64,
     release: Annotated[
-        str, typer.Option(help="Label files: 2018 (bdd100k_labels_images_*.json), det_20, or auto, what is there.")
+        str, typer.Option(help="Label files: 2018 (bdd100k_labels_images_*.json), det_20, or auto: what exists.")
     ] = "auto",
     test: Test = 0.2,
     seed: Seed = 0,

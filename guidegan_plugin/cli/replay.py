@@ -11,13 +11,15 @@ from guidegan_plugin.cli.console import Quiet, tracker
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="What --guide_visdom_offline wrote.")],
-    server: Annotated[str, typer.Option(help="Of the Visdom server, without the port.")] = "http://127.0.0.1",
-    port: Annotated[int, typer.Option(help="Of the Visdom server.")] = 8097,
-    env: Annotated[str | None, typer.Option(help="Show it in this environment, by default the run's.")] = None,
+    file: Annotated[Path, typer.Argument(help="The log that --guide_visdom_offline wrote.")],
+    server: Annotated[str, typer.Option(help="Address of the Visdom server, without the port.")] = "http://127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the Visdom server.")] = 8097,
+    env: Annotated[
+        str | None, typer.Option(help="Visdom environment to show the log in; by default the run's.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Show a training's Visdom log on a server."""
+    """Show the Visdom log of a training on a server."""
     from guidegan_plugin.monitors.visdom.replay import replay as show
 
     sent = show(file, server, port, env, tracker(quiet))

@@ -19,10 +19,10 @@ def report(
         list[Path], typer.Argument(metavar="DIR...", help="Folders, searched for result files, or result files.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.md and report.html.")] = Path("report"),
-    paper: Annotated[bool, typer.Option(help="Show the paper's own scores in columns of their own.")] = True,
+    paper: Annotated[bool, typer.Option(help="Show the paper's own scores in separate columns.")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Collect the JSON of guidegan evaluate into the paper's tables, seeds averaged, as Markdown and HTML."""
+    """Make the paper's tables, as Markdown and HTML, from the JSON of guidegan evaluate; seeds are averaged."""
     from guidegan_plugin.reports.report import build_report, write_report
 
     built = build_report(places, paper, tracker(quiet))
@@ -50,24 +50,26 @@ def grid(
         typer.Option(
             "--column",
             metavar="TITLE=DIR[:SUFFIX]",
-            help="A column: images of a folder whose names end in SUFFIX, such as _fake_B; repeat it.",
+            help="A column: images of a folder whose names end in SUFFIX, such as _fake_B; repeatable.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A .png file.")] = Path("grid.png"),
     images: Annotated[
         str | None, typer.Option(help="Rows: names of images without suffix and extension, separated by commas.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many rows to draw at random, where --images names none.")] = 6,
+    count: Annotated[int, typer.Option(min=1, help="How many rows to draw at random, if --images names none.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed draws the same rows.")] = 0,
     size: Annotated[int, typer.Option(min=16, max=4096, help="Side of a cell in pixels.")] = 256,
-    title: Annotated[str, typer.Option(help="Written above.")] = "",
+    title: Annotated[str, typer.Option(help="Title above the grid.")] = "",
     overlay: Annotated[
         list[str] | None,
-        typer.Option(metavar="TITLE", help="Draw this column's attention maps in colour over the first; repeat it."),
+        typer.Option(
+            metavar="TITLE", help="Draw this column's attention maps in colour over the first column; repeatable."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Set images of several folders side by side: inputs down, methods or epochs across."""
+    """Set images of several folders side by side: a row for each input, a column for each method or epoch."""
     from guidegan_plugin.reports.grid import parse_column, write_grid
 
     wanted = None if images is None else [name.strip() for name in images.split(",")]

@@ -1,1 +1,1 @@
-"""Data sets: made on the spot, prepared from downloads, or read from disk with the view each image is seen under."""
+"""Data sets: drawn by the plugin, or prepared from downloads; and a wrapper that adds keys to a data set."""

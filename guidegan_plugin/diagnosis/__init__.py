@@ -1,1 +1,1 @@
-"""What may stand between a user and a guided training: small checks, each with a cure."""
+"""The checks of ``guidegan doctor``: what a guided training needs, and a cure for each thing that is missing."""

@@ -1,1 +1,1 @@
-"""Measures of translated images and of attention maps."""
+"""Scores of translated images and of attention maps."""

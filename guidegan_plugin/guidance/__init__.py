@@ -1,1 +1,1 @@
-"""The method, in the order data flows; it knows no host and no plugin manager."""
+"""The method of the paper. Nothing here knows a host or the plugin manager."""

@@ -1,1 +1,1 @@
-"""How codebases of others are read: their networks, batches, options and files. One folder a host family."""
+"""Codebases of others (hosts): their networks, batches, options and files. One folder for each kind of codebase."""

@@ -1,1 +1,1 @@
-"""Monitors: a training shown while it runs, by a thread of its own that the training never waits for."""
+"""Monitors show a training while the training runs, from a thread that the training never waits for."""

@@ -1,1 +1,1 @@
-"""Data sets that are drawn on the spot: plain and striped objects, street scenes and their labels."""
+"""Data sets that the plugin draws: plain and striped objects, street scenes and their labels."""

@@ -1,1 +1,1 @@
-"""Attention mechanisms: how a map falls out of a discriminator (section 3.2 of the paper)."""
+"""Attention mechanisms: how a map is read from a discriminator (section 3.2 of the paper)."""

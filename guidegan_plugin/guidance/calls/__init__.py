@@ -1,1 +1,1 @@
-"""Which call of which network counts, and what is done in it."""
+"""Which call of which network counts, and what the plugin does in this call."""

@@ -1,1 +1,1 @@
-"""pytorch-CycleGAN-and-pix2pix (junyanz), its forks, and codebases in its contract, both generations."""
+"""The junyanz family, both generations: pytorch-CycleGAN-and-pix2pix, forks, and codebases with the same classes."""

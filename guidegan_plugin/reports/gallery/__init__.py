@@ -1,4 +1,4 @@
-"""Gallery: a page of a run's images that shows where the discriminator looks, and needs nothing from the network."""
+"""The gallery: an HTML page of a run's images and of where the discriminator looks; the page needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's own data sets, which also say under which crop and flip an image is seen.
+"""The host's own data sets, extended: each item also says under which crop and flip its image is seen.
 
 Real modules, not virtual ones: data loader workers that are spawned import them by name.
 """
