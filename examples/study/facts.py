@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from runs import cores
 
-from guidegan_plugin.utils.images import IMAGE_SUFFIXES
+from guidegan_plugin.utils.images import list_images
 
 PACKAGES = ("guidegan_plugin", "torch", "torchvision", "numpy", "pillow", "PyYAML", "torch-fidelity", "torchmetrics")
 
@@ -46,8 +46,9 @@ def made_with(root: Path, judge: Mapping[str, Any]) -> dict[str, str]:
         root: Of the data set; its images' names and sizes count, not where it lies.
         judge: What is known of the judges.
     """
-    images = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    listed = "\n".join(f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in images)
+    listed = "\n".join(
+        f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in list_images(root, deep=True)
+    )
     found = versions() | {"data": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]}
     weights = {name: about["weights_sha256"] for name, about in judge.items() if about.get("weights_sha256")}
     return found | {f"weights of {name}": digest[:12] for name, digest in weights.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from settings import Data
 
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.utils.images import IMAGE_SUFFIXES, open_image
+from guidegan_plugin.utils.files import whole_folder
+from guidegan_plugin.utils.images import list_images, open_image
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def prepare(data: Data, out: Path) -> Material:
     """
     root = _found(data, out)
     if data.kind == "shapes" and not root.exists():
-        with whole(root) as folder:
+        with whole_folder(root) as folder:
             write_unpaired(folder, data.size, data.train, data.test, data.seed)
     splits = ("train", "test") if data.paired else ("trainA", "trainB", "testA", "testB")
     missing = [name for name in splits if not (root / name).is_dir()]
@@ -53,39 +53,16 @@ def prepare(data: Data, out: Path) -> Material:
         raise DataError(f"no folder {missing[0]} in {root}; change data.path or --data")
     domains = {}
     # Beyond the smaller domain a host repeats its images, under the other's names.
-    tested = min([data.test, *(len(images_of(root / name)) for name in splits if name.startswith("test"))])
+    tested = min([data.test, *(len(list_images(root / name)) for name in splits if name.startswith("test"))])
     for split in ("train", "test"):
         limit = tested if split == "test" else None
         domains[split] = {domain: out / "evaluation" / f"{split}{domain}" for domain in "AB"}
         for domain, folder in domains[split].items():
             if not folder.exists():
-                with whole(folder) as fresh:
+                with whole_folder(folder) as fresh:
                     _write_domain(data, root, split, domain, fresh, limit)
     regions = {domain: root / "regions" / f"test{domain}" for domain in "AB"} if data.kind == "shapes" else {}
     return Material(root, domains["test"], domains["train"], regions, tested)
-
-
-def images_of(folder: Path) -> list[Path]:
-    """The images of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-
-
-class whole:  # a context manager, hence the small letter
-    """A folder that appears when all went well."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._fresh = folder, folder.with_name(f".{folder.name}.new")
-
-    def __enter__(self) -> Path:
-        shutil.rmtree(self._fresh, ignore_errors=True)
-        self._fresh.mkdir(parents=True)
-        return self._fresh
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._fresh.replace(self._folder)
-        else:
-            shutil.rmtree(self._fresh, ignore_errors=True)
 
 
 def _found(data: Data, out: Path) -> Path:
@@ -98,7 +75,7 @@ def _write_domain(data: Data, root: Path, split: str, domain: str, folder: Path,
     """Copy one domain at the size the host tests at, so that no score compares two ways to resize."""
     swapped = data.paired and data.direction == "BtoA"
     left = (domain == "A") != swapped
-    paths = images_of(root / (split if data.paired else f"{split}{domain}"))[:limit]
+    paths = list_images(root / (split if data.paired else f"{split}{domain}"))[:limit]
     if not paths:
         raise DataError(f"no image in {root / split}; change data.path or --data")
     for path in paths:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from material import images_of
 from PIL import Image, ImageDraw
 from settings import Study
+
+from guidegan_plugin.utils.images import list_images
 
 ROWS, HEAD, GAP = 6, 14, 2
 
@@ -24,7 +25,7 @@ def draw_samples(study: Study, direction: str, inputs: Path, outputs: Sequence[t
     """
     columns = [("input", inputs), *outputs]
     side = study.data.size
-    names = [image.name for image in images_of(inputs)[:ROWS]]
+    names = [image.name for image in list_images(inputs)[:ROWS]]
     width = max(side, 6 * max(len(name) for name, _ in columns)) + GAP
     grid = Image.new("RGB", (width * len(columns), HEAD + (side + GAP) * len(names)), "white")
     draw = ImageDraw.Draw(grid)

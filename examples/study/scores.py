@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from classifier import load_classifier, train_classifier
-from material import Material, images_of, whole
+from material import Material
 from measures import MEASURES
 from PIL import Image
 from segmenter import load_segmenter, train_segmenter, write_truth
 from settings import Study
 
 from guidegan_plugin.evaluation.attention_statistics import attention_quality
+from guidegan_plugin.utils.files import whole_folder
+from guidegan_plugin.utils.images import list_images
 from guidegan_plugin.utils.progress import Track, silently
 
 Figures = dict[str, float]
@@ -64,7 +66,7 @@ class Judge:
         self._segmenter = load_segmenter(weights, len(CAMVID.classes))
         self._palette, self._truth = CAMVID, folder / "truth"
         if not self._truth.exists():
-            with whole(self._truth) as fresh:
+            with whole_folder(self._truth) as fresh:
                 write_truth(self._material.test["A"], fresh, CAMVID)
 
     def score(
@@ -128,7 +130,7 @@ class Judge:
         return evaluate_kid(fakes, target, source, features=self._features, subsets=1, labels=labels).as_dict()
 
     def _share(self, folder: Path, domain: str) -> float:
-        striped = self._network.striped(torch.stack([_image(path) for path in images_of(folder)]))
+        striped = self._network.striped(torch.stack([_image(path) for path in list_images(folder)]))
         return float((striped == (domain == "B")).double().mean())
 
 
@@ -140,7 +142,7 @@ def kid_figures(told: Told) -> Figures:
 def changes(fakes: Path, inputs: Path, regions: Path) -> Figures:
     """Mean absolute difference of outputs and inputs, in [0, 1], outside and inside of regions; mean over images."""
     rows = []
-    for path in images_of(fakes):
+    for path in list_images(fakes):
         with Image.open(regions / f"{path.stem}.png") as image:
             region = torch.from_numpy(np.array(image.convert("L")) > 0)
         if region.all() or not region.any():
@@ -156,7 +158,7 @@ def collect(page: Path, folder: Path, study: Study) -> dict[str, Path]:
     found: dict[str, Path] = {}
     visuals = {f"fake_{direction[-1]}": direction for direction in study.directions}
     for visual in (*visuals, "attention_A", "attention_B"):
-        paths = [path for path in images_of(page) if path.stem.endswith(f"_{visual}")]
+        paths = [path for path in list_images(page) if path.stem.endswith(f"_{visual}")]
         if not paths:
             continue
         (folder / visual).mkdir(parents=True, exist_ok=True)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from material import images_of
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from weights import about, write_weights
 
+from guidegan_plugin.utils.images import list_images
 from guidegan_plugin.utils.progress import Track, silently
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def write_truth(labels: Path, folder: Path, palette: Palette) -> None:
     from guidegan_plugin.evaluation.label_images import nearest_labels
 
     ids = np.array([next(iter(entry.ids), 0) for entry in (*palette.classes, *palette.void[:1])], dtype=np.uint8)
-    for path in images_of(labels):
+    for path in list_images(labels):
         found = np.asarray(nearest_labels(_pixels(path), palette))
         Image.fromarray(ids[found]).save(folder / f"{path.stem}.png")
 
@@ -127,7 +127,7 @@ def _read(photos: Path, labels: Path, palette: Palette) -> tuple[Tensor, Tensor]
     from guidegan_plugin.evaluation.label_images import nearest_labels
 
     images, targets = [], []
-    for path in images_of(photos):
+    for path in list_images(photos):
         images.append(torch.from_numpy(_pixels(path).astype(np.float32) / 255).permute(2, 0, 1))
         found = np.asarray(nearest_labels(_pixels(labels / path.name), palette)).astype(np.int64)
         targets.append(torch.from_numpy(found))

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.plugins.host import Fact, as_text
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.files import write_output
 from guidegan_plugin.utils.progress import Item, Track, silently
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
@@ -105,7 +105,4 @@ def write_json(result: Mapping[str, object], out: Path | None) -> None:
     if str(out) == "-":
         sys.stdout.write(text)
         return
-    try:
-        write_whole(out, text.encode())
-    except OSError as error:
-        raise ConfigError(f"cannot write {out} ({error.strerror}); change --json") from error
+    write_output(out, text.encode(), "change --json")

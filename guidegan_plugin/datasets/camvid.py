@@ -40,7 +40,7 @@ def _split(root: Path, split: str, style: Style) -> list[Job]:
         raise DataError(
             f"{root} has neither train and trainannot nor train/photo and train/label; change the folder that is read"
         )
-    photos, labels = (by_stem(folder, "*") for folder in folders)
+    photos, labels = (by_stem(folder) for folder in folders)
     if alone := sorted(photos.keys() ^ labels.keys()):
         raise DataError(f"{folders[0]} and {folders[1]} differ by {len(alone)} images, as {alone[0]}")
     return [job(photos[stem], labels[stem], split, stem, style) for stem in sorted(photos)]

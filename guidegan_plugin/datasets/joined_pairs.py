@@ -32,7 +32,7 @@ def plan_pairs(a: Path, b: Path, *, test: float = 0.2, seed: int = 0, encoding: 
     """
     encoding = encoding or Encoding()
     warn_of_same(a, b)
-    left, right = by_stem(a, "**/*"), by_stem(b, "**/*")
+    left, right = by_stem(a, deep=True), by_stem(b, deep=True)
     for mine, others, folder, other in ((left, right, a, b), (right, left, b, a)):
         alone = mine.keys() - others.keys()
         if alone:

@@ -19,10 +19,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from guidegan_plugin.datasets.folders import put_in_place, refuse_taken, writing
+from guidegan_plugin.datasets.folders import writing
 from guidegan_plugin.datasets.parallel import check_workers, in_parallel
 from guidegan_plugin.errors import DataError, GuideError
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.files import put_in_place, write_whole
 from guidegan_plugin.utils.progress import Track, silently
 
 Make = Callable[[Sequence[Path]], Sequence[bytes]]
@@ -111,9 +111,7 @@ def prepare(plan: Plan, out: Path, *, workers: int | None = None, track: Track =
     """
     _check(plan)
     check_workers(workers)  # before anything is written
-    with writing(out):
-        out = out.resolve()
-        refuse_taken(out)
+    with writing(out) as out:
         partial = partial_folder(out)
         _begin(plan, partial)
         todo = [job for job in plan.jobs if not all((partial / target).exists() for target in job.targets)]

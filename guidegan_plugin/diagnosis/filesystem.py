@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host
-from guidegan_plugin.utils.images import IMAGE_SUFFIXES
+from guidegan_plugin.utils.images import list_images
 
 # At a crop of 256 pixels the paper's layer gives 31 x 31 cells of a byte; view, visits and key stand beside.
 _MAP_BYTES = 31 * 31 + 128
@@ -86,4 +85,7 @@ def _elsewhere(host: Host | None) -> str:
 
 
 def _count_images(folder: Path) -> int:
-    return sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for _, _, names in os.walk(folder) for name in names)
+    try:
+        return len(list_images(folder, deep=True))
+    except OSError:  # whoever reads the images says it
+        return 0

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from guidegan_plugin.errors import DataError, GuideError
 from guidegan_plugin.evaluation.region_iou import best_iou, iou_by_threshold
-from guidegan_plugin.utils.images import OPAQUE, open_image
+from guidegan_plugin.utils.images import OPAQUE, list_images, open_image
 from guidegan_plugin.utils.progress import Track, silently
 
 Map = npt.NDArray[np.floating]
@@ -211,7 +211,7 @@ def _matched(maps_dir: Path, regions_dir: Path, suffix: str) -> list[tuple[Path,
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder; change `{name}_dir` (--{name})")
     ending = f"{suffix}.png"
-    paths = sorted(path for path in maps_dir.iterdir() if path.name.endswith(ending))
+    paths = [path for path in list_images(maps_dir) if path.name.endswith(ending)]
     if not paths:
         raise DataError(f"{maps_dir} holds no file *{ending}; change `maps_dir` (--maps) or `suffix` (--suffix)")
     pairs = [(path, regions_dir / f"{path.name.removesuffix(ending)}.png") for path in paths]

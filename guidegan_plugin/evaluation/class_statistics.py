@@ -10,8 +10,8 @@ import numpy as np
 from guidegan_plugin.datasets.palettes import Palette
 from guidegan_plugin.evaluation.figures import draw_bars
 from guidegan_plugin.evaluation.label_images import read_labels
-from guidegan_plugin.evaluation.outputs import write_csv
 from guidegan_plugin.evaluation.stems import images_by_stem
+from guidegan_plugin.utils.files import write_csv
 from guidegan_plugin.utils.progress import Track, silently
 
 

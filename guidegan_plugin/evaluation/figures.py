@@ -11,7 +11,7 @@ import numpy as np
 
 from guidegan_plugin.evaluation.confusion import Matrix
 from guidegan_plugin.evaluation.optional_packages import optional
-from guidegan_plugin.evaluation.outputs import write_output
+from guidegan_plugin.utils.files import write_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.plugins.find_host import registered_hosts
-from guidegan_plugin.utils.images import OPAQUE, is_image, open_image
+from guidegan_plugin.utils.images import OPAQUE, list_images, open_image
 
 LOSSY = (".jpg", ".jpeg", ".webp")
 
@@ -37,7 +37,7 @@ def find_images(folder: Path, flag: str, suffix: str | None = None, least: int =
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; change {flag}")
-    paths = sorted(path for path in folder.iterdir() if is_image(path) and path.stem.endswith(suffix or ""))
+    paths = [path for path in list_images(folder) if path.stem.endswith(suffix or "")]
     cure = f"change {flag} or --suffix" if suffix else f"change {flag}"
     if len(paths) < least:
         named = f" *{suffix}.*" if suffix else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
-from guidegan_plugin.utils.images import is_image
+from guidegan_plugin.utils.images import list_images
 
 
 def images_by_stem(folder: Path, flag: str, suffix: str = "", *, deep: bool = True) -> dict[str, Path]:
@@ -27,8 +27,8 @@ def images_by_stem(folder: Path, flag: str, suffix: str = "", *, deep: bool = Tr
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; change {flag}")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
-        if not is_image(path) or not path.stem.endswith(suffix):
+    for path in list_images(folder, deep=deep):
+        if not path.stem.endswith(suffix):
             continue
         stem = path.stem.removesuffix(suffix)
         if stem in found:

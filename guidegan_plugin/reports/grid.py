@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.stems import images_by_stem
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.files import write_output
 from guidegan_plugin.utils.images import OPAQUE, open_image
 from guidegan_plugin.utils.progress import Track, silently
 
@@ -209,8 +209,4 @@ def _write(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, height: int, ro
 def _save(picture: Image.Image, out: Path) -> None:
     content = io.BytesIO()
     picture.save(content, "PNG")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, content.getvalue())
-    except OSError as error:
-        raise ConfigError(f"cannot write {out} ({error.strerror}); change --out") from error
+    write_output(out, content.getvalue(), "change --out")

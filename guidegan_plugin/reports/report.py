@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.reports.result_files import Skipped, one_line, read_results
 from guidegan_plugin.reports.tables import Cell, Table, arrange
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.files import write_output
 from guidegan_plugin.utils.progress import Track, silently
 
 TITLE = "Scores"
@@ -85,12 +84,8 @@ def write_report(report: Report, out: Path) -> tuple[Path, Path]:
         ConfigError: they cannot be written.
     """
     paths = out / "report.md", out / "report.html"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for path, text in zip(paths, (to_markdown(report), to_html(report)), strict=True):
-            write_whole(path, text.encode())
-    except OSError as error:
-        raise ConfigError(f"cannot write into {out} ({error.strerror}); change --out") from error
+    for path, text in zip(paths, (to_markdown(report), to_html(report)), strict=True):
+        write_output(path, text.encode(), "change --out")
     return paths
 
 

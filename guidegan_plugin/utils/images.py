@@ -1,7 +1,8 @@
-"""Image files: what their names end with, and how one is read whole."""
+"""Image files: which files are images, and how one is read whole."""
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Collection
@@ -33,6 +34,27 @@ OPAQUE = ("1", "L", "P", "RGB")
 def is_image(path: Path) -> bool:
     """Whether a file is named as an image; a hidden one is none, such as the notes macOS leaves beside images."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def list_images(folder: Path, *, deep: bool = False) -> list[Path]:
+    """List the images of a folder, sorted; hidden files and hidden subfolders, such as a notebook's, are passed over.
+
+    Args:
+        folder: Where they lie.
+        deep: Whether its subfolders are read, too.
+
+    Raises:
+        OSError: If there is no such folder, or it or a subfolder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if deep and not name.startswith(".")]
+        found += [path for name in names if is_image(path := Path(place, name))]
+    return sorted(found)
 
 
 def open_image(path: Path, flag: str = "", modes: Collection[str] | None = None) -> Image.Image:

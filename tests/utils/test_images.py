@@ -12,14 +12,16 @@ import pytest
 from PIL import Image
 
 from guidegan_plugin.datasets.encoding import as_rgb
+from guidegan_plugin.datasets.folders import by_stem, images_in
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.evaluation.attention_statistics import attention_quality
 from guidegan_plugin.evaluation.image_folders import find_images, read_image
 from guidegan_plugin.evaluation.label_images import read_pixels
 from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.hosts.junyanz.datasets.checks import corrupt
+from guidegan_plugin.hosts.junyanz.result_folder import read_images
 from guidegan_plugin.reports.grid import GridColumn, write_grid
-from guidegan_plugin.utils.images import IMAGE_SUFFIXES, is_image, open_image
+from guidegan_plugin.utils.images import IMAGE_SUFFIXES, is_image, list_images, open_image
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(256, size=(32, 32, 3), dtype=np.uint8))
 
@@ -123,3 +125,38 @@ def test_folders_take_every_known_suffix(tmp_path: Path) -> None:
     assert [path.stem for path in find_images(tmp_path, "--fake")] == stems
     assert list(images_by_stem(tmp_path, "--pred")) == stems
     assert write_grid(tmp_path / "out" / "grid.png", [GridColumn("one", tmp_path)], count=99, size=16) == stems
+
+
+def _hidden_beside(folder: Path, name: str = "a.png") -> Path:
+    """One image, with what macOS and Jupyter leave beside images."""
+    (folder / ".ipynb_checkpoints").mkdir(parents=True)
+    for place in (folder / name, folder / f"._{name}", folder / ".ipynb_checkpoints" / f"copy_{name}"):
+        NOISE.save(place)
+    return folder / name
+
+
+def test_images_are_listed_by_name_with_subfolders_where_asked(tmp_path: Path) -> None:
+    image = _hidden_beside(tmp_path)
+    deep = _hidden_beside(tmp_path / "0" / "1")
+    (tmp_path / "0" / "folder.png").mkdir()
+    (tmp_path / "notes.txt").touch()
+    assert list_images(tmp_path) == [image]
+    assert list_images(tmp_path, deep=True) == [deep, image]
+    with pytest.raises(FileNotFoundError):
+        list_images(tmp_path / "none")
+
+
+LISTERS: dict[str, Callable[[Path], list[str]]] = {
+    "data": lambda folder: [path.stem for path in images_in(folder, deep=True)],
+    "pairs": lambda folder: list(by_stem(folder, deep=True)),
+    "kid": lambda folder: [path.stem for path in find_images(folder, "--fake")],
+    "fcn": lambda folder: list(images_by_stem(folder, "--pred")),
+    "grid": lambda folder: write_grid(folder / "out" / "grid.png", [GridColumn("one", folder)], size=16),
+    "gallery": lambda folder: [f"{sample.name}_real_A" for sample in read_images(folder)],
+}
+
+
+@pytest.mark.parametrize("listed", LISTERS.values(), ids=LISTERS)
+def test_every_reader_passes_over_hidden_files_and_folders(tmp_path: Path, listed: Callable[[Path], list[str]]) -> None:
+    _hidden_beside(tmp_path, "a_real_A.png")
+    assert listed(tmp_path) == ["a_real_A"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from guidegan_plugin.datasets.folders import put_in_place, refuse_taken, writing
+from guidegan_plugin.datasets.folders import writing
 from guidegan_plugin.datasets.parallel import in_parallel
 from guidegan_plugin.datasets.synthetic.drawing import Pixels
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.utils.files import whole_folder
 from guidegan_plugin.utils.progress import Track, silently
 
 Annotation = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
@@ -95,17 +94,8 @@ def write_set(
     _at_least(32, "size", size)
     _at_least(0, "seed", seed)
     _at_least(1, "workers", 1 if workers is None else workers)
-    with writing(root):
-        root = root.resolve()
-        refuse_taken(root)
-        root.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-        try:
-            # The set is one level down, because mkdtemp's own folder is closed to other users.
-            _draw_all(_plan(staging / "set", splits, annotations, size, seed), workers, track)
-            put_in_place(staging / "set", root)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    with writing(root) as root, whole_folder(root) as fresh:
+        _draw_all(_plan(fresh, splits, annotations, size, seed), workers, track)
 
 
 def _at_least(least: int, name: str, found: int) -> None:

@@ -7,9 +7,7 @@ begins, and what its first convolution sees beyond the border, follows from the 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
+from guidegan_plugin.utils.files import put_in_place, staging
 
 _BAKED = "guidegan_baked"
 _INSTEAD = "test it with --model guide_<x> instead"
@@ -193,14 +192,11 @@ def _concatenation(checkpoint: Path, given: str | None) -> str:
 
 def _write(baked: Mapping[str, Mapping[str, Tensor]], out: Path, into_folder: bool) -> None:
     """Weights by file name, into a new folder, or the only ones into a new file."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        for name, weights in baked.items():
-            torch.save(weights, temporary / name)
-        (temporary if into_folder else temporary / next(iter(baked))).rename(out)
+        with staging(out) as fresh:
+            for name, weights in baked.items():
+                torch.save(weights, fresh / name)
+            put_in_place(fresh if into_folder else fresh / next(iter(baked)), out)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = " ".join(str(error).split())
         raise StoreError(f"{out} could not be written ({reason}); free space or change --out") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

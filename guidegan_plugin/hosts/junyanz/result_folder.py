@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +18,7 @@ from guidegan_plugin.plugins.sample import (
     evenly,
     natural,
 )
-from guidegan_plugin.utils.images import IMAGE_SUFFIXES
+from guidegan_plugin.utils.images import list_images
 
 # The visuals by which an image's files are recognised; the others of its files follow from its stem.
 _SURE = re.compile(r"(.+)_(?:(?<!_attention_)real|real_[AB]|attention_\w+)", re.DOTALL)
@@ -86,9 +85,7 @@ def _epoch(test: Path) -> str:
 def _by_stem(folder: Path) -> dict[str, Visuals]:
     if not folder.is_dir():
         return {}
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)))
-    split = {name: os.path.splitext(name)[0] for name in names}  # noqa: PTH122 - a pathlib suffix is not of ".png"
+    split = {path.name: path.stem for path in list_images(folder)}
     stems = {match[1] for name in split.values() if (match := _SURE.fullmatch(name))}
     found: dict[str, Visuals] = {}
     for name, text in split.items():

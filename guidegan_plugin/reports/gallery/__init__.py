@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from pathlib import Path
 
 from guidegan_plugin.errors import DataError
@@ -16,6 +14,7 @@ from guidegan_plugin.plugins.sample import Run
 from guidegan_plugin.plugins.stored_run import read_stores
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
 from guidegan_plugin.reports.gallery.thumbnails import ThumbnailWriter
+from guidegan_plugin.utils.files import os_errors_as, whole_folder
 from guidegan_plugin.utils.progress import Track, silently
 
 _log = logging.getLogger(__name__)
@@ -51,20 +50,13 @@ def make_gallery(
     _check_replaceable(out)
     kinds: dict[str, type[Concatenation]] = collect(create_manager(), "concatenation")
     concatenation = kinds.get(concat or found.concat or "rhp")
-    writing = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        writing.mkdir()
-        writer = ThumbnailWriter(writing, thumbnails, concatenation)
+    failure = f"gallery {out} could not be written"
+    with os_errors_as(DataError, failure, "change --out"), whole_folder(out, replace=True) as fresh:
+        writer = ThumbnailWriter(fresh, thumbnails, concatenation)
         shown = [writer.write(sample) for sample in track(found.samples, "thumbnails", len(found.samples))]
         blended_as = concatenation.preview_text if concatenation else ""
         page = render(found.title or run.absolute().name, shown, out, blended_as)
-        (writing / "index.html").write_text(page, encoding="utf-8")
-        _replace(out, writing)
-    except OSError as error:
-        raise DataError(f"gallery {out} could not be written ({error.strerror}); change --out") from error
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)
+        (fresh / "index.html").write_text(page, encoding="utf-8")
     if writer.broken:
         _log.warning("%d images could not be read and are left out, such as %s", len(writer.broken), writer.broken[0])
     return out / "index.html"
@@ -93,17 +85,3 @@ def _check_replaceable(out: Path) -> None:
     ours = names == {"index.html", "thumbnails"} and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
     if names and not ours:
         raise DataError(f"{out} exists and is no gallery of ours, so it is not replaced; change --out, or remove it")
-
-
-def _replace(out: Path, writing: Path) -> None:
-    """Put a finished folder into place; the older one stays until then."""
-    aside = out.with_name(f"{writing.name}.old")
-    if out.exists():
-        out.rename(aside)
-    try:
-        writing.rename(out)
-    except OSError:
-        if aside.exists():
-            aside.rename(out)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
