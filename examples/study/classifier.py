@@ -21,7 +21,7 @@ from weights import about, write_weights
 
 from guidegan_plugin.datasets.synthetic.shapes import draw_plain, draw_striped
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 NAME = "shapes classifier trained by the study"
 CELLS = 8  # the object's place is learnt on a grid of so many cells a side
@@ -69,9 +69,7 @@ class ShapesClassifier(nn.Module):
         return self.answers(self.pooled(self.trunk(images * 2 - 1)))[:, 0] > 0
 
 
-def train_classifier(
-    path: Path, size: int, count: int = 1200, passes: int = 8, seed: int = 0, track: Track = silently
-) -> dict[str, object]:
+def train_classifier(path: Path, size: int, count: int = 1200, passes: int = 8, seed: int = 0) -> dict[str, object]:
     """Train a classifier on plain and striped objects drawn for it, and write its weights as safetensors.
 
     Args:
@@ -80,14 +78,13 @@ def train_classifier(
         count: Images of each domain; a sixth as many are held out.
         passes: Over all of them.
         seed: Of images, weights and order; no study's data set draws the same images.
-        track: Shows how far it is.
 
     Returns:
         What it is, and the share of held-out images whose domain it tells.
     """
     told: dict[str, object] = {"name": NAME, "size": size, "images": 2 * count, "passes": passes, "seed": seed}
     if not told.items() <= about(path).items():
-        network = _trained(size, count, passes, seed, track)
+        network = _trained(size, count, passes, seed)
         held_out = max(2, count // 6)
         images, striped, _, _ = _draw(size, held_out, (seed, 7_002))
         right = float((network.striped(images) == striped.bool()).double().mean())
@@ -110,7 +107,7 @@ def trained() -> ShapesClassifier:
     return load_classifier(Path(os.environ["STUDY_CLASSIFIER"]))
 
 
-def _trained(size: int, count: int, passes: int, seed: int, track: Track) -> ShapesClassifier:
+def _trained(size: int, count: int, passes: int, seed: int) -> ShapesClassifier:
     images, *targets = _draw(size, count, (seed, 7_001))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -118,7 +115,7 @@ def _trained(size: int, count: int, passes: int, seed: int, track: Track) -> Sha
         batch, steps = 32, passes * -(-len(images) // 32)
         optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, max(2, steps))
-        for _ in track(range(passes), "shapes classifier", passes):
+        for _ in progress(range(passes), "shapes classifier", passes):
             for chosen in torch.randperm(len(images)).split(batch):
                 optimizer.zero_grad()
                 network.losses(images[chosen], *(target[chosen] for target in targets)).backward()

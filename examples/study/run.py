@@ -29,9 +29,9 @@ from scores import Judge
 from settings import Study
 from tables import collate
 
-from guidegan_plugin.cli.console import tracker
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.progress import show_progress
 
 
 def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:
@@ -106,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="METHOD", help="run this method only; may be repeated")
     args = parser.parse_args(arguments)
     logging.getLogger("guidegan_plugin.evaluation").setLevel(logging.ERROR)  # advice on scores that are not taken
+    show_progress(sys.stderr.isatty())
     signal.signal(signal.SIGTERM, _stop)
     try:
         return _run(args)
@@ -138,7 +139,7 @@ def _run(args: argparse.Namespace) -> int:
             read_result(study, run)  # refuses another study's folder before anything is trained
         machine = Machine(jobs, gpus)
         material = prepare(study.data, out)
-        judge = Judge(study, material, out, tracker())
+        judge = Judge(study, material, out)
         torch.set_num_threads(machine.threads)
         wanted = [run for run in runs if not args.only or run.method.name in args.only]
         failed = perform(Laboratory(study, material, judge, machine), wanted, machine)

@@ -21,7 +21,6 @@ from settings import Study
 from guidegan_plugin.evaluation.attention_statistics import attention_quality
 from guidegan_plugin.utils.files import whole_folder
 from guidegan_plugin.utils.images import list_images
-from guidegan_plugin.utils.progress import Track, silently
 
 Figures = dict[str, float]
 Told = dict[str, Any]  # a result file's content
@@ -34,35 +33,32 @@ class Judge:
         study: The study.
         material: Its data set.
         out: The study's folder; what the judge learns is kept in its `judge`.
-        track: Shows how far the learning is.
 
     Raises:
         GuideError: If features, segmenter or data cannot be had.
     """
 
-    def __init__(self, study: Study, material: Material, out: Path, track: Track = silently) -> None:
+    def __init__(self, study: Study, material: Material, out: Path) -> None:
         self.about: dict[str, object] = {}
         self._study, self._material = study, material
         folder = out / "judge"
         self._features = self._network = None
         if study.features == "shapes":
             self.about["classifier"] = train_classifier(
-                folder / "classifier.safetensors", study.data.size, study.judge_images, study.judge_passes, track=track
+                folder / "classifier.safetensors", study.data.size, study.judge_images, study.judge_passes
             )
             self._network = load_classifier(folder / "classifier.safetensors")
         if "kid" in study.scores:
             self._features = _features(study, self._network)
             self.about["kid"] = {"features": self._features.name, "weights_sha256": self._features.weights_sha256}
         if "fcn" in study.scores:
-            self._learn_labels(folder, track)
+            self._learn_labels(folder)
 
-    def _learn_labels(self, folder: Path, track: Track) -> None:
+    def _learn_labels(self, folder: Path) -> None:
         from guidegan_plugin.datasets.palettes import CAMVID
 
         train, weights = self._material.train, folder / "segmenter.safetensors"
-        self.about["segmenter"] = train_segmenter(
-            weights, train["B"], train["A"], CAMVID, self._study.judge_passes, track=track
-        )
+        self.about["segmenter"] = train_segmenter(weights, train["B"], train["A"], CAMVID, self._study.judge_passes)
         self._segmenter = load_segmenter(weights, len(CAMVID.classes))
         self._palette, self._truth = CAMVID, folder / "truth"
         if not self._truth.exists():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from weights import about, write_weights
 
 from guidegan_plugin.utils.images import list_images
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 if TYPE_CHECKING:
     from guidegan_plugin.datasets.palettes import Palette
@@ -52,7 +52,7 @@ class SmallUNet(nn.Module):
 
 
 def train_segmenter(
-    path: Path, photos: Path, labels: Path, palette: Palette, passes: int = 20, seed: int = 0, track: Track = silently
+    path: Path, photos: Path, labels: Path, palette: Palette, passes: int = 20, seed: int = 0
 ) -> dict[str, object]:
     """Train a segmenter on photos and colour-coded labels of the same names; write its weights as safetensors.
 
@@ -63,7 +63,6 @@ def train_segmenter(
         palette: What the colours mean; void is not learnt.
         passes: Over all photos.
         seed: Of weights, order and flips.
-        track: Shows how far it is.
 
     Returns:
         What it is.
@@ -71,7 +70,7 @@ def train_segmenter(
     told: dict[str, object] = {"name": NAME, "passes": passes, "seed": seed}
     if not told.items() <= about(path).items():
         images, targets = _read(photos, labels, palette)
-        network = _trained(images, targets, len(palette.classes), passes, seed, track)
+        network = _trained(images, targets, len(palette.classes), passes, seed)
         told |= {"size": images.shape[-1], "images": len(images)}
         write_weights(path, network, told)
     return about(path) | {"weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -101,9 +100,7 @@ def _block(before: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _trained(
-    images: Tensor, targets: Tensor, classes: int, passes: int, seed: int, track: Track, batch: int = 8
-) -> SmallUNet:
+def _trained(images: Tensor, targets: Tensor, classes: int, passes: int, seed: int, batch: int = 8) -> SmallUNet:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -111,7 +108,7 @@ def _trained(
         optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
         steps = passes * -(-len(images) // batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, max(2, steps))
-        for _ in track(range(passes), "segmenter", passes):
+        for _ in progress(range(passes), "segmenter", passes):
             for chosen in torch.randperm(len(images)).split(batch):
                 photos, truth = images[chosen].to(device), targets[chosen].to(device)
                 if torch.rand(()) < 0.5:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.plugins.host import Fact, as_text
 from guidegan_plugin.utils.files import write_output
-from guidegan_plugin.utils.progress import Item, Track, silently
+from guidegan_plugin.utils.progress import show_progress
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
+
+def _show_bars(quiet: bool) -> bool:
+    """Bars on standard error, unless that is no terminal or nobody wants them."""
+    show_progress(not quiet and sys.stderr.isatty())
+    return quiet
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.", callback=_show_bars)]
 
 
 def _writable(out: Path | None) -> Path | None:
@@ -62,17 +68,6 @@ def parse_labels(pairs: Iterable[str] | None) -> dict[str, str]:
             raise ConfigError(f"label: expected key=value with a key once, found {pair!r}; change --label")
         labels[key] = value
     return labels
-
-
-def tracker(quiet: bool = False) -> Track:
-    """Progress bars on standard error; none where that is no terminal, or where nobody wants them."""
-    return silently if quiet or not sys.stderr.isatty() else _bar
-
-
-def _bar(items: Iterable[Item], about: str, total: int | None = None) -> Iterator[Item]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(items, total=total, description=about)
 
 
 def show_facts(facts: Sequence[Fact]) -> None:

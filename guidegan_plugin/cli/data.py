@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from guidegan_plugin.cli import prepare
-from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def shapes(
     writers = {"unpaired": write_unpaired, "paired": write_paired}
     if kind not in writers:
         raise ConfigError(f"kind: expected {' or '.join(writers)}, found {kind!r}; change --kind")
-    writers[kind](out, size, count, test_count, seed, workers, tracker(quiet))
+    writers[kind](out, size, count, test_count, seed, workers)
     if not quiet:
         counts = ", ".join(
             f"{folder.name} {len(list(folder.iterdir()))}"
@@ -72,7 +72,7 @@ def check(
     """Check an unpaired data set: all folders, the number of images in each, and that every image opens."""
     from guidegan_plugin.datasets.published import check_dataset
 
-    checks = check_dataset(root, dataset, workers=workers, track=tracker(quiet))
+    checks = check_dataset(root, dataset, workers=workers)
     if tables_wanted(quiet, json_out):
         Console().print(_table(checks))
     for failure in (failure for found in checks for failure in found.unreadable):

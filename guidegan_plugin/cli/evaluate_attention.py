@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, write_json
 from guidegan_plugin.cli.evaluate_fcn import PaletteName, Truth, TruthSuffix
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.utils.progress import progress
 
 if TYPE_CHECKING:
     from guidegan_plugin.evaluation.class_attention import ClassAttention
@@ -34,7 +35,7 @@ def attention(
     from guidegan_plugin.evaluation.optional_packages import versions
 
     labels = parse_labels(label)
-    found = asdict(attention_quality(maps, regions, suffix, tracker(quiet)))
+    found = asdict(attention_quality(maps, regions, suffix))
     if tables_wanted(quiet, json):
         table = Table("measure", "value", title=f"Attention of {found['images']} images")
         for name, value in found.items():
@@ -55,7 +56,7 @@ def classes(
     from guidegan_plugin.evaluation.class_statistics import class_frequencies, write_frequencies
     from guidegan_plugin.evaluation.palette_file import load_palette
 
-    images, found = class_frequencies(truth, load_palette(palette), truth_suffix, tracker(quiet))
+    images, found = class_frequencies(truth, load_palette(palette), truth_suffix)
     write_frequencies(found, out)
     if not quiet:
         table = Table("class", "images", "presence", "pixel frequency", title=f"Classes of {images} images")
@@ -91,15 +92,15 @@ def class_attention(
     if bool(store) == (maps is not None):
         raise ConfigError("class-attention: expected either stores or a folder of maps; pass --store or --maps")
     known, truths = load_palette(palette), images_by_stem(truth, "--truth", truth_suffix)
-    track, found = tracker(quiet), {}
+    found = {}
     if maps is not None:
         shown = seen_maps.maps_in_folder(maps, "_attention_A" if suffix is None else suffix)
         # That name says nothing, the folder's around it may.
         title = maps.parent.name if maps.name == "images" else maps.name
-        found[title] = statistics.class_attention(track(shown, "maps"), truths, known, alpha)
+        found[title] = statistics.class_attention(progress(shown, "maps"), truths, known, alpha)
     for epoch, path in seen_maps.store_files(store or []).items():
         seen = seen_maps.maps_in_store(path, pair, suffix or "")
-        found[epoch] = statistics.class_attention(track(seen, f"epoch {epoch}", len(seen)), truths, known, alpha)
+        found[epoch] = statistics.class_attention(progress(seen, f"epoch {epoch}", len(seen)), truths, known, alpha)
     statistics.write_class_attention(found, out)
     if not quiet:
         Console().print(_table(found))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, write_json
 
 if TYPE_CHECKING:
     from guidegan_plugin.evaluation.fcn_score import FcnResult
@@ -75,7 +75,6 @@ def fcn(
         partial=partial,
         resize=resize,
         device=device,
-        track=tracker(quiet),
         labels=parse_labels(label),
     )
     if tables_wanted(quiet, json):

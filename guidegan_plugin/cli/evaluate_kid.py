@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def kid(
         subset_size=_subset_size(subset_size),
         seed=seed,
         batch_size=batch_size,
-        track=tracker(quiet),
         labels=parse_labels(label),
     )
     if tables_wanted(quiet, json):

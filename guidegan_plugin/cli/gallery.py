@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, write_json
 
 
 def gallery(
@@ -25,7 +25,7 @@ def gallery(
     """Write an HTML page of a run: inputs, attention maps, blended inputs and outputs, side by side and over epochs."""
     from guidegan_plugin.reports.gallery import make_gallery
 
-    page = make_gallery(run, out, thumbnails, concat, tracker(quiet))
+    page = make_gallery(run, out, thumbnails, concat)
     if not quiet:
         typer.echo(page)
     write_json({"page": str(page)}, json)

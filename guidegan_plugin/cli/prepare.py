@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, tracker, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError, DataError, GuideError
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _prepare(
     from guidegan_plugin.datasets.preparation import prepare
 
     with _resumable(out):
-        result = prepare(plan, out, workers=workers, track=tracker(quiet))
+        result = prepare(plan, out, workers=workers)
     if result.resumed:
         _log.warning("went on where an interrupted run had stopped, after %d of %d", result.resumed, len(plan.jobs))
     if tables_wanted(quiet, json_out):

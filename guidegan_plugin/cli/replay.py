@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from guidegan_plugin.cli.console import Quiet, tracker
+from guidegan_plugin.cli.console import Quiet
 
 
 def replay(
@@ -22,6 +22,6 @@ def replay(
     """Show the Visdom log of a training on a server."""
     from guidegan_plugin.monitors.visdom.replay import replay as show
 
-    sent = show(file, server, port, env, tracker(quiet))
+    sent = show(file, server, port, env)
     if not quiet:
         typer.echo(f"sent {sent} updates to {server}:{port}")

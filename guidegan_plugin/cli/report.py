@@ -11,7 +11,7 @@ from rich.table import Column
 from rich.table import Table as Shown
 from rich.text import Text
 
-from guidegan_plugin.cli.console import Quiet, tracker
+from guidegan_plugin.cli.console import Quiet
 
 
 def report(
@@ -25,7 +25,7 @@ def report(
     """Make the paper's tables, as Markdown and HTML, from the JSON of guidegan evaluate; seeds are averaged."""
     from guidegan_plugin.reports.report import build_report, write_report
 
-    built = build_report(places, paper, tracker(quiet))
+    built = build_report(places, paper)
     written = write_report(built, out)
     if quiet:
         return
@@ -82,7 +82,6 @@ def grid(
         size=size,
         title=title,
         overlay=overlay or (),
-        track=tracker(quiet),
     )
     if not quiet:
         typer.echo(f"wrote {out}: {', '.join(rows)}")

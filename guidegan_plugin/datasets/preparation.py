@@ -23,7 +23,7 @@ from guidegan_plugin.datasets.folders import writing
 from guidegan_plugin.datasets.parallel import check_workers, in_parallel
 from guidegan_plugin.errors import DataError, GuideError
 from guidegan_plugin.utils.files import put_in_place, write_whole
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 Make = Callable[[Sequence[Path]], Sequence[bytes]]
 
@@ -93,14 +93,13 @@ def partial_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def prepare(plan: Plan, out: Path, *, workers: int | None = None, track: Track = silently) -> Prepared:
+def prepare(plan: Plan, out: Path, *, workers: int | None = None) -> Prepared:
     """Carry out a plan, or the rest of it.
 
     Args:
         plan: What to write.
         out: A folder that is empty, or does not exist.
         workers: Processes; 1 works in this one, None takes one a CPU, and fewer for few jobs.
-        track: Shows how far it is.
 
     Returns:
         What was written. Where there are failures, everything else was written.
@@ -116,7 +115,7 @@ def prepare(plan: Plan, out: Path, *, workers: int | None = None, track: Track =
         _begin(plan, partial)
         todo = [job for job in plan.jobs if not all((partial / target).exists() for target in job.targets)]
         with closing(in_parallel(functools.partial(_carry_out, partial), todo, workers, _JOBS_PER_WORKER)) as outcomes:
-            failed = list(track(outcomes, "Preparing", total=len(todo)))
+            failed = list(progress(outcomes, "Preparing", total=len(todo)))
         failures = {job.targets: failure for job, failure in zip(todo, failed, strict=True) if failure}
         if len(failures) == len(plan.jobs):
             raise DataError(f"no source could be used; the first: {next(iter(failures.values()))}")

@@ -13,7 +13,7 @@ from guidegan_plugin.datasets.folders import images_in
 from guidegan_plugin.datasets.parallel import in_parallel
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.utils.images import open_image
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 
@@ -59,16 +59,13 @@ class FolderCheck:
         return f"{len(self.unreadable)} of {self.folder} cannot be read" if self.unreadable else None
 
 
-def check_dataset(
-    root: Path, dataset: str | None = None, *, workers: int | None = None, track: Track = silently
-) -> tuple[FolderCheck, ...]:
+def check_dataset(root: Path, dataset: str | None = None, *, workers: int | None = None) -> tuple[FolderCheck, ...]:
     """Look at an unpaired data set: are its four folders there, complete, and does every image open?
 
     Args:
         root: The folder with `trainA`, `trainB`, `testA` and `testB`.
         dataset: Whose published counts to compare with; None compares with none.
         workers: Processes; 1 works in this one, None takes one a CPU, and fewer for few images.
-        track: Shows how far it is.
 
     Returns:
         What was found in each folder.
@@ -85,7 +82,7 @@ def check_dataset(
     images = {folder: images_in(root / folder) for folder in FOLDERS if (root / folder).is_dir()}
     paths = [path for folder in images.values() for path in folder]
     with closing(in_parallel(look, paths, workers, _IMAGES_PER_WORKER)) as looks:
-        seen = dict(zip(paths, track(looks, "Checking", total=len(paths)), strict=True))
+        seen = dict(zip(paths, progress(looks, "Checking", total=len(paths)), strict=True))
     return tuple(
         _summary(folder, number, [seen[path] for path in images[folder]] if folder in images else None)
         for folder, number in zip(FOLDERS, published, strict=True)

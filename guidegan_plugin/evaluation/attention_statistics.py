@@ -24,7 +24,7 @@ import numpy.typing as npt
 from guidegan_plugin.errors import DataError, GuideError
 from guidegan_plugin.evaluation.region_iou import best_iou, iou_by_threshold
 from guidegan_plugin.utils.images import OPAQUE, list_images, open_image
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 Map = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]
@@ -114,9 +114,7 @@ def region_auc(maps: Map, regions: Region) -> float:
     return _mean(_auc, maps, regions)
 
 
-def attention_quality(
-    maps_dir: Path, regions_dir: Path, suffix: str = "_attention_A", track: Track = silently
-) -> AttentionQuality:
+def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attention_A") -> AttentionQuality:
     """Score the attention maps among a host's results.
 
     A region without a map is passed over, as hosts test on fewer images than there are. So is, with a warning, an
@@ -126,7 +124,6 @@ def attention_quality(
         maps_dir: folder of `<stem><suffix>.png`, gray (8 bits, mode L or RGB); other files are ignored.
         regions_dir: folder of `<stem>.png`, zero outside of the region and anything else inside.
         suffix: what a map's file name has after the image's.
-        track: shows how far it is.
 
     Returns:
         The measures over all maps.
@@ -136,7 +133,7 @@ def attention_quality(
     """
     scores, curves = [], []
     pairs = _matched(maps_dir, regions_dir, suffix)
-    for map_path, region_path in track(pairs, "maps", len(pairs)):
+    for map_path, region_path in progress(pairs, "maps", len(pairs)):
         values, region = _read_map(map_path), _read_region(region_path)
         if region.all() or not region.any():
             _log.warning("%s is empty or the whole image; its map is left out", region_path)

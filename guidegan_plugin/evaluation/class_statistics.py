@@ -12,7 +12,7 @@ from guidegan_plugin.evaluation.figures import draw_bars
 from guidegan_plugin.evaluation.label_images import read_labels
 from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.utils.files import write_csv
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,13 @@ class ClassFrequency:
     frequency: float
 
 
-def class_frequencies(
-    truth: Path, palette: Palette, suffix: str = "", track: Track = silently
-) -> tuple[int, list[ClassFrequency]]:
+def class_frequencies(truth: Path, palette: Palette, suffix: str = "") -> tuple[int, list[ClassFrequency]]:
     """Count the classes of a folder of label images.
 
     Args:
         truth: Label images, as ids (mode L) or colours.
         palette: What they mean.
         suffix: What their names end with, such as ``"_gtFine_labelIds"``; others are passed over.
-        track: Told of every image.
 
     Returns:
         How many images there are, and each class's frequency.
@@ -52,7 +49,7 @@ def class_frequencies(
     paths = images_by_stem(truth, "--truth", suffix)
     count = len(palette.classes)
     images, shares = np.zeros(count, dtype=np.int64), np.zeros(count)
-    for path in track(paths.values(), "classes", len(paths)):
+    for path in progress(paths.values(), "classes", len(paths)):
         labels = read_labels(path, palette)
         pixels = np.bincount(labels.ravel(), minlength=count + 1)[:count]
         images += pixels > 0

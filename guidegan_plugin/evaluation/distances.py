@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from guidegan_plugin.evaluation.optional_packages import optional
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 WIDEST = 8192  # features, for FID: a covariance of them takes 512 MiB, its eigenvalues minutes
 
@@ -48,14 +48,13 @@ def draw_subsets(counts: Mapping[str, int], subsets: int, size: int, seed: int) 
     return picks
 
 
-def subset_kids(fake: Array, real: Array, picks: Picks, track: Track = silently) -> Array:
+def subset_kids(fake: Array, real: Array, picks: Picks) -> Array:
     """KID of each subset, unbiased, under the polynomial kernel of degree 3.
 
     Args:
         fake: features (N, F), float64.
         real: features (M, F), float64.
         picks: pairs of equally many indices into both.
-        track: shows how many subsets are done.
 
     Returns:
         (subsets,), float64; not yet times 100.
@@ -64,7 +63,7 @@ def subset_kids(fake: Array, real: Array, picks: Picks, track: Track = silently)
         ConfigError: If torch-fidelity is not installed.
     """
     kernel_mmd = optional("torch_fidelity.metric_kid").kernel_mmd
-    return np.array([kernel_mmd(fake[some], real[others]) for some, others in track(picks, "KID", len(picks))])
+    return np.array([kernel_mmd(fake[some], real[others]) for some, others in progress(picks, "KID", len(picks))])
 
 
 def frechet_distance(fake: Array, real: Array) -> float | None:

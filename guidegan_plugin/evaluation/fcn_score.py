@@ -23,7 +23,7 @@ from guidegan_plugin.evaluation.optional_packages import optional, versions
 from guidegan_plugin.evaluation.segmenter import Segmenter
 from guidegan_plugin.evaluation.stems import images_by_stem, require
 from guidegan_plugin.evaluation.user_modules import default_device
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,6 @@ def evaluate_fcn(
     partial: bool = False,
     resize: bool = False,
     device: torch.device | str = "auto",
-    track: Track = silently,
     labels: Mapping[str, str] | None = None,
 ) -> FcnResult:
     """Score a folder of translated images; memory does not grow with their number.
@@ -116,7 +115,6 @@ def evaluate_fcn(
         resize: Bring images to their truth's size, photos bilinearly, labels by the nearest; otherwise another size
             is an error.
         device: Where the segmenter runs; ``auto`` is a GPU, if there is one.
-        track: Told of every image.
         labels: What tables file the result under.
 
     Raises:
@@ -131,7 +129,7 @@ def evaluate_fcn(
     )
     device = default_device() if device == "auto" else device
     network = _as_segmenter(segmenter, device)
-    for image, label_image in track(pairs, "FCN scores", len(pairs)):
+    for image, label_image in progress(pairs, "FCN scores", len(pairs)):
         true = read_labels(label_image, palette)
         answer = _read_answer(image, true.shape, palette, network, resize, device)
         counts.update(torch.from_numpy(answer)[None], torch.from_numpy(true)[None])

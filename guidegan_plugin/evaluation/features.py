@@ -13,7 +13,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.image_folders import batches, read_image
 from guidegan_plugin.evaluation.user_modules import at_rest, failing_as, load_named
 from guidegan_plugin.guidance.memory.store_file import networks_digest
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 INCEPTION = "inception"
 
@@ -98,7 +98,7 @@ def load_features(name: str = INCEPTION, weights: Path | None = None) -> Feature
 
 
 def extract(
-    paths: list[Path], features: Features, flag: str, *, batch_size: int = 32, track: Track = silently
+    paths: list[Path], features: Features, flag: str, *, batch_size: int = 32
 ) -> tuple[Tensor, set[tuple[int, int]]]:
     """Features of images.
 
@@ -107,7 +107,6 @@ def extract(
         features: what computes them.
         flag: the option that names their folder, for errors.
         batch_size: images a call, at most; images of several sizes are never in one call.
-        track: shows how many have been read.
 
     Returns:
         Features (N, F), float64, on the CPU; and the sizes (H, W) found.
@@ -118,7 +117,9 @@ def extract(
     """
     rows: list[Tensor] = []
     sizes: set[tuple[int, int]] = set()
-    for batch in batches((read_image(path, flag) for path in track(paths, f"features {flag}", len(paths))), batch_size):
+    for batch in batches(
+        (read_image(path, flag) for path in progress(paths, f"features {flag}", len(paths))), batch_size
+    ):
         sizes.add((batch.shape[2], batch.shape[3]))
         found = features(batch)
         width = rows[0].shape[1] if rows else None

@@ -13,7 +13,6 @@ from guidegan_plugin.evaluation.distances import Array, draw_subsets, frechet_di
 from guidegan_plugin.evaluation.features import INCEPTION, Features, extract
 from guidegan_plugin.evaluation.image_folders import LOSSY, find_images
 from guidegan_plugin.evaluation.optional_packages import versions
-from guidegan_plugin.utils.progress import Track, silently
 
 SUBSET_SIZE = 1000  # of torch-fidelity and of papers, where there are as many images
 
@@ -85,7 +84,6 @@ def evaluate_kid(
     subset_size: int | None = None,
     seed: int = 0,
     batch_size: int = 32,
-    track: Track = silently,
     labels: Mapping[str, str] = MappingProxyType({}),
 ) -> KidResult:
     """Score a folder of translated images.
@@ -100,7 +98,6 @@ def evaluate_kid(
         subset_size: images of a subset; None takes 1000, or as many as the smallest folder holds.
         seed: of the draw; the target's figures are torch-fidelity's with this ``rng_seed``.
         batch_size: images the features are computed of at a time; changes speed and memory alone.
-        track: shows how far the work is.
         labels: kept in the result.
 
     Raises:
@@ -117,9 +114,9 @@ def evaluate_kid(
     counts = {name: len(found) for name, found in paths.items()}
     _check_numbers(subsets=subsets, batch_size=batch_size, seed=seed)
     size = _subset_size(subset_size, counts)
-    rows = _features_of(paths, features, batch_size, track)
+    rows = _features_of(paths, features, batch_size)
     picks = draw_subsets(counts, subsets, size, seed)
-    against = {name: subset_kids(rows["fake"], rows[name], picks[name], track) for name in picks}
+    against = {name: subset_kids(rows["fake"], rows[name], picks[name]) for name in picks}
     mean = None if source is None else _score((against["target"] + against["source"]) / 2)
     return KidResult(
         features=features.name,
@@ -139,13 +136,11 @@ def evaluate_kid(
     )
 
 
-def _features_of(
-    paths: Mapping[str, list[Path]], features: Features, batch_size: int, track: Track
-) -> dict[str, Array]:
+def _features_of(paths: Mapping[str, list[Path]], features: Features, batch_size: int) -> dict[str, Array]:
     rows: dict[str, Array] = {}
     sizes: dict[str, set[tuple[int, int]]] = {}
     for name, found in paths.items():
-        values, sizes[name] = extract(found, features, f"--{name}", batch_size=batch_size, track=track)
+        values, sizes[name] = extract(found, features, f"--{name}", batch_size=batch_size)
         rows[name] = values.numpy()
     widths = {name: values.shape[1] for name, values in rows.items()}
     if len(set(widths.values())) > 1:

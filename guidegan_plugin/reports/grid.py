@@ -20,7 +20,7 @@ from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.utils.files import write_output
 from guidegan_plugin.utils.images import OPAQUE, open_image
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,6 @@ def write_grid(
     size: int = 256,
     title: str = "",
     overlay: Sequence[str] = (),
-    track: Track = silently,
 ) -> list[str]:
     """Draw a grid into a PNG.
 
@@ -87,7 +86,6 @@ def write_grid(
         size: side of a cell in pixels.
         title: written above; may be empty.
         overlay: titles of columns whose images are attention maps, drawn in colour over the first column's images.
-        track: shows how far it is.
 
     Returns:
         The rows' stems.
@@ -111,7 +109,7 @@ def write_grid(
         raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
     picture = _page(titles, len(stems), size, title)
-    for row, stem in enumerate(track(stems, "rows", len(stems))):
+    for row, stem in enumerate(progress(stems, "rows", len(stems))):
         first = _read(found[0][stem])
         for number, (name, files) in enumerate(zip(titles, found, strict=True)):
             image = _read(files[stem])

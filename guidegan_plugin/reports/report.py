@@ -10,7 +10,6 @@ from pathlib import Path
 from guidegan_plugin.reports.result_files import Skipped, one_line, read_results
 from guidegan_plugin.reports.tables import Cell, Table, arrange
 from guidegan_plugin.utils.files import write_output
-from guidegan_plugin.utils.progress import Track, silently
 
 TITLE = "Scores"
 HOW_TO_READ = (
@@ -54,19 +53,18 @@ class Report:
     skipped: Sequence[Skipped]
 
 
-def build_report(places: Sequence[Path], paper: bool = True, track: Track = silently) -> Report:
+def build_report(places: Sequence[Path], paper: bool = True) -> Report:
     """Read results and arrange them as the paper's tables.
 
     Args:
         places: folders, searched recursively, or result files.
         paper: whether the paper's own scores stand beside.
-        track: shows how many files were read.
 
     Raises:
         ConfigError: a place does not exist.
         DataError: there is no result, or one run is there twice.
     """
-    results, skipped = read_results(places, track)
+    results, skipped = read_results(places)
     return Report(arrange(results, paper), len(results), skipped)
 
 

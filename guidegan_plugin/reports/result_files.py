@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError, DataError
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 _log = logging.getLogger(__name__)
 
@@ -56,12 +56,11 @@ class Skipped:
     reason: str
 
 
-def read_results(places: Sequence[Path], track: Track = silently) -> tuple[list[Result], list[Skipped]]:
+def read_results(places: Sequence[Path]) -> tuple[list[Result], list[Skipped]]:
     """Read every result file at or below some places; what is none is named in a warning and skipped.
 
     Args:
         places: folders, searched for ``*.json`` recursively, or result files.
-        track: shows how many files were read.
 
     Returns:
         The results in the order of their paths, and what was skipped.
@@ -75,7 +74,7 @@ def read_results(places: Sequence[Path], track: Track = silently) -> tuple[list[
     skipped: list[Skipped] = []
     foreign: list[Path] = []
     once = {path.resolve(): path for path in _files(places)}  # a place may be given twice, or lie in another
-    for path in track(sorted(once.values()), "reading results"):
+    for path in progress(sorted(once.values()), "reading results"):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict) or "metric" not in found:

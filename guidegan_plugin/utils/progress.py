@@ -1,26 +1,30 @@
-"""How long jobs say how far they are; who shows it is not theirs to know."""
+"""How long jobs say how far they are: a bar of tqdm's, once a command has asked for bars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
 
 Item = TypeVar("Item")
 
-
-class Track(Protocol):
-    """Passes items on, one by one, and may show how many have been."""
-
-    def __call__(self, items: Iterable[Item], about: str, total: int | None = None) -> Iterator[Item]:
-        """Pass items on.
-
-        Args:
-            items: Of the job.
-            about: What is done to them, in a word or two.
-            total: How many there are, where ``len`` does not say.
-        """
+_shown = False
 
 
-def silently(items: Iterable[Item], about: str, total: int | None = None) -> Iterator[Item]:
-    """A :class:`Track` that shows nothing."""
-    yield from items
+def show_progress(wanted: bool) -> None:
+    """Say whether long jobs of this process show bars on standard error; at first they do not."""
+    global _shown
+    _shown = wanted
+
+
+def progress(items: Iterable[Item], about: str, total: int | None = None) -> Iterable[Item]:
+    """Pass items on, one by one, and show how many have been where bars are wanted.
+
+    Args:
+        items: Of the job.
+        about: What is done to them, in a word or two.
+        total: How many there are, where ``len`` does not say.
+    """
+    bar: Iterable[Item] = tqdm(items, about, total, leave=False, disable=not _shown)
+    return bar

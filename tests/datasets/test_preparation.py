@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from guidegan_plugin.datasets import preparation
 from guidegan_plugin.datasets.preparation import RECORD, Job, Plan, partial_folder, prepare
 from guidegan_plugin.datasets.splits import copied
 from guidegan_plugin.errors import ConfigError, DataError, GuideError
@@ -40,7 +41,7 @@ def digests(root: Path) -> dict[str, str]:
 
 
 class Interrupt:
-    """A track that ends as Ctrl-C would, after some items."""
+    """A progress that ends as Ctrl-C would, after some items."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -53,8 +54,9 @@ class Interrupt:
 
 
 def interrupt(plan: Plan, out: Path, after: int, workers: int = 1) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        prepare(plan, out, workers=workers, track=Interrupt(after))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(preparation, "progress", Interrupt(after))
+        prepare(plan, out, workers=workers)
 
 
 def test_the_number_of_workers_changes_no_byte(plan: Plan, tmp_path: Path) -> None:

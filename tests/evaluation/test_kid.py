@@ -174,13 +174,14 @@ def test_features_of_another_width_in_another_folder_are_refused(folders: dict[s
         evaluate_kid(**folders, features=NamedFeatures("mine:flat", lambda images: images.flatten(1)))
 
 
-def test_progress_counts_images_and_subsets(folders: dict[str, Path]) -> None:
+def test_progress_counts_images_and_subsets(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, int] = {}
 
-    def track(items: Iterable[object], about: str, total: int | None = None) -> Iterator[object]:
+    def count(items: Iterable[object], about: str, *_: object, **__: object) -> Iterator[object]:
         for item in items:
             seen[about] = seen.get(about, 0) + 1
             yield item
 
-    evaluate_kid(folders["fake"], folders["target"], features=FEATURES, subsets=7, track=track)  # type: ignore[arg-type]
+    monkeypatch.setattr("guidegan_plugin.utils.progress.tqdm", count)
+    evaluate_kid(folders["fake"], folders["target"], features=FEATURES, subsets=7)
     assert seen == {"features --fake": 12, "features --target": 10, "KID": 7}

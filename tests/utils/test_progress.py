@@ -1,4 +1,4 @@
-"""Long jobs pass every item through the track they are given."""
+"""Long jobs pass every item through a bar, which only a command shows."""
 
 from __future__ import annotations
 
@@ -9,25 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guidegan_plugin.cli import main
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.datasets.synthetic.street import write_paired
 from guidegan_plugin.evaluation.attention_statistics import attention_quality
 from guidegan_plugin.reports.grid import GridColumn, write_grid
-from guidegan_plugin.utils.progress import Item
+from guidegan_plugin.utils.progress import progress, show_progress
 
-
-class Count:
-    """A track that counts what it passes on, and what was promised."""
-
-    def __init__(self) -> None:
-        self.passed: dict[str, int] = {}
-        self.promised: dict[str, int | None] = {}
-
-    def __call__(self, items: Iterable[Item], about: str, total: int | None = None) -> Iterator[Item]:
-        self.promised[about] = total
-        for item in items:
-            self.passed[about] = self.passed.get(about, 0) + 1
-            yield item
+Counts = dict[str, tuple[int, int | None]]
 
 
 @pytest.fixture
@@ -39,21 +28,70 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_attention_counts_maps(folder: Path) -> None:
-    track = Count()
-    attention_quality(folder, folder, track=track)
-    assert track.passed == track.promised == {"maps": 3}
+@pytest.fixture
+def shown() -> Iterator[None]:
+    """Bars are shown, as by a command."""
+    show_progress(True)
+    yield
+    show_progress(False)
 
 
-def test_a_grid_counts_rows(folder: Path) -> None:
-    track = Count()
-    write_grid(folder / "out" / "grid.png", [GridColumn("in", folder, "_attention_A")], size=16, track=track)
-    assert track.passed == track.promised == {"rows": 3}
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
+    """How many items each bar passed on, and how many were promised; of two of one name the later."""
+    counts: Counts = {}
+
+    def count(items: Iterable[object], about: str, total: int | None, **_: object) -> Iterator[object]:
+        for number, item in enumerate(items, 1):
+            counts[about] = number, total
+            yield item
+
+    monkeypatch.setattr("guidegan_plugin.utils.progress.tqdm", count)
+    return counts
 
 
-def test_shapes_count_images(tmp_path: Path) -> None:
-    unpaired, paired = Count(), Count()
-    write_unpaired(tmp_path / "unpaired", 32, count=2, test_count=1, workers=1, track=unpaired)
-    write_paired(tmp_path / "paired", 32, count=2, test_count=1, workers=1, track=paired)
-    assert unpaired.passed == unpaired.promised == {"Drawing": 6}
-    assert paired.passed == paired.promised == {"Drawing": 3}
+def test_a_library_shows_nothing_and_passes_every_item_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("shown")
+def test_a_bar_is_gone_from_the_terminal_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress("abc", "letters")) == ["a", "b", "c"]
+    drawn = capsys.readouterr().err
+    assert "letters:   0%" in drawn and drawn.rsplit("\r", 2)[1].isspace()
+
+
+def test_attention_counts_maps(folder: Path, counted: Counts) -> None:
+    attention_quality(folder, folder)
+    assert counted == {"maps": (3, 3)}
+
+
+def test_a_grid_counts_rows(folder: Path, counted: Counts) -> None:
+    write_grid(folder / "out" / "grid.png", [GridColumn("in", folder, "_attention_A")], size=16)
+    assert counted == {"rows": (3, 3)}
+
+
+def test_shapes_count_images(tmp_path: Path, counted: Counts) -> None:
+    write_unpaired(tmp_path / "unpaired", 32, count=2, test_count=1, workers=1)
+    assert counted == {"Drawing": (6, 6)}
+    write_paired(tmp_path / "paired", 32, count=2, test_count=1, workers=1)
+    assert counted == {"Drawing": (3, 3)}
+
+
+@pytest.mark.parametrize(("terminal", "quiet", "shows"), [(True, (), True), (True, ("-q",), False), (False, (), False)])
+def test_a_command_shows_bars_on_a_terminal_unless_it_is_to_be_quiet(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    terminal: bool,
+    quiet: tuple[str, ...],
+    shows: bool,
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    arguments = ["data", "shapes", str(tmp_path / "set"), "--size", "32", "--count", "1", "--workers", "1", *quiet]
+    monkeypatch.setattr("sys.argv", ["guidegan", *arguments])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    show_progress(False)
+    assert ("Drawing: " in capsys.readouterr().err) == shows

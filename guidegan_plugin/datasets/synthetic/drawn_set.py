@@ -16,7 +16,7 @@ from guidegan_plugin.datasets.parallel import in_parallel
 from guidegan_plugin.datasets.synthetic.drawing import Pixels
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.files import whole_folder
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 Annotation = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
 Draw = Callable[[np.random.Generator, int], tuple[Pixels, Annotation]]
@@ -70,7 +70,6 @@ def write_set(
     size: int,
     seed: int,
     workers: int | None,
-    track: Track = silently,
 ) -> None:
     """Write images to `root/<split>/00000.png` and annotations to `root/<annotations>/<split>/00000.png`.
 
@@ -85,7 +84,6 @@ def write_set(
         seed: seed of the set, at least 0.
         workers: processes that draw. 1 draws in this process; None takes one a CPU, and fewer for a small set.
             Other processes import the calling script, which therefore needs its `if __name__ == "__main__"`.
-        track: shows how far it is.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -95,7 +93,7 @@ def write_set(
     _at_least(0, "seed", seed)
     _at_least(1, "workers", 1 if workers is None else workers)
     with writing(root) as root, whole_folder(root) as fresh:
-        _draw_all(_plan(fresh, splits, annotations, size, seed), workers, track)
+        _draw_all(_plan(fresh, splits, annotations, size, seed), workers)
 
 
 def _at_least(least: int, name: str, found: int) -> None:
@@ -116,9 +114,9 @@ def _plan(root: Path, splits: Sequence[Split], annotations: str, size: int, seed
     return jobs
 
 
-def _draw_all(jobs: list[_Job], workers: int | None, track: Track) -> None:
+def _draw_all(jobs: list[_Job], workers: int | None) -> None:
     with closing(in_parallel(_draw_one, jobs, workers, IMAGES_PER_WORKER)) as drawn:
-        for _ in track(drawn, "Drawing", len(jobs)):
+        for _ in progress(drawn, "Drawing", len(jobs)):
             pass
 
 

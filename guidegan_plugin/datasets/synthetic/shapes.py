@@ -29,7 +29,6 @@ from guidegan_plugin.datasets.synthetic.drawing import (
     to_pixels,
 )
 from guidegan_plugin.datasets.synthetic.drawn_set import Split, counts, write_set
-from guidegan_plugin.utils.progress import Track, silently
 
 Region = npt.NDArray[np.bool_]
 
@@ -41,7 +40,6 @@ def write_unpaired(
     test_count: int | None = None,
     seed: int = 0,
     workers: int | None = None,
-    track: Track = silently,
 ) -> None:
     """Write plain objects (A), striped objects (B) and the regions of both.
 
@@ -56,7 +54,6 @@ def write_unpaired(
         test_count: images of each domain to test with; None takes a fifth of `count`, at least 1.
         seed: seed of the set, at least 0.
         workers: processes that draw; 1 draws in this process, None takes one a CPU, and fewer for a small set.
-        track: shows how far it is.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -69,7 +66,7 @@ def write_unpaired(
         Split("testA", 2, test, draw_plain),
         Split("testB", 3, test, draw_striped),
     )
-    write_set(root, splits, "regions", size, seed, workers, track)
+    write_set(root, splits, "regions", size, seed, workers)
 
 
 def draw_plain(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:

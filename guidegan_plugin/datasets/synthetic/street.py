@@ -15,7 +15,6 @@ import numpy as np
 from guidegan_plugin.datasets.synthetic.drawing import Pixels, Plane, smooth_noise, to_pixels
 from guidegan_plugin.datasets.synthetic.drawn_set import Split, counts, write_set
 from guidegan_plugin.datasets.synthetic.street_objects import PALETTE, Canvas, Street
-from guidegan_plugin.utils.progress import Track, silently
 
 __all__ = ["PALETTE", "colour_coded", "draw_pair", "draw_street", "write_paired"]
 
@@ -30,7 +29,6 @@ def write_paired(
     test_count: int | None = None,
     seed: int = 0,
     workers: int | None = None,
-    track: Track = silently,
 ) -> None:
     """Write street scenes beside their label maps.
 
@@ -45,7 +43,6 @@ def write_paired(
         test_count: pairs to test with; None takes a fifth of `count`, at least 1.
         seed: seed of the set, at least 0.
         workers: processes that draw; 1 draws in this process, None takes one a CPU, and fewer for a small set.
-        track: shows how far it is.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -53,7 +50,7 @@ def write_paired(
     """
     train, test = counts(count, test_count)
     splits = Split("train", 4, train, draw_pair), Split("test", 5, test, draw_pair)
-    write_set(root, splits, "labels", size, seed, workers, track)
+    write_set(root, splits, "labels", size, seed, workers)
 
 
 def draw_pair(rng: np.random.Generator, size: int) -> tuple[Pixels, Pixels]:

@@ -9,12 +9,12 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.live import require
 from guidegan_plugin.monitors.visdom.address import Address, credentials
 from guidegan_plugin.monitors.visdom.log import Message, parse
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 _log = logging.getLogger(__name__)
 
 
-def replay(path: Path, server: str, port: int, env: str | None = None, track: Track = silently) -> int:
+def replay(path: Path, server: str, port: int, env: str | None = None) -> int:
     """Send what ``--guide_visdom_offline`` logged, in its order.
 
     Lines that a killed run cut off are passed over with a warning.
@@ -24,7 +24,6 @@ def replay(path: Path, server: str, port: int, env: str | None = None, track: Tr
         server: URL of the Visdom server, without the port.
         port: Its port.
         env: The environment to show it in, by default the one it was logged for.
-        track: Shows how far it is.
 
     Returns:
         How many updates were sent.
@@ -38,7 +37,7 @@ def replay(path: Path, server: str, port: int, env: str | None = None, track: Tr
 
     messages, address = read_log(path), Address(server, port)
     client = Client(address, env or "guidegan", credentials())
-    for endpoint, message in track(messages, "replay"):
+    for endpoint, message in progress(messages, "replay"):
         try:
             client.replay(endpoint, message, env)
         except OSError as error:

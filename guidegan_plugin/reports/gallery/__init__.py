@@ -15,7 +15,7 @@ from guidegan_plugin.plugins.stored_run import read_stores
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
 from guidegan_plugin.reports.gallery.thumbnails import ThumbnailWriter
 from guidegan_plugin.utils.files import os_errors_as, whole_folder
-from guidegan_plugin.utils.progress import Track, silently
+from guidegan_plugin.utils.progress import progress
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ def make_gallery(
     out: Path | None = None,
     thumbnails: int = 256,
     concat: str | None = None,
-    track: Track = silently,
 ) -> Path:
     """Make the gallery of a run, whole or not at all.
 
@@ -36,7 +35,6 @@ def make_gallery(
         thumbnails: Their longer side in pixels.
         concat: How map and input are blended, for the blended input: ``rhp``, ``alpha`` or a plugin's. By
             default what the run's stores say, else ``rhp``.
-        track: Shows how far it is.
 
     Returns:
         The page, an absolute path.
@@ -53,7 +51,7 @@ def make_gallery(
     failure = f"gallery {out} could not be written"
     with os_errors_as(DataError, failure, "change --out"), whole_folder(out, replace=True) as fresh:
         writer = ThumbnailWriter(fresh, thumbnails, concatenation)
-        shown = [writer.write(sample) for sample in track(found.samples, "thumbnails", len(found.samples))]
+        shown = [writer.write(sample) for sample in progress(found.samples, "thumbnails", len(found.samples))]
         blended_as = concatenation.preview_text if concatenation else ""
         page = render(found.title or run.absolute().name, shown, out, blended_as)
         (fresh / "index.html").write_text(page, encoding="utf-8")
