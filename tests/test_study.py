@@ -152,9 +152,9 @@ def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> Simple
     (host / "test.py").write_text(TEST)
     flags = TINY.replace(", no_html: true", "")  # options in pairs suit the host above
     study = read(flags.replace("title: tiny", "title: tiny\nhost: {path: host}"))
-    run = load("laboratory")
+    run = load("runner")
     judge = SimpleNamespace(about={}, score=lambda fakes, *_: ({"kid_target": float(len(list(fakes.iterdir())))}, []))
-    material = load("material").prepare(study.data, tmp_path / "out")
+    material = load("dataset").prepare(study.data, tmp_path / "out")
     bench = run.Laboratory(study, material, judge, load("runs").Machine(1, 0))
     return SimpleNamespace(study=study, host=host, bench=bench, run=run.planned(study, tmp_path / "out")[0], module=run)
 
@@ -232,8 +232,7 @@ def test_bare_runs_are_the_hosts_own_and_guided_ones_start_with_the_same_seed(
 ) -> None:
     study, runs = read(TINY), load("runs")
     bare, guided = (
-        runs.command_line(study, run, "train.py", tmp_path, tmp_path)
-        for run in load("laboratory").planned(study, tmp_path)
+        runs.command_line(study, run, "train.py", tmp_path, tmp_path) for run in load("runner").planned(study, tmp_path)
     )
     assert not any("guide" in word.replace(str(tmp_path), "").replace(str(STUDY.parents[1]), "") for word in bare)
     assert guided[1:4] == ["-m", "guidegan_plugin", "run"] and "guide_cycle_gan" in guided
@@ -285,7 +284,7 @@ def test_changes_are_mean_absolute_differences_outside_and_inside_the_region(loa
     for name, pixels in (*images.items(), ("regions", region.astype(np.uint8) * 255)):
         (tmp_path / name).mkdir()
         Image.fromarray(pixels).save(tmp_path / name / "0.png")
-    found = load("scores").changes(*(tmp_path / name for name in ("fakes", "inputs", "regions")))
+    found = load("evaluator").changes(*(tmp_path / name for name in ("fakes", "inputs", "regions")))
     difference = np.abs(images["fakes"].astype(float) - images["inputs"]) / 255
     assert found["background_change"] == pytest.approx(difference[~region].mean(), abs=1e-6)
     assert found["object_change"] == pytest.approx(difference[region].mean(), abs=1e-6)
@@ -315,7 +314,7 @@ def test_pairs_become_one_folder_a_domain_with_the_labels_colours_kept(load: Loa
         (tmp_path / "pairs" / split).mkdir(parents=True)
         Image.fromarray(pixels[:, ::-1] if split == "train" else pixels).save(tmp_path / "pairs" / split / "0.png")
     data = load("settings").Data("camvid", 32, 0, 1, 0, tmp_path / "pairs", "AtoB")
-    material = load("material").prepare(data, tmp_path / "out")
+    material = load("dataset").prepare(data, tmp_path / "out")
     label = np.asarray(Image.open(material.test["A"] / "0.png"))
     assert {tuple(colour) for colour in label.reshape(-1, 3)} == {(128, 0, 0), (128, 64, 128)}
     assert (np.asarray(Image.open(material.test["B"] / "0.png")) == (9, 99, 199)).all()
@@ -324,7 +323,7 @@ def test_pairs_become_one_folder_a_domain_with_the_labels_colours_kept(load: Loa
 def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Path, unpaired: Path) -> None:
     (unpaired / "testB" / "1.png").unlink()
     data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
-    material = load("material").prepare(data, tmp_path / "out")
+    material = load("dataset").prepare(data, tmp_path / "out")
     assert material.tested == len(list(material.test["A"].iterdir())) == len(list(material.test["B"].iterdir())) == 2
 
 
@@ -343,8 +342,8 @@ def test_a_segmenter_trained_on_photos_tells_them_from_noise(
     study = read(
         text.replace("kid, domain, change, attention", "fcn").replace("passes: 2", "passes: 20"), tmp_path / "pairs"
     )
-    material = load("material").prepare(study.data, tmp_path / "out")
-    judge = load("scores").Judge(study, material, tmp_path / "out")
+    material = load("dataset").prepare(study.data, tmp_path / "out")
+    judge = load("evaluator").Judge(study, material, tmp_path / "out")
     (tmp_path / "noise").mkdir()
     for path in material.test["B"].iterdir():
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "noise" / path.name)

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import facts
 import torch
-from laboratory import Laboratory, planned, read_result, write_json
-from material import Material, prepare
+from dataset import Material, prepare
+from evaluator import Judge
 from pictures import draw_samples
 from reading import read_study
 from report import markdown, picture_name
+from runner import Laboratory, planned, read_result, write_json
 from runs import Machine, Run
-from scores import Judge
 from settings import Study
 from tables import collate
 

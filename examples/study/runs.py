@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from material import Material
+from dataset import Material
 from reading import TEST_OPTIONS
 from settings import Method, Study
 

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dataset import Material
+from evaluator import Judge, collect
 from facts import made_with
-from material import Material
 from runs import Machine, Run, RunError, clear, test, train
-from scores import Judge, collect
 from settings import Study
 
 from guidegan_plugin.errors import ConfigError

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from classifier import load_classifier, train_classifier
-from material import Material
+from dataset import Material
 from measures import MEASURES
 from PIL import Image
 from segmenter import load_segmenter, train_segmenter, write_truth
