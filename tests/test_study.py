@@ -144,8 +144,8 @@ for domain, other in ("AB", "BA"):
 
 
 @pytest.fixture
-def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> SimpleNamespace:
-    """A study of a host that trains nothing, with a judge that counts images."""
+def harness(load: Load, read: Callable[[str], Any], tmp_path: Path) -> SimpleNamespace:
+    """A study of a host that trains nothing, with an evaluator that counts images."""
     host = tmp_path / "host"
     host.mkdir()
     (host / "train.py").write_text(TRAIN)
@@ -153,56 +153,58 @@ def laboratory(load: Load, read: Callable[[str], Any], tmp_path: Path) -> Simple
     flags = TINY.replace(", no_html: true", "")  # options in pairs suit the host above
     study = read(flags.replace("title: tiny", "title: tiny\nhost: {path: host}"))
     run = load("runner")
-    judge = SimpleNamespace(about={}, score=lambda fakes, *_: ({"kid_target": float(len(list(fakes.iterdir())))}, []))
-    material = load("dataset").prepare(study.data, tmp_path / "out")
-    bench = run.Laboratory(study, material, judge, load("runs").Machine(1, 0))
+    evaluator = SimpleNamespace(
+        about={}, score=lambda fakes, *_: ({"kid_target": float(len(list(fakes.iterdir())))}, [])
+    )
+    dataset = load("dataset").prepare(study.data, tmp_path / "out")
+    bench = run.Runner(study, dataset, evaluator, load("executor").Executor(1, 0))
     return SimpleNamespace(study=study, host=host, bench=bench, run=run.planned(study, tmp_path / "out")[0], module=run)
 
 
-def test_a_run_is_complete_only_with_its_result_file(laboratory: SimpleNamespace) -> None:
-    assert laboratory.module.read_result(laboratory.study, laboratory.run) is None
-    assert "trained" in laboratory.bench.finish(laboratory.run)
-    result = laboratory.module.read_result(laboratory.study, laboratory.run)
+def test_a_run_is_complete_only_with_its_result_file(harness: SimpleNamespace) -> None:
+    assert harness.module.read_result(harness.study, harness.run) is None
+    assert "trained" in harness.bench.finish(harness.run)
+    result = harness.module.read_result(harness.study, harness.run)
     assert result["epochs"] == {"2": {"A->B": {"kid_target": 8.0}, "B->A": {"kid_target": 8.0}}}
-    assert (laboratory.run.folder / "checkpoints" / "study" / "seed").read_text() == "3"
-    assert laboratory.bench.finish(laboratory.run) == "was done"
-    assert (laboratory.host / "trained").read_text() == "x"
+    assert (harness.run.folder / "checkpoints" / "study" / "seed").read_text() == "3"
+    assert harness.bench.finish(harness.run) == "was done"
+    assert (harness.host / "trained").read_text() == "x"
 
 
-def test_what_was_trained_is_not_trained_again_when_its_test_failed(laboratory: SimpleNamespace) -> None:
-    (laboratory.host / "broken").touch()
+def test_what_was_trained_is_not_trained_again_when_its_test_failed(harness: SimpleNamespace) -> None:
+    (harness.host / "broken").touch()
     with pytest.raises(GuideError, match="out of order; the log is"):
-        laboratory.bench.finish(laboratory.run)
-    (laboratory.host / "broken").unlink()
-    laboratory.bench.finish(laboratory.run)
-    assert (laboratory.host / "trained").read_text() == "x"
+        harness.bench.finish(harness.run)
+    (harness.host / "broken").unlink()
+    harness.bench.finish(harness.run)
+    assert (harness.host / "trained").read_text() == "x"
 
 
-def test_a_training_that_was_cut_short_starts_again(laboratory: SimpleNamespace) -> None:
-    (laboratory.run.folder / "attempt-1-train" / "study").mkdir(parents=True)
-    laboratory.bench.finish(laboratory.run)
-    assert (laboratory.host / "trained").read_text() == "x"
-    assert not list(laboratory.run.folder.glob("attempt-*"))
+def test_a_training_that_was_cut_short_starts_again(harness: SimpleNamespace) -> None:
+    (harness.run.folder / "attempt-1-train" / "study").mkdir(parents=True)
+    harness.bench.finish(harness.run)
+    assert (harness.host / "trained").read_text() == "x"
+    assert not list(harness.run.folder.glob("attempt-*"))
 
 
-def test_results_under_other_settings_are_refused(laboratory: SimpleNamespace, read: Callable[[str], Any]) -> None:
-    laboratory.bench.finish(laboratory.run)
+def test_results_under_other_settings_are_refused(harness: SimpleNamespace, read: Callable[[str], Any]) -> None:
+    harness.bench.finish(harness.run)
     with pytest.raises(ConfigError, match="other settings; change --out"):
-        laboratory.module.read_result(read(TINY), laboratory.run)
+        harness.module.read_result(read(TINY), harness.run)
 
 
 def test_a_step_keeps_what_it_was_made_with_and_the_report_names_what_differs(
-    laboratory: SimpleNamespace, load: Load, monkeypatch: pytest.MonkeyPatch
+    harness: SimpleNamespace, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = load("facts")
     monkeypatch.setattr(facts, "versions", lambda: {"commit": "before"})
-    (laboratory.host / "broken").touch()
+    (harness.host / "broken").touch()
     with pytest.raises(GuideError):
-        laboratory.bench.finish(laboratory.run)
-    (laboratory.host / "broken").unlink()
+        harness.bench.finish(harness.run)
+    (harness.host / "broken").unlink()
     monkeypatch.setattr(facts, "versions", lambda: {"commit": "after"})
-    laboratory.bench.finish(laboratory.run)
-    made = laboratory.module.read_result(laboratory.study, laboratory.run)["made_with"]
+    harness.bench.finish(harness.run)
+    made = harness.module.read_result(harness.study, harness.run)["made_with"]
     assert {step: found["commit"] for step, found in made.items()} == {"training": "before", "epoch 2": "after"}
     runs = [
         {"method": "bare", "seed": seed, "made_with": one} for seed, one in enumerate((made, {"training": {}}, None))
@@ -221,8 +223,8 @@ def test_data_and_weights_of_judges_are_among_what_a_result_was_made_with(load: 
     for folder, size in (("one", 8), ("moved", 8), ("other", 9)):
         (tmp_path / folder / "trainA").mkdir(parents=True)
         Image.new("RGB", (size * 40, size)).save(tmp_path / folder / "trainA" / "0.bmp")
-        judge = {"kid": {"weights_sha256": 64 * "a"}, "classifier": {"name": "small"}}
-        found.append(load("facts").made_with(tmp_path / folder, judge))
+        evaluator = {"kid": {"weights_sha256": 64 * "a"}, "classifier": {"name": "small"}}
+        found.append(load("facts").made_with(tmp_path / folder, evaluator))
     assert found[0] == found[1] and found[0]["data"] != found[2]["data"]
     assert found[0]["weights of kid"] == 12 * "a" and "weights of classifier" not in found[0]
 
@@ -314,17 +316,17 @@ def test_pairs_become_one_folder_a_domain_with_the_labels_colours_kept(load: Loa
         (tmp_path / "pairs" / split).mkdir(parents=True)
         Image.fromarray(pixels[:, ::-1] if split == "train" else pixels).save(tmp_path / "pairs" / split / "0.png")
     data = load("settings").Data("camvid", 32, 0, 1, 0, tmp_path / "pairs", "AtoB")
-    material = load("dataset").prepare(data, tmp_path / "out")
-    label = np.asarray(Image.open(material.test["A"] / "0.png"))
+    dataset = load("dataset").prepare(data, tmp_path / "out")
+    label = np.asarray(Image.open(dataset.test["A"] / "0.png"))
     assert {tuple(colour) for colour in label.reshape(-1, 3)} == {(128, 0, 0), (128, 64, 128)}
-    assert (np.asarray(Image.open(material.test["B"] / "0.png")) == (9, 99, 199)).all()
+    assert (np.asarray(Image.open(dataset.test["B"] / "0.png")) == (9, 99, 199)).all()
 
 
 def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Path, unpaired: Path) -> None:
     (unpaired / "testB" / "1.png").unlink()
     data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
-    material = load("dataset").prepare(data, tmp_path / "out")
-    assert material.tested == len(list(material.test["A"].iterdir())) == len(list(material.test["B"].iterdir())) == 2
+    dataset = load("dataset").prepare(data, tmp_path / "out")
+    assert dataset.tested == len(list(dataset.test["A"].iterdir())) == len(list(dataset.test["B"].iterdir())) == 2
 
 
 def test_a_segmenter_trained_on_photos_tells_them_from_noise(
@@ -342,10 +344,10 @@ def test_a_segmenter_trained_on_photos_tells_them_from_noise(
     study = read(
         text.replace("kid, domain, change, attention", "fcn").replace("passes: 2", "passes: 20"), tmp_path / "pairs"
     )
-    material = load("dataset").prepare(study.data, tmp_path / "out")
-    judge = load("evaluator").Judge(study, material, tmp_path / "out")
+    dataset = load("dataset").prepare(study.data, tmp_path / "out")
+    evaluator = load("evaluator").Evaluator(study, dataset, tmp_path / "out")
     (tmp_path / "noise").mkdir()
-    for path in material.test["B"].iterdir():
+    for path in dataset.test["B"].iterdir():
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "noise" / path.name)
-    real = judge.anchors()["the real photos"]["A->B"]
-    assert real["per_pixel_accuracy"] > 0.9 > judge.score(tmp_path / "noise", "A->B")[0]["per_pixel_accuracy"]
+    real = evaluator.anchors()["the real photos"]["A->B"]
+    assert real["per_pixel_accuracy"] > 0.9 > evaluator.score(tmp_path / "noise", "A->B")[0]["per_pixel_accuracy"]

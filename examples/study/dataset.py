@@ -15,7 +15,7 @@ from guidegan_plugin.utils.images import list_images, open_image
 
 
 @dataclass(frozen=True)
-class Material:
+class Dataset:
     """What is on the disk.
 
     Attributes:
@@ -33,7 +33,7 @@ class Material:
     tested: int
 
 
-def prepare(data: Data, out: Path) -> Material:
+def prepare(data: Data, out: Path) -> Dataset:
     """Make or find the data set; what is there already is left alone.
 
     Args:
@@ -62,7 +62,7 @@ def prepare(data: Data, out: Path) -> Material:
                 with whole_folder(folder) as fresh:
                     _write_domain(data, root, split, domain, fresh, limit)
     regions = {domain: root / "regions" / f"test{domain}" for domain in "AB"} if data.kind == "shapes" else {}
-    return Material(root, domains["test"], domains["train"], regions, tested)
+    return Dataset(root, domains["test"], domains["train"], regions, tested)
 
 
 def _found(data: Data, out: Path) -> Path:

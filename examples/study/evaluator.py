@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from classifier import load_classifier, train_classifier
-from dataset import Material
+from dataset import Dataset
 from measures import MEASURES
 from PIL import Image
 from segmenter import load_segmenter, train_segmenter, write_truth
@@ -26,21 +26,21 @@ Figures = dict[str, float]
 Told = dict[str, Any]  # a result file's content
 
 
-class Judge:
+class Evaluator:
     """Scores folders of outputs.
 
     Args:
         study: The study.
-        material: Its data set.
-        out: The study's folder; what the judge learns is kept in its `judge`.
+        dataset: Its data set.
+        out: The study's folder; what the evaluator learns is kept in its `judge`.
 
     Raises:
         GuideError: If features, segmenter or data cannot be had.
     """
 
-    def __init__(self, study: Study, material: Material, out: Path) -> None:
+    def __init__(self, study: Study, dataset: Dataset, out: Path) -> None:
         self.about: dict[str, object] = {}
-        self._study, self._material = study, material
+        self._study, self._dataset = study, dataset
         folder = out / "judge"
         self._features = self._network = None
         if study.features == "shapes":
@@ -57,13 +57,13 @@ class Judge:
     def _learn_labels(self, folder: Path) -> None:
         from guidegan_plugin.datasets.palettes import CAMVID
 
-        train, weights = self._material.train, folder / "segmenter.safetensors"
+        train, weights = self._dataset.train, folder / "segmenter.safetensors"
         self.about["segmenter"] = train_segmenter(weights, train["B"], train["A"], CAMVID, self._study.judge_passes)
         self._segmenter = load_segmenter(weights, len(CAMVID.classes))
         self._palette, self._truth = CAMVID, folder / "truth"
         if not self._truth.exists():
             with whole_folder(self._truth) as fresh:
-                write_truth(self._material.test["A"], fresh, CAMVID)
+                write_truth(self._dataset.test["A"], fresh, CAMVID)
 
     def score(
         self, fakes: Path, direction: str, labels: Mapping[str, str] = MappingProxyType({})
@@ -79,7 +79,7 @@ class Judge:
             The figures of the study's report, and results as `guidegan evaluate --json` writes them.
         """
         source, target = direction.split("->")
-        test, figures = self._material.test, Figures()
+        test, figures = self._dataset.test, Figures()
         results: list[Told] = []
         if "kid" in self._study.scores:
             results.append(self._kid(fakes, test[target], test[source], labels))
@@ -87,10 +87,10 @@ class Judge:
         if "domain" in self._study.scores:
             figures["target_share"] = self._share(fakes, target)
         if "change" in self._study.scores:
-            figures |= changes(fakes, test[source], self._material.regions[source])
+            figures |= changes(fakes, test[source], self._dataset.regions[source])
         maps = fakes.parent / f"attention_{source}"
         if "attention" in self._study.scores and maps.is_dir():
-            quality = attention_quality(maps, self._material.regions[source], "")
+            quality = attention_quality(maps, self._dataset.regions[source], "")
             results.append({"metric": "attention", **dataclasses.asdict(quality), "labels": dict(labels)})
             figures |= {key: value for key, value in dataclasses.asdict(quality).items() if key != "images"}
         if "fcn" in self._study.scores:
@@ -106,11 +106,11 @@ class Judge:
         found: dict[str, dict[str, Figures]] = {}
         for direction in self._study.directions:
             source, target = direction.split("->")
-            test = self._material.test
+            test = self._dataset.test
             if "fcn" in self._study.scores:
                 found.setdefault("the real photos", {})[direction] = self.score(test[target], direction)[0]
                 continue
-            real = kid_figures(self._kid(self._material.train[target], test[target], test[source]))
+            real = kid_figures(self._kid(self._dataset.train[target], test[target], test[source]))
             same = kid_figures(self._kid(test[source], test[target], test[source]))
             if "domain" in self._study.scores:
                 real["target_share"] = self._share(test[target], target)

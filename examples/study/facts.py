@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runs import cores
+from executor import cores
 
 from guidegan_plugin.utils.images import list_images
 

@@ -19,13 +19,14 @@ from pathlib import Path
 
 import facts
 import torch
-from dataset import Material, prepare
-from evaluator import Judge
+from dataset import Dataset, prepare
+from evaluator import Evaluator
+from executor import Executor
 from pictures import draw_samples
 from reading import read_study
 from report import markdown, picture_name
-from runner import Laboratory, planned, read_result, write_json
-from runs import Machine, Run
+from runner import Runner, planned, read_result, write_json
+from runs import Run
 from settings import Study
 from tables import collate
 
@@ -34,11 +35,11 @@ from guidegan_plugin.utils.files import write_whole
 from guidegan_plugin.utils.progress import show_progress
 
 
-def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:
+def perform(runner: Runner, runs: list[Run], executor: Executor) -> int:
     """Take runs to their end, several at a time; how many failed."""
     failed = 0
-    with ThreadPoolExecutor(machine.jobs) as pool:
-        futures = {pool.submit(laboratory.finish, run): run for run in runs}
+    with ThreadPoolExecutor(executor.jobs) as pool:
+        futures = {pool.submit(runner.finish, run): run for run in runs}
         try:
             for number, future in enumerate(as_completed(futures), start=1):
                 try:
@@ -49,12 +50,12 @@ def perform(laboratory: Laboratory, runs: list[Run], machine: Machine) -> int:
                 print(f"[{number}/{len(runs)}] {futures[future]}: {said}", flush=True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            machine.end()
+            executor.end()
             raise
     return failed
 
 
-def write_report(study: Study, out: Path, material: Material, judge: Judge, jobs: int) -> None:
+def write_report(study: Study, out: Path, dataset: Dataset, evaluator: Evaluator, jobs: int) -> None:
     """Write report.json, report.md and pictures of what is complete so far."""
     runs = planned(study, out)
     results = {(run.method.name, run.seed): result for run in runs if (result := read_result(study, run))}
@@ -63,8 +64,8 @@ def write_report(study: Study, out: Path, material: Material, judge: Judge, jobs
         "command": facts.command(),
         "machine": facts.machine(jobs),
         "versions": facts.versions(),
-        "judge": judge.about,
-        "anchors": judge.anchors(),
+        "judge": evaluator.about,
+        "anchors": evaluator.anchors(),
         "missing": [str(run) for run in runs if (run.method.name, run.seed) not in results],
         "table": collate(study, results),
         "runs": list(results.values()),
@@ -76,7 +77,7 @@ def write_report(study: Study, out: Path, material: Material, judge: Judge, jobs
             for run in runs
             if run.seed == study.seeds[0] and (run.method.name, run.seed) in results
         ]
-        draw_samples(study, direction, material.test[direction[0]], shown, out / picture_name(direction))
+        draw_samples(study, direction, dataset.test[direction[0]], shown, out / picture_name(direction))
     write_json(out / "report.json", told)
     write_whole(out / "report.md", markdown(study, told).encode())
 
@@ -137,13 +138,13 @@ def _run(args: argparse.Namespace) -> int:
         runs = planned(study, out)
         for run in runs:
             read_result(study, run)  # refuses another study's folder before anything is trained
-        machine = Machine(jobs, gpus)
-        material = prepare(study.data, out)
-        judge = Judge(study, material, out)
-        torch.set_num_threads(machine.threads)
+        executor = Executor(jobs, gpus)
+        dataset = prepare(study.data, out)
+        evaluator = Evaluator(study, dataset, out)
+        torch.set_num_threads(executor.threads)
         wanted = [run for run in runs if not args.only or run.method.name in args.only]
-        failed = perform(Laboratory(study, material, judge, machine), wanted, machine)
-        write_report(study, out, material, judge, jobs)
+        failed = perform(Runner(study, dataset, evaluator, executor), wanted, executor)
+        write_report(study, out, dataset, evaluator, jobs)
     print(f"the report: {args.out / 'report.md'}")
     return 1 if failed else 0
 

@@ -9,28 +9,29 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dataset import Material
-from evaluator import Judge, collect
+from dataset import Dataset
+from evaluator import Evaluator, collect
+from executor import Executor, RunError
 from facts import made_with
-from runs import Machine, Run, RunError, clear, test, train
+from runs import Run, clear, test, train
 from settings import Study
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.files import write_whole
 
 
-class Laboratory:
+class Runner:
     """Takes runs to their result files, each step kept as it is done.
 
     Args:
         study: The study.
-        material: Its data set.
-        judge: Scores outputs, one folder at a time.
-        machine: Runs child processes.
+        dataset: Its data set.
+        evaluator: Scores outputs, one folder at a time.
+        executor: Runs child processes.
     """
 
-    def __init__(self, study: Study, material: Material, judge: Judge, machine: Machine) -> None:
-        self._study, self._material, self._judge, self._machine = study, material, judge, machine
+    def __init__(self, study: Study, dataset: Dataset, evaluator: Evaluator, executor: Executor) -> None:
+        self._study, self._dataset, self._evaluator, self._executor = study, dataset, evaluator, executor
         self._scoring = threading.Lock()
 
     def finish(self, run: Run) -> str:
@@ -57,7 +58,7 @@ class Laboratory:
         if kept is not None:
             return kept
         told = self._facts(run)
-        told["seconds"] = train(self._study, run, self._material.root, self._machine)
+        told["seconds"] = train(self._study, run, self._dataset.root, self._executor)
         write_json(run.folder / "trained.json", told)
         return told
 
@@ -66,7 +67,7 @@ class Laboratory:
         if kept is not None:
             return kept
         told = self._facts(run)
-        page, tested = test(self._study, run, epoch, self._material, self._machine)
+        page, tested = test(self._study, run, epoch, self._dataset, self._executor)
         folder = run.folder / f"outputs_{epoch}"
         shutil.rmtree(folder, ignore_errors=True)
         outputs = collect(page, folder, self._study)
@@ -79,7 +80,7 @@ class Laboratory:
             started = time.monotonic()
             for direction, fakes in outputs.items():
                 labels = self._labels(run, epoch, direction)
-                figures[direction], results = self._judge.score(fakes, direction, labels)
+                figures[direction], results = self._evaluator.score(fakes, direction, labels)
                 for result in results:  # for `guidegan report`
                     write_json(folder / f"{result['metric']}_{direction.replace('->', '_to_')}.json", result)
             seconds = {"test": tested, "score": time.monotonic() - started}
@@ -96,7 +97,7 @@ class Laboratory:
     def _facts(self, run: Run) -> dict[str, Any]:
         """What a step is made of; taken before it, since code may change meanwhile."""
         fingerprint = self._study.fingerprint(run.method, run.seed)
-        return {"fingerprint": fingerprint, "made_with": made_with(self._material.root, self._judge.about)}
+        return {"fingerprint": fingerprint, "made_with": made_with(self._dataset.root, self._evaluator.about)}
 
     def _kept(self, run: Run, name: str) -> dict[str, Any] | None:
         return read_kept(self._study, run, name)
