@@ -45,9 +45,13 @@ def paired_difference(
     values = np.asarray(method, dtype=np.float64) - np.asarray(bare, dtype=np.float64)
     low = high = None
     if len(values) > 1:
-        picks = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-        tail = (1 - level) / 2
-        low, high = np.quantile(values[picks].mean(axis=1), (tail, 1 - tail)).tolist()
+        from scipy.stats import bootstrap
+
+        # Of pairs: each seed's two figures are drawn together, as their difference.
+        drawn = bootstrap(
+            (values,), np.mean, method="percentile", n_resamples=resamples, confidence_level=level, rng=seed
+        )
+        low, high = map(float, drawn.confidence_interval)
     return Difference(tuple(values.tolist()), float(values.mean()), low, high)
 
 

@@ -84,9 +84,10 @@ def read_study(path: Path, data: Path | None = None) -> Study:
         ConfigError: If the file cannot be read, or a value cannot work.
     """
     try:
+        import scipy  # noqa: F401 - the report needs it after hours
         import yaml
     except ImportError as error:
-        raise ConfigError('a study needs PyYAML; pip install "guidegan_plugin[study]"') from error
+        raise ConfigError('a study needs PyYAML and SciPy; pip install "guidegan_plugin[study]"') from error
     try:
         text = path.read_text(encoding="utf-8")
         _refuse_twice(yaml.compose(text, yaml.SafeLoader))

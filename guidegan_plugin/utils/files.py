@@ -143,16 +143,15 @@ def put_in_place(finished: Path, path: Path, *, replace: bool = False) -> None:
     Raises:
         OSError: If `path` is taken, or cannot be written; what was there is there still.
     """
-    older = finished.with_name(f"{finished.name}.old")
-    if path.exists() and replace:
-        path.rename(older)
-    elif path.exists():
-        path.rmdir()  # Windows renames onto no folder, not even onto an empty one
+    older = path.with_name(f".{path.name}.{os.getpid()}.old")  # beside it, where no cleaning up of ours takes it away
     try:
+        if path.exists() and replace:
+            path.rename(older)
+        elif path.exists():
+            path.rmdir()  # Windows renames onto no folder, not even onto an empty one
         finished.rename(path)
-    except OSError:
-        if older.exists():
+    except BaseException:  # Ctrl-C, too
+        if older.exists() and not path.exists():
             older.rename(path)
         raise
-    if older.exists():
-        shutil.rmtree(older, ignore_errors=True)
+    shutil.rmtree(older, ignore_errors=True)
