@@ -115,7 +115,7 @@ def _trained(size: int, count: int, passes: int, seed: int) -> ShapesClassifier:
         batch, steps = 32, passes * -(-len(images) // 32)
         optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, max(2, steps))
-        for _ in progress(range(passes), "shapes classifier", passes):
+        for _ in progress(range(passes), "shapes classifier"):
             for chosen in torch.randperm(len(images)).split(batch):
                 optimizer.zero_grad()
                 network.losses(images[chosen], *(target[chosen] for target in targets)).backward()

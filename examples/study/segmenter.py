@@ -108,7 +108,7 @@ def _trained(images: Tensor, targets: Tensor, classes: int, passes: int, seed: i
         optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
         steps = passes * -(-len(images) // batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, max(2, steps))
-        for _ in progress(range(passes), "segmenter", passes):
+        for _ in progress(range(passes), "segmenter"):
             for chosen in torch.randperm(len(images)).split(batch):
                 photos, truth = images[chosen].to(device), targets[chosen].to(device)
                 if torch.rand(()) < 0.5:

@@ -100,7 +100,7 @@ def class_attention(
         found[title] = statistics.class_attention(progress(shown, "maps"), truths, known, alpha)
     for epoch, path in seen_maps.store_files(store or []).items():
         seen = seen_maps.maps_in_store(path, pair, suffix or "")
-        found[epoch] = statistics.class_attention(progress(seen, f"epoch {epoch}", len(seen)), truths, known, alpha)
+        found[epoch] = statistics.class_attention(progress(seen, f"epoch {epoch}"), truths, known, alpha)
     statistics.write_class_attention(found, out)
     if not quiet:
         Console().print(_table(found))

@@ -9,6 +9,7 @@ from guidegan_plugin.datasets.labelled import Style, job
 from guidegan_plugin.datasets.palettes import CITYSCAPES
 from guidegan_plugin.datasets.preparation import Plan
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.utils.images import list_images
 
 LABELS = ("color", "ids")
 PUBLISHED = {"train": 2975, "test": 500}
@@ -51,7 +52,8 @@ def plan_cityscapes(root: Path, *, labels: str = "color", style: Style | None = 
 
 def _photos(root: Path, split: str) -> list[Path]:
     folder = root / "leftImg8bit" / split
-    photos = sorted(folder.glob(f"*/*{_PHOTO}"))
+    found = list_images(folder, deep=True) if folder.is_dir() else []
+    photos = [path for path in found if path.name.endswith(_PHOTO) and path.parent.parent == folder]
     if not photos:
         raise DataError(f"no photos as {folder}/<city>/*{_PHOTO}; unpack leftImg8bit_trainvaltest.zip there")
     return photos

@@ -133,7 +133,7 @@ def attention_quality(maps_dir: Path, regions_dir: Path, suffix: str = "_attenti
     """
     scores, curves = [], []
     pairs = _matched(maps_dir, regions_dir, suffix)
-    for map_path, region_path in progress(pairs, "maps", len(pairs)):
+    for map_path, region_path in progress(pairs, "maps"):
         values, region = _read_map(map_path), _read_region(region_path)
         if region.all() or not region.any():
             _log.warning("%s is empty or the whole image; its map is left out", region_path)

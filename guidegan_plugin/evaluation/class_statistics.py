@@ -49,7 +49,7 @@ def class_frequencies(truth: Path, palette: Palette, suffix: str = "") -> tuple[
     paths = images_by_stem(truth, "--truth", suffix)
     count = len(palette.classes)
     images, shares = np.zeros(count, dtype=np.int64), np.zeros(count)
-    for path in progress(paths.values(), "classes", len(paths)):
+    for path in progress(paths.values(), "classes"):
         labels = read_labels(path, palette)
         pixels = np.bincount(labels.ravel(), minlength=count + 1)[:count]
         images += pixels > 0

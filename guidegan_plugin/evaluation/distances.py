@@ -63,7 +63,7 @@ def subset_kids(fake: Array, real: Array, picks: Picks) -> Array:
         ConfigError: If torch-fidelity is not installed.
     """
     kernel_mmd = optional("torch_fidelity.metric_kid").kernel_mmd
-    return np.array([kernel_mmd(fake[some], real[others]) for some, others in progress(picks, "KID", len(picks))])
+    return np.array([kernel_mmd(fake[some], real[others]) for some, others in progress(picks, "KID")])
 
 
 def frechet_distance(fake: Array, real: Array) -> float | None:

@@ -129,7 +129,7 @@ def evaluate_fcn(
     )
     device = default_device() if device == "auto" else device
     network = _as_segmenter(segmenter, device)
-    for image, label_image in progress(pairs, "FCN scores", len(pairs)):
+    for image, label_image in progress(pairs, "FCN scores"):
         true = read_labels(label_image, palette)
         answer = _read_answer(image, true.shape, palette, network, resize, device)
         counts.update(torch.from_numpy(answer)[None], torch.from_numpy(true)[None])

@@ -117,9 +117,7 @@ def extract(
     """
     rows: list[Tensor] = []
     sizes: set[tuple[int, int]] = set()
-    for batch in batches(
-        (read_image(path, flag) for path in progress(paths, f"features {flag}", len(paths))), batch_size
-    ):
+    for batch in batches((read_image(path, flag) for path in progress(paths, f"features {flag}")), batch_size):
         sizes.add((batch.shape[2], batch.shape[3]))
         found = features(batch)
         width = rows[0].shape[1] if rows else None

@@ -109,7 +109,7 @@ def write_grid(
         raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
     picture = _page(titles, len(stems), size, title)
-    for row, stem in enumerate(progress(stems, "rows", len(stems))):
+    for row, stem in enumerate(progress(stems, "rows")):
         first = _read(found[0][stem])
         for number, (name, files) in enumerate(zip(titles, found, strict=True)):
             image = _read(files[stem])

@@ -85,3 +85,9 @@ def test_unknown_labels_kinds_and_sizes_are_refused(root: Path) -> None:
         Style("odd")
     with pytest.raises(ConfigError, match="--size"):
         Style(size=0)
+
+
+def test_what_macos_leaves_beside_photos_is_no_photo(root: Path) -> None:
+    before = plan_cityscapes(root).identity()
+    (root / "leftImg8bit" / "train" / "aachen" / "._aachen_000000_000019_leftImg8bit.png").touch()
+    assert plan_cityscapes(root).identity() == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
     def count(items: Iterable[object], about: str, total: int | None, **_: object) -> Iterator[object]:
         for number, item in enumerate(items, 1):
-            counts[about] = number, total
+            counts[about] = number, len(items) if total is None and isinstance(items, Sized) else total
             yield item
 
     monkeypatch.setattr("guidegan_plugin.utils.progress.tqdm", count)

@@ -51,7 +51,7 @@ def make_gallery(
     failure = f"gallery {out} could not be written"
     with os_errors_as(DataError, failure, "change --out"), whole_folder(out, replace=True) as fresh:
         writer = ThumbnailWriter(fresh, thumbnails, concatenation)
-        shown = [writer.write(sample) for sample in progress(found.samples, "thumbnails", len(found.samples))]
+        shown = [writer.write(sample) for sample in progress(found.samples, "thumbnails")]
         blended_as = concatenation.preview_text if concatenation else ""
         page = render(found.title or run.absolute().name, shown, out, blended_as)
         (fresh / "index.html").write_text(page, encoding="utf-8")
