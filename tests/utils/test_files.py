@@ -77,8 +77,9 @@ def test_an_older_folder_is_replaced_only_where_asked(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["set", "new"]
 
 
-def test_an_older_folder_comes_back_when_the_new_one_cannot_be_renamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
+def test_an_older_folder_comes_back_when_the_new_one_is_not_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "old").touch()
@@ -86,13 +87,31 @@ def test_an_older_folder_comes_back_when_the_new_one_cannot_be_renamed(
 
     def refused(path: Path, target: Path) -> Path:
         if path.name == "new":
-            raise OSError(28, "No space left on device")
+            raise error
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(OSError, match="No space"), whole_folder(tmp_path / "set", replace=True):
+    with pytest.raises(type(error)), whole_folder(tmp_path / "set", replace=True):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["set", "old"]
+
+
+def test_an_older_folder_that_cannot_come_back_either_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "old").touch()
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if target.name == "set":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="Input/output"), whole_folder(tmp_path / "set", replace=True):
+        pass
+    assert [path.name for path in tmp_path.rglob("old")] == ["old"]
 
 
 def test_a_file_is_put_in_place_out_of_a_staging_folder(tmp_path: Path) -> None:
