@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_grad_cam import GradCAM
-from torch import Tensor, nn
+from torch import Tensor
 
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
 from guidegan_plugin.guidance.attention.signals import SIGNALS
@@ -31,9 +31,10 @@ from guidegan_plugin.guidance.attention.signals import SIGNALS
 NETWORKS = Path(__file__).parents[1] / "reference_host" / "models" / "networks.py"
 
 
-def make_discriminator(ndf: int) -> nn.Module:
+def make_discriminator(ndf: int) -> Any:
     """The PatchGAN of five convolutions of the reference host, frozen as in a generator's update."""
     spec = importlib.util.spec_from_file_location("networks", NETWORKS)
+    assert spec is not None and spec.loader is not None
     networks: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(networks)
     return networks.define_D(3, ndf, "basic", 3, "instance").requires_grad_(False)

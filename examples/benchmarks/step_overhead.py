@@ -53,7 +53,7 @@ class TensorBytes(TorchDispatchMode):
     """Counts the bytes of tensors made while it is active: `alive` now, and their `peak`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
         self.alive = self.peak = 0
         self._watched: set[int] = set()
 
@@ -155,6 +155,7 @@ def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> d
         hooks.append(network.register_forward_pre_hook(lambda *_, name=name: passes.update([name])))
     for optimizer in model.optimizers:  # or the step would free gradients that it has not made
         optimizer.zero_grad()
+    waits: int | str
     if device.type == "cuda":
         peak, waits = _cuda_step(model, batch)
     else:

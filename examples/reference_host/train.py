@@ -29,7 +29,7 @@ def main() -> None:
 
     def due(every: int) -> bool:
         """Tell whether the last batch reached or passed a multiple of `every` images."""
-        return total_iters // every > (total_iters - opt.batch_size) // every
+        return bool(total_iters // every > (total_iters - opt.batch_size) // every)
 
     for epoch in range(opt.epoch_count, opt.n_epochs + opt.n_epochs_decay + 1):
         dataset.set_epoch(epoch)

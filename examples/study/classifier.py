@@ -59,14 +59,15 @@ class ShapesClassifier(nn.Module):
         maps = self.trunk(images * 2 - 1)
         answers = self.answers(self.pooled(maps))
         place = F.adaptive_avg_pool2d(self.place(maps), CELLS)
-        loss = F.binary_cross_entropy_with_logits(answers[:, 0], striped)
+        loss: Tensor = F.binary_cross_entropy_with_logits(answers[:, 0], striped)
         loss = loss + 4 * F.mse_loss(answers[:, 1:], colours)
         return loss + F.binary_cross_entropy_with_logits(place[:, 0], places)
 
     @torch.no_grad()
     def striped(self, images: Tensor) -> Tensor:
         """Whether each image, (N, 3, H, W) in [0, 1], shows stripes: (N,), bool."""
-        return self.answers(self.pooled(self.trunk(images * 2 - 1)))[:, 0] > 0
+        answers: Tensor = self.answers(self.pooled(self.trunk(images * 2 - 1)))
+        return answers[:, 0] > 0
 
 
 def train_classifier(path: Path, size: int, count: int = 1200, passes: int = 8, seed: int = 0) -> dict[str, object]:

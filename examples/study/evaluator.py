@@ -42,7 +42,8 @@ class Evaluator:
         self.about: dict[str, object] = {}
         self._study, self._dataset = study, dataset
         folder = out / "judge"
-        self._features = self._network = None
+        self._features: Any = None
+        self._network: Any = None
         if study.features == "shapes":
             self.about["classifier"] = train_classifier(
                 folder / "classifier.safetensors", study.data.size, study.judge_images, study.judge_passes
@@ -96,7 +97,9 @@ class Evaluator:
         if "fcn" in self._study.scores:
             from guidegan_plugin.evaluation.fcn_score import evaluate_fcn
 
-            told = evaluate_fcn(fakes, self._truth, self._palette, segmenter=self._segmenter, labels=labels).as_dict()
+            told: Told = evaluate_fcn(
+                fakes, self._truth, self._palette, segmenter=self._segmenter, labels=labels
+            ).as_dict()
             figures |= {measure.key: float(told[measure.key]) for measure in MEASURES["fcn"]}
             results.append(told)
         return figures, results

@@ -48,7 +48,8 @@ class SmallUNet(nn.Module):
             level = levels.pop()
             below = F.interpolate(below, level.shape[-2:], mode="bilinear", align_corners=False)
             below = block(torch.cat([level, below], 1))
-        return self.last(below)
+        logits: Tensor = self.last(below)
+        return logits
 
 
 def train_segmenter(

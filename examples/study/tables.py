@@ -19,7 +19,7 @@ def best_epoch(result: Mapping[str, Any], direction: str, measure: Measure) -> s
     """The epoch whose figure is best; of equal ones the earlier."""
     sign = 1 if measure.better == "lower" else -1
     epochs = result["epochs"]
-    return min(epochs, key=lambda epoch: (sign * epochs[epoch][direction][measure.key], int(epoch)))
+    return min(map(str, epochs), key=lambda epoch: (sign * epochs[epoch][direction][measure.key], int(epoch)))
 
 
 def collate(study: Study, results: Results) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _torchscript(path: Path) -> nn.Module:
             # torch advises its authors to export otherwise; who only scores with such a file cannot help it.
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
-            network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # torch has no types here
+            network: nn.Module = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"{path} is no TorchScript (weights alone are read as torchvision:NAME:FILE); change {_FLAG}"

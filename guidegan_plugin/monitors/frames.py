@@ -62,7 +62,7 @@ def take(
     pictures = {name: _copy(picture) for name, picture in _pictures(report, value_range).items()}
     copied = None
     if report.maps.is_cuda:
-        copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # its waiting thread sleeps
+        copied = torch.cuda.Event(blocking=True)  # its waiting thread sleeps
         copied.record(torch.cuda.current_stream(report.maps.device))
     return partial(_frame, report.pair, report.step, next(iter(report.keys), ""), pictures, curves, copied)
 

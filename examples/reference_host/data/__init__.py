@@ -40,7 +40,7 @@ class CustomDatasetDataLoader:
         self.opt = opt
         self.dataset = find_dataset_using_name(opt.dataset_mode)(opt)
         shuffle = not opt.serial_batches
-        self.sampler = None
+        self.sampler: DistributedSampler[dict[str, Any]] | None = None
         if dist.is_initialized():
             self.sampler = DistributedSampler(self.dataset, shuffle=shuffle, seed=opt.seed or 0)
         self.dataloader = DataLoader(

@@ -16,8 +16,8 @@ from torchvision import transforms
 BICUBIC = Image.Resampling.BICUBIC
 
 
-class BaseDataset(Dataset):
-    """A data set made from the options. Subclasses add `__len__` and `__getitem__`.
+class BaseDataset(Dataset[dict[str, Any]]):
+    """A data set made from the options. Subclasses define `__len__` and `__getitem__`.
 
     Args:
         opt: Options.
@@ -26,6 +26,10 @@ class BaseDataset(Dataset):
     def __init__(self, opt: argparse.Namespace) -> None:
         self.opt = opt
         self.root = opt.dataroot
+
+    def __len__(self) -> int:
+        """Number of images."""
+        raise NotImplementedError
 
     @staticmethod
     def modify_commandline_options(parser: argparse.ArgumentParser, is_train: bool) -> argparse.ArgumentParser:
@@ -55,7 +59,8 @@ class RoundSize:
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return the resized image."""
-        target = tuple(max(round(side / self.base), 1) * self.base for side in image.size)
+        width, height = (max(round(side / self.base), 1) * self.base for side in image.size)
+        target = (width, height)
         return image if target == image.size else image.resize(target, BICUBIC)
 
 
@@ -125,10 +130,11 @@ def get_transform(
         steps.append(crop)
     if opt.preprocess == "none":
         steps.append(RoundSize())
-    if not opt.no_flip and params is None:
-        steps.append(transforms.RandomHorizontalFlip())
-    elif not opt.no_flip and params["flip"]:
-        steps.append(FixedFlip())
+    if not opt.no_flip:
+        if params is None:
+            steps.append(transforms.RandomHorizontalFlip())
+        elif params["flip"]:
+            steps.append(FixedFlip())
     if convert:
         middle = (0.5,) if grayscale else (0.5, 0.5, 0.5)
         steps += [transforms.ToTensor(), transforms.Normalize(middle, middle)]

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from util.util import get_rank
 
 from . import networks
@@ -115,7 +116,7 @@ class BaseModel(ABC):
         """Step the schedules, at the end of an epoch."""
         before = self.optimizers[0].param_groups[0]["lr"]
         for scheduler in self.schedulers:
-            if self.opt.lr_policy == "plateau":
+            if isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step(self.metric)
             else:
                 scheduler.step()

@@ -6,6 +6,7 @@ Layers stand in flat `Sequential`s. Their order is the order of keys in a checkp
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ def get_norm_layer(norm: str) -> type[nn.Module]:
     return NORMS[_known("norm", norm, NORMS)]
 
 
-def _known(option: str, value: str, choices: object) -> str:
+def _known(option: str, value: str, choices: Collection[str]) -> str:
     if value not in choices:
         raise ValueError(f"--{option} is '{value}'; known are {', '.join(choices)}")
     return value
@@ -294,7 +295,7 @@ class UnetSkipConnectionBlock(nn.Module):
         up_nc = inner_nc if innermost else 2 * inner_nc
         layers: list[nn.Module] = [] if outermost else [nn.LeakyReLU(0.2, True)]
         layers.append(nn.Conv2d(outer_nc if input_nc is None else input_nc, inner_nc, 4, 2, 1, bias=bias))
-        if not innermost:
+        if submodule is not None:
             layers += [submodule] if outermost else [norm_layer(inner_nc), submodule]
         layers += [nn.ReLU(True), nn.ConvTranspose2d(up_nc, outer_nc, 4, 2, 1, bias=outermost or bias)]
         layers.append(nn.Tanh() if outermost else norm_layer(outer_nc))

@@ -86,7 +86,7 @@ class PostHocAttention(Attention):
     def _hook(self, act: Callable[..., None]) -> Hook:
         # Inside a compiled graph a layer's output has no node of its own; a reduction may well be computed there.
         # torch has no types here
-        return Hook(torch.compiler.disable(act) if self.needs_gradient else act)  # type: ignore[no-untyped-call]
+        return Hook(torch.compiler.disable(act) if self.needs_gradient else act)
 
     def _record(self, module: nn.Module, args: tuple[object, ...], output: Tensor) -> None:
         # Read right here: an in-place activation may overwrite the layer's output a moment later.
