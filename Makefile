@@ -1,21 +1,30 @@
-# make demo   the main job, from nothing to an HTML page
-# make test   everything that must hold
-# make docs   docs/ and an API reference as HTML, in build/docs
-# They set up .venv/ first; a second run starts at once.
+# make demo    the main job, from nothing to an HTML page
+# make test    everything that must hold: linters, all tests, coverage
+# make check   for every change: linters, and the tests that are not marked slow
+# make lint    ruff and mypy
+# make docs    docs/ and an API reference as HTML, in build/docs
+# make clean   removes .venv/, demo/, build/ and dist/
+# They set up .venv/ first; a second run starts at once. JOBS=4 runs tests in four processes instead of one a core.
 
 PYTHON ?= python3
+JOBS ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 # Old pip takes the first for its build environments, new pip the second; see constraints.txt.
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip
+# A thread each: the processes share the cores already.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: demo test lint docs patches clean
+.PHONY: demo test check lint docs patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-fail-under=90 --cov-report=term-missing:skip-covered
+	$(PYTEST) --cov --cov-fail-under=90 --cov-report=term-missing:skip-covered
+
+check: lint
+	$(PYTEST) -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -28,10 +37,11 @@ docs: $(READY)
 patches: $(READY)
 	$(BIN)/python -m guidegan_plugin.hosts.patches junyanz > patches/guidegan.patch
 
-$(READY): setup.cfg pyproject.toml constraints.txt
+# What defines the install. Options of pip stand in this file, too.
+$(READY): setup.cfg pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv
 	$(PIP) install --quiet --disable-pip-version-check -e ".[all]"
 	touch $@
 
 clean:
-	rm -rf .venv demo build
+	rm -rf .venv demo build dist

@@ -18,6 +18,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 THIRD_PARTY = EXAMPLES / "third_party_plugin"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "lines"),
     [

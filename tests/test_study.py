@@ -99,6 +99,7 @@ def test_a_value_that_cannot_work_is_refused_in_one_line_with_its_key(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_one_command_trains_tests_scores_and_reports_and_a_second_one_trains_nothing(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     command = [sys.executable, str(STUDY / "run.py"), str(tmp_path / "tiny.yaml"), "--out", "out", "--jobs", "2"]

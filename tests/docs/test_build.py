@@ -26,6 +26,7 @@ def build() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("build")
 def test_every_page_and_every_public_name_is_built_without_a_warning(tmp_path: Path) -> None:
     built = subprocess.run([sys.executable, ROOT / "docs" / "build.py", tmp_path], capture_output=True, text=True)

@@ -55,8 +55,13 @@ def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
 
 
 def test_make_knows_its_targets() -> None:
+<<<<<<< HEAD
     targets = set(re.findall(r"`make (\w+)`", README)) | {words[1] for words in commands("make")}
     assert {"demo", "test", "docs"} <= targets
+=======
+    targets = set(re.findall(r"`make (\w+)`", README + (ROOT / "CONTRIBUTING.md").read_text()))
+    assert {"demo", "test", "check", "docs", "lint"} <= targets
+>>>>>>> a344a0c (Tests in two speeds, in parallel: make check for every change, make test for everything; CONTRIBUTING says how to work here)
     for target in targets:
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
@@ -115,7 +120,10 @@ def test_every_guidegan_line_runs_in_a_host(
         assert (host / page / "index.html").exists()
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^):\s]+)\)", page.read_text()):
         target, _, anchor = link.partition("#")

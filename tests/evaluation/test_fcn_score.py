@@ -169,6 +169,7 @@ def test_a_truth_without_a_scored_pixel_is_refused(folders: tuple[Path, Path]) -
         evaluate_fcn(*folders, CAMVID)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(folders: tuple[Path, Path]) -> None:
     """At Cityscapes' size one array of labels is 16 MiB; three more images may not add half of one."""
     size = (2048, 1024)

@@ -68,6 +68,7 @@ def test_the_official_weights_are_known_by_their_hash(weights: Path, monkeypatch
     assert inception.SHA256.startswith(FILE.split("-")[-1].removesuffix(".pth"))
 
 
+@pytest.mark.slow
 def test_kid_and_fid_are_what_torch_fidelity_computes_from_the_folders(
     tmp_path: Path, weights: Path, features: InceptionFeatures
 ) -> None:

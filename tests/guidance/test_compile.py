@@ -15,8 +15,11 @@ from guidegan_plugin.guidance.guide import Guide
 
 Make = Callable[..., nn.Module]
 
-# Dynamo itself looks at the gradient of an input that is no leaf.
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+pytestmark = [
+    pytest.mark.slow,
+    # Dynamo itself looks at the gradient of an input that is no leaf.
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+]
 
 
 class CountingBackend:

@@ -19,6 +19,7 @@ ATTENTIONS = {
     "gradcam": ["--guide_signal", "gradcam"],
     "tam": ["--guide_attention", "tam"],
 }
+pytestmark = pytest.mark.slow
 COMBINATIONS = list(
     itertools.product(
         ATTENTIONS, ("rhp", "alpha"), ("bilinear", "conv"), ("cycle_gan", "pix2pix"), ("lsgan", "vanilla")

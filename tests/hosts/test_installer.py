@@ -93,6 +93,7 @@ def test_installed_the_plain_script_trains_and_uninstalled_the_host_is_as_before
     assert checksums(host) == before
 
 
+@pytest.mark.slow
 def test_spawned_workers_load_our_data_set(
     host: Path, unpaired: Path, tmp_path: Path, small: Small, one_epoch: list[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_spawned_workers_load_our_data_set(
     assert states["A"]["visits"].tolist() == [1, 1, 1] and states["A"]["views"].isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_patch_adds_the_installers_files_and_the_plain_script_trains(
     host: Path, unpaired: Path, tmp_path: Path, small: Small, one_epoch: list[str]
 ) -> None:
@@ -206,6 +208,7 @@ def test_the_launcher_goes_on_working_and_takes_the_installed_files(
         assert Path(str(importlib.import_module(name).__file__)).is_relative_to(host)
 
 
+@pytest.mark.slow
 def test_an_error_of_ours_ends_the_plain_script_in_one_line(host: Path, tmp_path: Path) -> None:
     install(host)
     ended = python(host / "train.py", "--model", "guide_cycle_gan", "--dataroot", "nowhere", cwd=tmp_path)

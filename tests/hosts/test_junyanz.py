@@ -486,6 +486,7 @@ def test_a_moved_data_root_is_fine_and_another_data_set_is_refused(
         run_host("train.py", *small("guide_cycle_gan", tmp_path / "other"), *one_epoch, "--continue_train")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize(("method", "call"), [("setup", 1), ("set_input", 2)])
 def test_networks_compiled_by_the_host_are_followed_whenever_it_does(

@@ -143,6 +143,7 @@ def test_gray_images_have_views_too(datasets: Callable[[str], type], unpaired: P
     assert item["A"].shape[0] == 1 and in_pixels(item["A_guide_view"] - expected, 24) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_workers_give_the_same_items(datasets: Callable[[str], type], unpaired: Path, start: str) -> None:

@@ -226,6 +226,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resumed", [False, True])
 def test_two_processes_train_the_same_new_networks(
     run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, tmp_path: Path, resumed: bool

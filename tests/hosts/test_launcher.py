@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -113,13 +112,11 @@ def test_no_word_of_guidance_is_in_the_reference_host() -> None:
         assert "guid" not in text and "attention" not in text, path
 
 
+@pytest.mark.slow
 def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     options = "--model guide_cycle_gan --netG resnet_6blocks --ngf 4 --ndf 4 --load_size 36 --crop_size 32 --name two"
     options += " --num_threads 0 --n_epochs 1 --n_epochs_decay 0 --guide_concat alpha"
-    launch = f"-m torch.distributed.run --nproc_per_node 2 --master_port {port} -m guidegan_plugin run"
+    launch = "-m torch.distributed.run --standalone --nproc_per_node 2 -m guidegan_plugin run"
     ended = subprocess.run(
         [
             sys.executable,

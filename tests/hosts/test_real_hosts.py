@@ -18,7 +18,10 @@ from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.installer import install, uninstall
 
 HOSTS = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]
-pytestmark = pytest.mark.skipif(not HOSTS, reason="GUIDEGAN_HOST_DIRS names no checkout of a host")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not HOSTS, reason="GUIDEGAN_HOST_DIRS names no checkout of a host"),
+]
 
 PATCH = Path(__file__).resolve().parent.parent.parent / "patches" / "guidegan.patch"
 SEEDED = """

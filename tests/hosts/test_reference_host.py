@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+pytestmark = pytest.mark.slow  # the host runs in processes of its own
 HOST = Path(__file__).parents[2] / "examples" / "reference_host"
 CYCLE = ["--model", "cycle_gan", "--netG", "resnet_6blocks", "--load_size", 36, "--crop_size", 32]
 CYCLE += ["--netD", "n_layers", "--n_layers_D", 2]

@@ -40,6 +40,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "passes"),
     [(CYCLE, {"G_A": 3, "G_B": 3, "D_A": 3, "D_B": 3}), (PIX, {"G": 1, "D": 3})],
@@ -61,6 +62,7 @@ def test_figures_are_printed_and_written_and_guidance_adds_no_forward_pass(
     assert 1 <= figures["peak_guided_over_bare"] < 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["visdom", "dead"])
 def test_a_monitored_training_is_timed_by_the_clock(tmp_path: Path, monitor: str) -> None:
     pytest.importorskip("visdom")

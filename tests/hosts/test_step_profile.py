@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "benchmarks" / "step_profile.py"
 WAY = (
     ("hosts/junyanz/guides.py", "bind"),
@@ -21,6 +23,7 @@ WAY = (
 )
 
 
+@pytest.mark.slow
 def test_a_guided_step_makes_few_calls_and_moves_in_the_order_data_flows(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--json", str(tmp_path / "figures.json")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)

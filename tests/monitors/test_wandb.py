@@ -50,6 +50,7 @@ def records(data: bytes) -> Iterator[bytes]:
             record = b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["joins", "begins"])
 def test_a_process_that_ends_has_logged_everything_to_one_run(tmp_path: Path, how: str) -> None:
     from wandb.proto import wandb_internal_pb2

@@ -304,6 +304,7 @@ def test_activation_checkpointing_changes_nothing(make_discriminator: Make, imag
     assert torch.equal(*found)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's compiler looks at what it is given
 @pytest.mark.parametrize("signal", ["activation", *GRADIENT_SIGNALS])
 def test_a_compiled_discriminator_is_read_as_any(make_discriminator: Make, images: Tensor, signal: str) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from guidegan_plugin import View
@@ -47,6 +48,7 @@ os._exit(1)
 """
 
 
+@pytest.mark.slow
 def test_after_an_exchange_every_rank_remembers_the_same(tmp_path: Path) -> None:
     ranks = [
         subprocess.Popen(

@@ -91,6 +91,7 @@ def test_windows_say_in_plain_words_what_they_show(running, make_report) -> None
     assert titles["curves_score"] == "how real D finds the output"
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_when_its_server_is_killed_and_is_shown_again_when_it_is_back(  # type: ignore[no-untyped-def]
     server, waiting, monkeypatch, caplog, make_generator, make_discriminator, toy_training
 ) -> None:
@@ -202,6 +203,7 @@ print(monitor.dropped)
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_holds_up_neither_the_training_nor_its_end(silent_port: int) -> None:
     before = time.monotonic()
     command = [sys.executable, "-W", "error::DeprecationWarning", "-c", DEAD, str(silent_port)]

@@ -17,9 +17,12 @@ from guidegan_plugin.reports.gallery import make_gallery
 webdriver: Any = pytest.importorskip("selenium.webdriver", reason="selenium is missing: pip install selenium")
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="chromium or chromedriver is missing: apt install chromium-driver"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None, reason="chromium or chromedriver is missing: apt install chromium-driver"
+    ),
+]
 Write = Callable[..., Path]
 
 
