@@ -4,7 +4,7 @@
 # make lint    ruff and mypy
 # make docs    docs/ and an API reference as HTML, in build/docs
 # make clean   removes .venv/, demo/, build/ and dist/
-# They set up .venv/ first; a second run starts at once. JOBS=4 runs tests in four processes instead of one a core.
+# All but clean set up .venv/ first; a second run starts at once. JOBS=4 runs tests in four processes instead of one a core.
 
 PYTHON ?= python3
 JOBS ?= auto
@@ -37,7 +37,7 @@ docs: $(READY)
 patches: $(READY)
 	$(BIN)/python -m guidegan_plugin.hosts.patches junyanz > patches/guidegan.patch
 
-# What defines the install. Options of pip stand in this file, too.
+# What defines the install; options of pip stand in this file itself.
 $(READY): setup.cfg pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv
 	$(PIP) install --quiet --disable-pip-version-check -e ".[all]"
