@@ -92,6 +92,7 @@ def test_a_workers_error_is_one_line_too(guidegan: Callable[..., int | str], mon
     assert guidegan("run", "x.py") == "guidegan: error: corrupt images: a.png; repair them"
 
 
+@pytest.mark.slow
 def test_as_a_module_it_passes_a_scripts_options_on_and_fails_with_code_1(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "guidegan_plugin", "run", str(REFERENCE_HOST / "train.py")]
     ended = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -51,6 +52,8 @@ def test_licence_and_version_are_the_same_in_metadata_and_citation() -> None:
 
 def test_the_linters_before_a_commit_are_those_of_make_lint() -> None:
     hooks = re.findall(r"entry: \.venv/bin/(.+)", (ROOT / ".pre-commit-config.yaml").read_text())
-    linted = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-n", "lint"]
+    linted = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True).stdout
     linters = re.findall(r"^\.venv/bin/((?:ruff|mypy).*)$", linted, re.MULTILINE)
     assert [hook.replace(" --force-exclude", "") for hook in hooks] == [one.removesuffix(" .") for one in linters]

@@ -43,6 +43,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     return write
 
 
+@pytest.mark.slow
 def test_the_installed_pair_fits_and_the_gpus_are_told() -> None:
     checks = {check.name: check for check in check_torch()}
     assert [check.status for check in checks.values()] == ["ok", "ok", "ok"]

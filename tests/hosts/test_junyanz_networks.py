@@ -128,6 +128,7 @@ def test_a_dry_run_names_the_new_network(
     assert "netT, which the host initialises, saves and loads" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_the_mask_branch_trains_resumes_and_shows_where_the_discriminator_looks(
     run_host: Run,

@@ -42,6 +42,7 @@ def shown(window: dict) -> np.ndarray:
 def train(make_report, steps: Iterable[int], **where: object) -> VisdomMonitor:  # type: ignore[no-untyped-def]
     """A process that trains two pairs for some steps, and ends."""
     monitor = VisdomMonitor(env="run", every=1, **where)
+    monitor._worker._linger = 60.0  # a busy machine shows the last frames late
     for step in steps:
         for pair in "AB":
             monitor.guidegan_step_end(make_report(step, pair))
