@@ -44,7 +44,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from guidegan_plugin.datasets.synthetic import shapes, street
-from guidegan_plugin.hosts.launcher import recognise
+from guidegan_plugin.plugins.find_host import recognise
 
 NAMES = ("bare", "null", "guided")
 

@@ -36,7 +36,7 @@ import torch
 
 import guidegan_plugin
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
-from guidegan_plugin.hosts.launcher import recognise
+from guidegan_plugin.plugins.find_host import recognise
 
 HOST = Path(__file__).parents[1] / "reference_host"
 PACKAGE = Path(guidegan_plugin.__file__).parent
