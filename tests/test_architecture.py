@@ -1,10 +1,12 @@
-"""The house: imports point one way, public things are documented, forbidden calls are absent."""
+"""The architecture: imports point one way and never in a circle, public things are documented, no call is forbidden."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 
@@ -14,31 +16,57 @@ import guidegan_plugin
 
 PACKAGE = Path(guidegan_plugin.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 
-# What each folder may import at module level, besides itself.
-_GROUND = {"errors", "config", "utils"}
+# What each folder, or module beside the folders, may import besides itself; lowest first.
+_GROUND = ("errors", "utils", "config")
 ALLOWED = {
-    "errors": set(),
-    "utils": {"errors"},
-    "config": {"errors", "utils"},
+    "errors": (),
+    "utils": ("errors",),
+    "config": ("errors", "utils"),
     "guidance": _GROUND,
-    "plugins": {*_GROUND, "guidance"},
-    "attaching": {*_GROUND, "guidance", "plugins"},
-    "datasets": {"errors", "utils"},
-    "evaluation": {"errors", "utils", "guidance", "plugins", "datasets"},
-    "reports": {"errors", "utils", "guidance", "plugins", "evaluation"},
-    "hosts": {*_GROUND, "guidance", "plugins", "attaching", "reports"},
-    "monitors": {*_GROUND, "guidance", "plugins"},
-    "builtin": {"guidance", "plugins", "hosts", "monitors"},
-    "diagnosis": {*_GROUND, "guidance", "plugins"},
-    "cli": {*_GROUND, "guidance", "plugins", "hosts"},
-    "__main__": {"cli"},
-    "__init__": {"errors"},
+    "plugins": (*_GROUND, "guidance"),
+    "attaching": (*_GROUND, "guidance", "plugins"),
+    "datasets": ("errors", "utils"),
+    "evaluation": ("errors", "utils", "guidance", "plugins", "datasets"),
+    "reports": (*_GROUND, "guidance", "plugins", "evaluation"),
+    "monitors": (*_GROUND, "guidance", "plugins"),
+    "hosts": (*_GROUND, "guidance", "plugins", "attaching", "reports"),
+    "builtin": ("guidance", "plugins", "monitors", "hosts"),
+    "diagnosis": (*_GROUND, "guidance", "plugins", "evaluation"),
+    "cli": (
+        *_GROUND,
+        *("guidance", "plugins", "datasets", "evaluation", "reports", "monitors", "hosts", "diagnosis"),
+    ),
+    "__main__": ("cli",),
+    "__init__": (*_GROUND, "guidance", "plugins", "attaching", "monitors", "hosts"),
 }
 
 
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    return ".".join(["guidegan_plugin", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+def folder_of(module: str) -> str:
+    """``guidance`` for anything in that folder, ``__init__`` for the package itself."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of ours that a file imports: also inside functions, and for the type checker alone."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: write imports in full"
+            if (node.module or "").split(".")[0] == "guidegan_plugin":
+                whole = [f"{node.module}.{alias.name}" for alias in node.names]
+                found |= {name if name in NAMES else str(node.module) for name in whole}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in NAMES}
+    return found - {name_of(path)}
 
 
 def imports_at_module_level(path: Path) -> set[str]:
@@ -53,8 +81,35 @@ def imports_at_module_level(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_one_way(path: Path) -> None:
-    inside = {name.split(".")[1] for name in imports_at_module_level(path) if name.startswith("guidegan_plugin.")}
-    assert inside - {room(path)} <= ALLOWED[room(path)], "a new upward arrow"
+    own = folder_of(name_of(path))
+    assert {folder_of(module) for module in imports(path)} - {own} <= set(ALLOWED[own]), "a new upward arrow"
+
+
+def test_what_a_folder_may_import_stands_below_it() -> None:
+    order = list(ALLOWED)
+    assert all(order.index(below) < order.index(folder) for folder, allowed in ALLOWED.items() for below in allowed)
+    assert set(order) == {folder_of(module) for module in NAMES}
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    try:
+        TopologicalSorter({name: imports(path) for name, path in NAMES.items()}).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+def test_the_table_of_folders_in_the_documents_is_this_one() -> None:
+    rows = re.findall(r"^\| `(\w+)/?` \|[^|]*\|([^|]*)\|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    documented = {folder: set(re.findall(r"`(\w+)/?`", allowed)) for folder, allowed in rows}
+    inside = {folder: set(allowed) for folder, allowed in ALLOWED.items() if not folder.startswith("__")}
+    assert documented == inside and [folder for folder, _ in rows] == list(inside)
+
+
+def test_a_file_name_says_one_thing_in_the_whole_package() -> None:
+    # Packages have an __init__, and so have mechanisms and hosts a base; a command's module is named as the command.
+    names = Counter(path.name for path in MODULES if folder_of(name_of(path)) != "cli")
+    assert {name for name, count in names.items() if count > 1} <= {"__init__.py", "base.py", "monitor.py"}
+    assert not [path for path in MODULES if re.match(r"_[a-z]", path.name)], "a file under a private name"
 
 
 def test_the_method_imports_only_what_it_is_made_of() -> None:

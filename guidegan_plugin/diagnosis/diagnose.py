@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from guidegan_plugin.diagnosis.filesystem import check_disk, check_weights, check_writing
-from guidegan_plugin.diagnosis.packages import check_torch, check_visdom
+from guidegan_plugin.diagnosis.runtime import check_torch, check_visdom
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host

@@ -91,10 +91,10 @@ class Reporter:
         on_step: Callable[[StepReport], None] | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
         losses: Losses | None = None,
-        concatenation: type[Concatenation] | Concatenation = ResidualHadamard,
+        concatenation: Concatenation | None = None,
     ) -> None:
         self._pair, self._on_step, self._on_epoch, self._losses = pair, on_step, on_epoch, losses or dict
-        self._concatenation = concatenation
+        self._concatenation = concatenation or ResidualHadamard()
         self.steps = self._epochs = self._missed = 0
         self._images: Tensor | None = None
         self._collapse = CollapseWatch(pair)

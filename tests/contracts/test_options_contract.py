@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from typing import Any
 
 import guidegan_patch_score
@@ -21,6 +22,7 @@ from guidegan_plugin.attaching.mechanism_options import (
 )
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.configurable import Configurable
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import collect, create_manager
@@ -114,7 +116,7 @@ def test_defaults_list_what_there_is() -> None:
 
 @pytest.mark.parametrize("name", CONCATENATIONS)
 def test_a_preview_is_a_picture_in_the_images_range_or_nothing(name: str) -> None:
-    kind, maps = CONCATENATIONS[name], torch.rand(2, 1, 6, 5)
+    kind, maps = build(CONCATENATIONS[name], GuideConfig()), torch.rand(2, 1, 6, 5)
     for low, high in ((-1.0, 1.0), (0.0, 1.0)):
         images = torch.rand(2, 3, 6, 5) * (high - low) + low
         shown = kind.preview(images, maps, (low + high) / 2)
@@ -146,6 +148,35 @@ def test_a_concatenation_that_says_nothing_is_not_shown_and_not_baked() -> None:
         def blend(self, images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
             return images - maps
 
-    assert Silent.preview(torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)) is None
+    assert Silent().preview(torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)) is None
     with pytest.raises(ConfigError, match="concat=silent cannot be baked: it does not say how"):
-        Silent.bake(torch.rand(2, 3, 3, 3), 3)
+        Silent().bake(torch.rand(2, 3, 3, 3), 3)
+
+
+def test_a_concatenation_that_derives_from_ours_and_blends_otherwise_is_shown_as_it_is_and_not_baked() -> None:
+    class Half(ResidualHadamard):
+        name = "half"
+
+        def blend(self, images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+            return super().blend(images, maps / 2)
+
+    images, maps = torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)
+    assert torch.allclose(Half().preview(images, maps), (1 + maps / 2) * images / 2)
+    with pytest.raises(ConfigError, match="concat=half cannot be baked: it blends otherwise than rhp"):
+        Half().bake(torch.rand(2, 3, 3, 3), 3)
+
+
+def test_a_pickled_concatenation_keeps_its_options() -> None:
+    class Weak(ResidualHadamard):
+        def __init__(self, strength: float = 1.0) -> None:
+            self.strength = strength
+
+    assert copy.deepcopy(Weak(0.3)).strength == 0.3
+
+
+@pytest.mark.parametrize("name", collect(create_manager(PLUGINS), "transfer"))
+def test_a_transfer_block_that_says_so_keeps_ones(name: str) -> None:
+    transfer: Any = build(MECHANISMS[name], GuideConfig())
+    for maps in (torch.ones(2, 1, 1, 1), torch.ones(2, 1, 3, 5)):
+        kept = torch.allclose(transfer(maps, (8, 7)), torch.ones(2, 1, 8, 7))
+        assert kept or not transfer.keeps_ones

@@ -141,7 +141,7 @@ def make_report() -> Callable[..., StepReport]:
             "ages": (None, 4),
             "score": torch.tensor(0.25),
             "losses": {"G_A": torch.tensor(1.5), "cycle_A": 2.5},
-            "preview": ResidualHadamard.preview,
+            "preview": ResidualHadamard().preview,
         }
         return StepReport(**values | changes)
 

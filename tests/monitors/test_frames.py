@@ -35,7 +35,7 @@ def test_blended_is_half_of_what_the_residual_hadamard_product_gives_the_generat
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0)])
 def test_blended_is_the_input_with_its_map_as_opacity_over_gray_for_alpha(make_report, low, high) -> None:  # type: ignore[no-untyped-def]
     images = torch.linspace(low, high, 96).reshape(1, 1, 8, 12).expand(2, 3, 8, 12)
-    report = make_report(images=images, blended=torch.full((2, 1, 1, 1), 0.25), preview=AlphaChannel.preview)
+    report = make_report(images=images, blended=torch.full((2, 1, 1, 1), 0.25), preview=AlphaChannel().preview)
     opaque = np.linspace(0, 255, 96).reshape(8, 12, 1)
     expected = np.broadcast_to(0.25 * opaque + 0.75 * 127.5, (8, 12, 3))
     blended = take(report, value_range=(low, high))().pictures["blended"]

@@ -53,12 +53,10 @@ class UnitHadamard(Concatenation):
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
         return images * ((maps + 1) / 2).to(images.dtype)
 
-    @classmethod
-    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
+    def preview(self, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
         return (maps + 1) / 2 * images  # what the generator is given is in range already
 
-    @classmethod
-    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, None]:
+    def bake(self, weight: Tensor, channels: int) -> tuple[Tensor, None]:
         return weight.clone(), None  # a map of ones leaves the image as it is
 
     @property

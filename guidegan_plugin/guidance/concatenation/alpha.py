@@ -35,6 +35,10 @@ class AlphaChannel(Concatenation):
         self._optimizers: tuple[Optimizer, ...] = ()
         self._loading: RemovableHandle | None = None
 
+    def __reduce__(self) -> tuple[type[AlphaChannel], tuple[()]]:
+        # A pickled generator carries one along: how to blend, not what was adapted.
+        return type(self), ()
+
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
         """``[x, T(A)]``, ``(N, C + 1, H, W)``."""
         if images.shape[1] == 1:
@@ -45,13 +49,11 @@ class AlphaChannel(Concatenation):
         """The image with an alpha channel of zeros."""
         return self.blend(images, images.new_zeros(len(images), 1, *images.shape[-2:]))
 
-    @classmethod
-    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
+    def preview(self, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
         """The image with the map as its opacity, over gray."""
         return maps * images + (1 - maps) * gray
 
-    @classmethod
-    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    def bake(self, weight: Tensor, channels: int) -> tuple[Tensor, Tensor]:
         """Fold ``x' = [x, 1]``: ``conv([x, 1]; W) = conv(x; W') + c``, equal to a rounding.
 
         One channel was repeated to RGB, so its weights are summed.

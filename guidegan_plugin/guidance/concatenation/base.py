@@ -22,10 +22,6 @@ class Concatenation(Configurable, ABC):
 
     preview_text: ClassVar[str] = ""
 
-    def __reduce__(self) -> tuple[type[Concatenation], tuple[()]]:
-        # A pickled generator carries one along: how to blend, not what was adapted.
-        return type(self), ()
-
     @abstractmethod
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
         """Concatenate x with T(A).
@@ -42,8 +38,7 @@ class Concatenation(Configurable, ABC):
         """What the generator gets where the input is to be left alone (``cycle=off``)."""
         return images
 
-    @classmethod
-    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor | None:
+    def preview(self, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor | None:
         """The blended input as a screen can show it; by default it is not shown.
 
         Args:
@@ -56,8 +51,7 @@ class Concatenation(Configurable, ABC):
         """
         return None
 
-    @classmethod
-    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:
+    def bake(self, weight: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:
         """Fold the map of ones, which test time blends in, into the generator's first convolution.
 
         Args:
@@ -71,7 +65,7 @@ class Concatenation(Configurable, ABC):
         Raises:
             ConfigError: If that would not be exact; the message says why.
         """
-        raise ConfigError(f"concat={cls.name} cannot be baked: it does not say how it folds into a convolution")
+        raise ConfigError(f"concat={self.name} cannot be baked: it does not say how it folds into a convolution")
 
     def adapt(self, generator: nn.Module, optimizers: Iterable[Optimizer] = ()) -> None:
         """Make the generator take what :meth:`blend` returns; once, and undone by :meth:`restore`."""

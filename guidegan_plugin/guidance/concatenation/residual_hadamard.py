@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 
 
@@ -20,17 +21,23 @@ class ResidualHadamard(Concatenation):
         """``(T(A) + 1) * x``, ``(N, C, H, W)``."""
         return torch.addcmul(images, images, maps.to(images.dtype))
 
-    @classmethod
-    def preview(cls, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
-        """``(T(A) + 1) / 2 * x``: with half its contrast where the map is 0."""
-        return (maps + 1) / 2 * images
+    def preview(self, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor:
+        """Half of what is blended, ``(T(A) + 1) / 2 * x``: with half its contrast where the map is 0."""
+        return self.blend(images, maps) / 2
 
-    @classmethod
-    def bake(cls, weight: Tensor, channels: int) -> tuple[Tensor, None]:
+    def bake(self, weight: Tensor, channels: int) -> tuple[Tensor, None]:
         """Fold ``x' = (1 + 1) * x``: ``conv(2x; W) = conv(x; 2W)``, exact in floating point.
 
         The bias stays, and so does any padding that commutes with a factor: zeros, reflection, replication.
+
+        Raises:
+            ConfigError: Of a subclass that blends otherwise and does not say how that folds.
         """
+        if type(self).blend is not ResidualHadamard.blend:
+            raise ConfigError(
+                f"concat={self.name} cannot be baked: it blends otherwise than {ResidualHadamard.name}, from which "
+                "it derives, and has no bake"
+            )
         return 2 * weight, None
 
     @property

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from guidegan_plugin.attaching.mechanism_options import build
+from guidegan_plugin.attaching.mechanism_options import build, defaults
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
@@ -24,6 +24,7 @@ from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 from guidegan_plugin.utils.files import put_in_place, staging
+from guidegan_plugin.utils.options import Value
 
 _BAKED = "guidegan_baked"
 _INSTEAD = "test it with --model guide_<x> instead"
@@ -76,12 +77,14 @@ def bake(
     baked = {}
     for source in sources:
         weights = _read(source)
-        baked[source.name] = bake_weights(weights, _concatenation(source, concat), channels, source.name)
+        baked[source.name] = bake_weights(weights, *_concatenation(source, concat), channels, source.name)
     _write(baked, out, checkpoint.is_dir())
     return [out / name for name in baked] if checkpoint.is_dir() else [out]
 
 
-def bake_weights(weights: Mapping[str, Tensor], concat: str, channels: int, name: str) -> OrderedDict[str, Tensor]:
+def bake_weights(
+    weights: Mapping[str, Tensor], concat: str, options: Mapping[str, Value], channels: int, name: str
+) -> OrderedDict[str, Tensor]:
     """Fold what test time blends in into a generator's weights.
 
     Twice would be wrong and weights cannot show it, so the result is marked where keys are not touched: in
@@ -90,6 +93,7 @@ def bake_weights(weights: Mapping[str, Tensor], concat: str, channels: int, name
     Args:
         weights: State dict of a generator of the family.
         concat: Name of the concatenation.
+        options: Of mechanisms, by their names.
         channels: Of the images the generator reads.
         name: Of the checkpoint, for messages.
 
@@ -105,9 +109,8 @@ def bake_weights(weights: Mapping[str, Tensor], concat: str, channels: int, name
         raise StoreError(f"{name} is baked already, twice would be wrong; give it to the bare host, or change CKPT")
     begin = _beginning(weights, name)
     baked, weight = OrderedDict(weights), weights[f"{begin.convolution}.weight"]
-    concatenation = _registered(concat)
-    blend = build(concatenation, GuideConfig(concat=concat)).blend
-    width = blend(torch.zeros(1, channels, 1, 1), torch.ones(1, 1, 1, 1)).shape[1]
+    concatenation = build(_registered(concat), GuideConfig(concat=concat, options=options))
+    width = concatenation.blend(torch.zeros(1, channels, 1, 1), torch.ones(1, 1, 1, 1)).shape[1]
     if weight.shape[1] != width:
         raise ConfigError(
             f"{name} takes {weight.shape[1]} channels, expected {width} (concat={concat}, images of {channels}); "
@@ -172,8 +175,8 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     return weights
 
 
-def _concatenation(checkpoint: Path, given: str | None) -> str:
-    """How a checkpoint was guided: what its store says, else what the user does."""
+def _concatenation(checkpoint: Path, given: str | None) -> tuple[str, dict[str, Value]]:
+    """How a checkpoint was guided, and options of mechanisms: what its store says, else what the user does."""
     store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
     said = json.loads(load_stores(store)[1].get("config", "{}")) if store.is_file() else {}
     transfer, concat = said.get("transfer", GuideConfig().transfer), said.get("concat", given)
@@ -187,7 +190,7 @@ def _concatenation(checkpoint: Path, given: str | None) -> str:
         raise ConfigError(
             f"transfer={transfer} ({store.name}) cannot be baked: it does not leave a map of ones as it is; {_INSTEAD}"
         )
-    return str(concat)
+    return str(concat), {name: said[name] for name in defaults(create_manager()) if name in said}
 
 
 def _write(baked: Mapping[str, Mapping[str, Tensor]], out: Path, into_folder: bool) -> None:

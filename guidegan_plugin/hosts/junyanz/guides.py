@@ -133,8 +133,9 @@ class HostGuides:
         """
         path = Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors"
         if self.active and not self.model.isTrain and path.exists():
-            saved, now = json.loads(load_stores(path)[1].get("config", "{}")), self.config.as_dict()
-            for name in ("concat", "transfer"):
+            saved, now = json.loads(load_stores(path)[1].get("config", "{}")), full_config(self._manager, self.config)
+            own = (f"{self.config.concat}_", f"{self.config.transfer}_")
+            for name in ("concat", "transfer", *(option for option in now if option.startswith(own))):
                 if name in saved and saved[name] != now[name]:
                     raise StoreError(
                         f"{path} says the generator was trained with {name}={saved[name]}, not {now[name]}; change "

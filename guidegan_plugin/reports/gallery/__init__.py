@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
@@ -47,7 +48,8 @@ def make_gallery(
     out = (out or run / "gallery").resolve()
     _check_replaceable(out)
     kinds: dict[str, type[Concatenation]] = collect(create_manager(), "concatenation")
-    concatenation = kinds.get(concat or found.concat or "rhp")
+    kind = kinds.get(concat or found.concat or GuideConfig().concat)
+    concatenation = None if kind is None else kind.from_options(kind.Options(), GuideConfig())
     failure = f"gallery {out} could not be written"
     with os_errors_as(DataError, failure, "change --out"), whole_folder(out, replace=True) as fresh:
         writer = ThumbnailWriter(fresh, thumbnails, concatenation)

@@ -61,7 +61,7 @@ def weights(attention: Image.Image, size: tuple[int, int]) -> Pixels:
     return np.asarray(gray, np.float32)[..., None] / 255
 
 
-def blend(image: Image.Image, attention: Image.Image, concatenation: type[Concatenation] | None) -> Image.Image | None:
+def blend(image: Image.Image, attention: Image.Image, concatenation: Concatenation | None) -> Image.Image | None:
     """What a concatenation makes of an image and its map, as far as a screen can show it.
 
     Args:

@@ -64,7 +64,7 @@ class ThumbnailWriter:
         broken: Files that could not be read.
     """
 
-    def __init__(self, folder: Path, size: int, concatenation: type[Concatenation] | None) -> None:
+    def __init__(self, folder: Path, size: int, concatenation: Concatenation | None) -> None:
         self._folder, self._size, self._concatenation = folder, size, concatenation
         self._written = 0
         self.broken: list[Path] = []

@@ -17,7 +17,7 @@ def test_rhp_is_baked_bit_for_bit_under_any_padding(padding: str, stride: int) -
     guided = F.pad(ResidualHadamard().blend(images, ONES), (3, 3, 3, 3), mode=padding)
     bare = F.pad(images, (3, 3, 3, 3), mode=padding)
     assert torch.equal(
-        F.conv2d(bare, ResidualHadamard.bake(weight, 3)[0], bias, stride), F.conv2d(guided, weight, bias, stride)
+        F.conv2d(bare, ResidualHadamard().bake(weight, 3)[0], bias, stride), F.conv2d(guided, weight, bias, stride)
     )
 
 
@@ -28,7 +28,7 @@ def test_alpha_is_baked_to_a_rounding_where_the_border_repeats_the_image(padding
     blended = AlphaChannel().blend(images, ONES)
     weight, bias = torch.randn(8, blended.shape[1], 7, 7), torch.randn(8)
     expected = F.conv2d(F.pad(blended, (3, 3, 3, 3), mode=padding).double(), weight.double(), bias.double())
-    baked, constant = AlphaChannel.bake(weight, channels)
+    baked, constant = AlphaChannel().bake(weight, channels)
     assert baked.shape == (8, channels, 7, 7) and baked.dtype is torch.float32
     assert constant.shape == (8,) and constant.dtype is torch.float64
     found = F.conv2d(F.pad(images, (3, 3, 3, 3), mode=padding), baked, bias + constant.float())
@@ -37,7 +37,7 @@ def test_alpha_is_baked_to_a_rounding_where_the_border_repeats_the_image(padding
 
 def test_alpha_would_be_wrong_at_the_border_under_zero_padding() -> None:
     images, weight = torch.randn(2, 3, 16, 16), torch.randn(8, 4, 3, 3)
-    baked, constant = AlphaChannel.bake(weight, 3)
+    baked, constant = AlphaChannel().bake(weight, 3)
     wrong = F.conv2d(images, baked, constant.float(), padding=1)
     difference = (wrong - F.conv2d(AlphaChannel().blend(images, ONES), weight, padding=1)).abs()
     assert difference[..., 1:-1, 1:-1].max() < 1e-4 and difference[..., 0, :].max() > 0.5
@@ -46,12 +46,12 @@ def test_alpha_would_be_wrong_at_the_border_under_zero_padding() -> None:
 def test_weights_are_not_written_to_and_keep_their_precision() -> None:
     weight = torch.randn(8, 4, 3, 3).half()
     before = weight.clone()
-    baked, _ = AlphaChannel.bake(weight, 3)
+    baked, _ = AlphaChannel().bake(weight, 3)
     baked.zero_()
     assert (
-        ResidualHadamard.bake(weight, 3)[0].dtype
+        ResidualHadamard().bake(weight, 3)[0].dtype
         is baked.dtype
-        is AlphaChannel.bake(weight, 1)[0].dtype
+        is AlphaChannel().bake(weight, 1)[0].dtype
         is torch.float16
     )
     assert torch.equal(weight, before)

@@ -20,16 +20,16 @@ MAP = np.random.default_rng(1).integers(0, 256, (6, 8), dtype=np.uint8)
 
 
 def test_rhp_is_shown_as_half_of_equation_4_as_monitors_show_it() -> None:
-    shown = blend(image(NOISE), image(MAP), ResidualHadamard)
+    shown = blend(image(NOISE), image(MAP), ResidualHadamard())
     x, a = NOISE / 127.5 - 1, MAP[..., None] / 255
     expected = ((a + 1) / 2 * x + 1) * 127.5
     assert shown is not None and np.abs(np.asarray(shown) - expected).max() <= 0.51
 
 
 def test_alpha_is_shown_as_opacity_over_gray_and_others_are_not() -> None:
-    shown = blend(image(NOISE), image(np.zeros((2, 2))), AlphaChannel)
+    shown = blend(image(NOISE), image(np.zeros((2, 2))), AlphaChannel())
     assert np.asarray(shown).tolist() == np.full_like(NOISE, 128).tolist()
-    assert np.array_equal(np.asarray(blend(image(NOISE), image(np.full((2, 2), 255)), AlphaChannel)), NOISE)
+    assert np.array_equal(np.asarray(blend(image(NOISE), image(np.full((2, 2), 255)), AlphaChannel())), NOISE)
     assert blend(image(NOISE), image(MAP), None) is None
 
 

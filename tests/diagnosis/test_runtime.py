@@ -10,8 +10,8 @@ import pytest
 import torch
 import torchvision
 
-from guidegan_plugin.diagnosis import packages
-from guidegan_plugin.diagnosis.packages import check_torch, check_visdom, is_installed
+from guidegan_plugin.diagnosis import runtime as packages
+from guidegan_plugin.diagnosis.runtime import check_torch, check_visdom, is_installed
 
 TORCH = """
 __version__ = "9.9"
