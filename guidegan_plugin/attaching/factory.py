@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pluggy
@@ -16,8 +16,9 @@ from guidegan_plugin.attaching.mechanism_options import build, check_names
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
-from guidegan_plugin.guidance.calls.generator import Behaviour
+from guidegan_plugin.guidance.calls.rows import KeyOf
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
@@ -98,36 +99,39 @@ class GuideFactory:
     def guide(
         self,
         generator: nn.Module,
-        discriminator: nn.Module | None,
+        discriminator: nn.Module | Sequence[nn.Module] | None,
         name: str,
         testing: bool = False,
         memory: str = "image",
         judged: Callable[[Tensor, Tensor], Tensor] | None = None,
         progress: Callable[[int], float] | None = None,
         losses: Losses | None = None,
+        key_of: KeyOf | None = None,
     ) -> Guide:
         """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
 
         Args:
             generator: G.
-            discriminator: D, None where there is none.
+            discriminator: D, several where several judge G's output, None where there is none.
             name: Name of the pair.
             testing: Whether the source gets the placeholder, too.
             memory: As for :func:`attach`.
             judged: As for :func:`attach`.
             progress: From the number of batches bound to the share of the training done, for ``config.anneal``.
             losses: Says what the host's losses are, for monitors.
+            key_of: As for :func:`attach`.
 
         Raises:
             ConfigError: As :class:`Guide` and :class:`Schedule`.
         """
         config, parameter = self.config, next(generator.parameters(), None)
+        judges = len(discriminator) if isinstance(discriminator, Sequence) else 1
         if parameter is not None:
             self.transfer.to(parameter.device)
         return Guide(
             generator,
             discriminator,
-            None if self.attention is None else build(self.attention, config),
+            None if self.attention is None else [build(self.attention, config) for _ in range(judges)],
             build(self.concatenation, config),
             self.transfer,
             AttentionStore(config.store_device, config.store_dtype),
@@ -141,6 +145,10 @@ class GuideFactory:
                 memory,
                 judged,
                 Schedule(config.dropout, config.anneal_span, config.seed, progress),
+                config.judged == "affine",
+                config.judges == "mean",
+                key_of,
+                config.strict,
             ),
             binding=self.binding,
             on_step=self.listeners.step,
@@ -164,7 +172,7 @@ def share_of(total_steps: int | None) -> Callable[[int], float] | None:
 
 def attach(
     generator: nn.Module,
-    discriminator: nn.Module,
+    discriminator: nn.Module | Sequence[nn.Module],
     config: GuideConfig | None = None,
     plugins: Iterable[object] | None = None,
     *,
@@ -174,6 +182,7 @@ def attach(
     memory: str = "image",
     judged: Callable[[Tensor, Tensor], Tensor] | None = None,
     total_steps: int | None = None,
+    key_of: KeyOf | None = None,
 ) -> Guide:
     """Guide one generator by the discriminator that judges it; then ``guide.bind(images, keys)`` once a batch.
 
@@ -183,7 +192,7 @@ def attach(
 
     Args:
         generator: G.
-        discriminator: D.
+        discriminator: D, or several that judge G's output (``config.judges`` says how their maps are combined).
         config: How; the defaults are the paper's PHA + RHP.
         plugins: Plugins beside the installed ones.
         name: Name of the pair.
@@ -195,6 +204,9 @@ def attach(
             ``lambda source, fake: torch.cat([source, fake], 1)`` for a conditional D; by default the fake.
         total_steps: How often the whole training will bind this pair; needed by ``config.anneal`` alone. A resumed
             training counts on from what ``guide.load`` finds.
+        key_of: What else an image's map depends on, decided at G's call: from the image's key and the call to the key
+            under which the map is remembered, such as ``lambda key, call: f"{key} {call.args[1][call.row]}"`` for a
+            generator that is also given a target.
 
     Returns:
         The guide, attached.
@@ -207,17 +219,20 @@ def attach(
     """
     if not re.fullmatch(r"\w+", name):
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
-    for place, network in (("generator", generator), ("discriminator", discriminator)):
+    judges = list(discriminator) if isinstance(discriminator, (list, tuple)) else [discriminator]
+    for place, network in (("generator", generator), *(("discriminator", judge) for judge in judges)):
         if not isinstance(network, nn.Module):
             raise ConfigError(f"{place}: expected a torch.nn.Module, found {type(network).__name__}; change {place}=")
     factory, optimizers = GuideFactory.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
     if beside is not None:
         factory = factory.beside(beside)
-    guide = factory.guide(generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps))
+    guide = factory.guide(
+        generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps), key_of=key_of
+    )
     try:
         guide.adapt_generator(optimizers)
         if optimizers:
-            add_parameters(guide.networks(), generator, discriminator, optimizers)
+            add_parameters(guide.networks(), generator, guide.judges[0], optimizers)
     except BaseException:
         guide.detach()
         raise

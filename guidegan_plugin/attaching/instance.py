@@ -18,6 +18,7 @@ from guidegan_plugin.attaching.pairs import Pair, Where
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
+from guidegan_plugin.guidance.calls.lineage import Shown, is_part
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.optimizers import add_parameters
@@ -46,6 +47,8 @@ def left_in_copy(guided: bool) -> str | None:
 
 class InstanceGuidance(SourceBinding):
     """The guidance of one instance: a binding that binds by itself when a generator is called with its source."""
+
+    always_asked = True
 
     def __init__(self, instance: object, plan: Plan) -> None:
         super().__init__()
@@ -88,16 +91,20 @@ class InstanceGuidance(SourceBinding):
         self._batch = batch
         self._due = set(self._pairs) if self._plan.config.attention != "none" else set()
 
-    def visit_of(self, images: Tensor, pair: str) -> Visit | None:
+    def shown(self, images: Tensor, pair: str) -> Shown | None:
         """As the base; a source seen for the first time in this step is bound."""
-        parts, guide, visit = self._pairs[pair], self.guides.get(pair), super().visit_of(images, pair)
-        if guide is None or (visit is not None and pair not in self._due) or self._find(parts.source) is not images:
-            return visit
+        parts, guide, found = self._pairs[pair], self.guides.get(pair), super().shown(images, pair)
+        own = found is not None and any(row is not None and row.visit.pair == pair for row in found.rows)
+        if guide is None or (own and pair not in self._due):
+            return found
+        source = self._find(parts.source)
+        if not isinstance(source, Tensor) or not is_part(images, source):
+            return found
         generator, judge = self._networks(parts)
         self._due.discard(pair)
         if generator is not None and generator.training and judge is not None:
-            guide.bind(images, self._keys(parts), self._view(parts))
-        return super().visit_of(images, pair)
+            guide.bind(source, self._keys(parts), self._view(parts))
+        return super().shown(images, pair)
 
     def bind(
         self,

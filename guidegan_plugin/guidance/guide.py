@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -15,9 +16,10 @@ from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
+from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
-from guidegan_plugin.guidance.calls.generator import Behaviour, GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.layers import unwrap
@@ -26,17 +28,17 @@ from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.guidance.optimizers import TRANSFER
+from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
 
 
-class Guide:
+class Guide(AbstractContextManager["Guide"]):
     """One guided pair. Attached from its construction to :meth:`detach`; also a context manager.
 
     Args:
         generator: G, called by the host as before; if wrapped (``DataParallel``), the wrapper it calls.
-        discriminator: The D that judges G's output, or None where there is none (test time).
-        attention: Reads maps off D; None attaches nothing at all, neither to D nor to G.
+        discriminator: The D that judges G's output, several where several do, or None where there is none (test time).
+        attention: Reads maps off D, one for each D; None attaches nothing at all, neither to D nor to G.
         concatenation: Blends maps into G's input.
         transfer: T, one for all pairs.
         store: Remembers maps.
@@ -54,8 +56,8 @@ class Guide:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module | None,
-        attention: Attention | None,
+        discriminator: nn.Module | Sequence[nn.Module] | None,
+        attention: Attention | Sequence[Attention] | None,
         concatenation: Concatenation,
         transfer: Transfer,
         store: AttentionStore,
@@ -68,34 +70,43 @@ class Guide:
         losses: Losses | None = None,
     ) -> None:
         self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
-        self.attention, self.concatenation = attention, concatenation
-        self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation)
+        self._attentions = [attention] if isinstance(attention, Attention) else list(attention or ())
+        self.concatenation = concatenation
         how = behaviour or Behaviour()
+        self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation, how.strict)
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
         self._blend = PlaceholderBlend(concatenation, transfer)
-        self.binding.claim(name)
         adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
-        tap = (
-            None
-            if attention is None
-            else DiscriminatorTap(name, self.binding, store, attention, scores=on_step is not None)
-        )
-        self._attachment = Attachment(name, generator, adapter, tap)
+        taps = [
+            DiscriminatorTap(name, self.binding, store, one, on_step is not None, how.affine, how.mean)
+            for one in self._attentions
+        ]
+        self._attachment = Attachment(name, generator, adapter, taps)
+        try:
+            self.binding.claim(name)
+        except BaseException:
+            self._attachment.remove()
+            raise
         if discriminator is not None:
             try:
-                self.watch(discriminator)
+                self.watch(*([discriminator] if isinstance(discriminator, nn.Module) else discriminator))
             except BaseException:
                 self.detach()
                 raise
 
-    def __enter__(self) -> Guide:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.detach()
+
+    @property
+    def attention(self) -> Attention | None:
+        """The mechanism that reads maps off the first D; None with nothing attached."""
+        return next(iter(self._attentions), None)
+
+    @property
+    def judges(self) -> list[nn.Module]:
+        """The discriminators that are watched, as the host calls them."""
+        return self._attachment.discriminators
 
     @property
     def pair(self) -> dict[str, str]:
@@ -116,24 +127,24 @@ class Guide:
         if self.attention is not None:
             self.concatenation.adapt(self._attachment.generator, optimizers)
 
-    def watch(self, discriminator: nn.Module) -> None:
-        """Tap a discriminator; done by the construction where there is one already.
+    def watch(self, *discriminators: nn.Module) -> None:
+        """Tap the discriminators that judge G's output; done by the construction where there are some already.
 
         Raises:
             ConfigError: If it is guided already or lacks the layer; it is untouched then.
         """
-        self._attachment.watch(discriminator)
+        self._attachment.watch(*discriminators)
 
-    def follow(self, generator: nn.Module, discriminator: nn.Module) -> None:
+    def follow(self, generator: nn.Module, *discriminators: nn.Module) -> None:
         """Go over to compiled wrappers of the same networks, which the host calls from now on.
 
         Hooks inside a compiled graph would break it; on the wrapper that ``torch.compile`` returns they stay outside.
         """
-        self._attachment.follow(generator, discriminator)
+        self._attachment.follow(generator, *discriminators)
 
-    def is_on(self, generator: nn.Module, discriminator: nn.Module) -> bool:
+    def is_on(self, generator: nn.Module, *discriminators: nn.Module) -> bool:
         """Whether these are the very modules the hooks are on."""
-        return self._attachment.is_on(generator, discriminator)
+        return self._attachment.is_on(generator, *discriminators)
 
     def bind(
         self,
@@ -155,10 +166,12 @@ class Guide:
         """
         if keys is None and self._fresh is None:
             raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
-        keys = keys if self._fresh is None else None
-        over = self.binding.current(self.name)
-        self.binding.bind(self.name, images, keys, view, remember)
-        self._reporter.step(over, self._attachment, images)
+        if self.binding.lineage.watching:
+            self.binding.lineage.pause()
+        over, newest = self.binding.visits.get(self.name), self.binding.newest.get(self.name)
+        output = self.binding.translation(self.name) if self._reporter.listened else None
+        self._reporter.step(over, self._attachment, newest, output, images)
+        self.binding.bind(self.name, images, keys if self._fresh is None else None, view, remember)
         self._schedule.steps += 1
 
     def look(self, images: Tensor) -> tuple[Any, Tensor]:
@@ -192,25 +205,24 @@ class Guide:
     @property
     def latest(self) -> Tensor | None:
         """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
-        return self._attachment.latest
+        newest = self.binding.newest.get(self.name)
+        return None if newest is None else newest.maps
 
     def networks(self) -> dict[str, nn.Module]:
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
-        trained = {TRANSFER: self.transfer} if any(True for _ in self.transfer.parameters()) else {}
-        own = self.attention.networks() if self.attention is not None else {}
-        return {**trained, **{f"{name}_{self.name}": network for name, network in own.items()}}
+        return new_networks(self.name, self.transfer, self._attentions)
 
     def call_through(self, networks: Mapping[str, nn.Module]) -> None:
         """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
         self._blend.transfer = networks.get(TRANSFER, self._blend.transfer)
-        if self.attention is not None:
-            self.attention.call_through({name.removesuffix(f"_{self.name}"): net for name, net in networks.items()})
+        for attention, suffix in suffixes(self.name, self._attentions):
+            own = {name.removesuffix(suffix): network for name, network in networks.items() if name.endswith(suffix)}
+            attention.call_through(own)
 
     def digest(self) -> str:
         """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
-        discriminator = self._attachment.discriminator
-        networks = {"G": self._attachment.generator, **({"D": discriminator} if discriminator is not None else {})}
-        return networks_digest(networks)
+        judges = {f"D{number or ''}": one for number, one in enumerate(self._attachment.discriminators)}
+        return networks_digest({"G": self._attachment.generator, **judges})
 
     def facts(self) -> dict[str, str]:
         """What a store's file says of this pair besides its maps: whose weights, how many batches and judged visits."""
@@ -260,16 +272,17 @@ class Guide:
         Where training is distributed every rank must call it.
         """
         exchange(self.store, self._device())
-        self._reporter.epoch(self.statistics, self._attachment)
+        self._reporter.epoch(self.statistics, self._attachment, self.binding.newest.get(self.name))
         self.store.end_epoch()
 
     def statistics(self) -> dict[str, float]:
         """Facts about the memory; waits for the device.
 
         Returns:
-            As :func:`~guidegan_plugin.guidance.memory.statistics.statistics`.
+            As :func:`~guidegan_plugin.guidance.memory.statistics.statistics`; and how many batches were ``bound``,
+            ``read`` a map for by the generator, and ``judged``, the one under way not among them.
         """
-        return statistics(self.store)
+        return {**statistics(self.store), **asdict(self._reporter.watch.counts)}
 
     def detach(self) -> None:
         """Restore both networks to what they were; twice is fine."""

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.concatenation.transfer import Transfer
 
 TRANSFER = "T"
+
+
+def suffixes(pair: str, attentions: Sequence[Attention]) -> list[tuple[Attention, str]]:
+    """What follows the names of a mechanism's new networks, for each discriminator's: ``_A``, ``2_A``, ..."""
+    return [(one, f"{number if number > 1 else ''}_{pair}") for number, one in enumerate(attentions, start=1)]
+
+
+def new_networks(pair: str, transfer: Transfer, attentions: Sequence[Attention]) -> dict[str, nn.Module]:
+    """New networks with parameters of one pair, by name: ``T``, and ``M_A`` of a trainable mechanism."""
+    found: dict[str, nn.Module] = {TRANSFER: transfer} if any(True for _ in transfer.parameters()) else {}
+    for attention, suffix in suffixes(pair, attentions):
+        found |= {f"{name}{suffix}": network for name, network in attention.networks().items()}
+    return found
 
 
 def add_parameters(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from guidegan_plugin.guidance.calls.attachment import Attachment
-from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.binding import Judgement, Visit
+from guidegan_plugin.guidance.calls.unguided import UnguidedWatch
 from guidegan_plugin.guidance.collapse import CollapseWatch
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 
 Losses = Callable[[], Mapping[str, Tensor | float]]
-
-_log = logging.getLogger(__name__)
-
-# Batches in a row without a judgement before a warning; several critic steps to one of G's are no reason for one.
-_PATIENCE = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +75,10 @@ class Reporter:
         on_epoch: Called with a report when an epoch is over.
         losses: Says what the host's losses are.
         concatenation: The pair's.
+        strict: Whether a pair that is not guided is an error in place of a warning.
 
     Attributes:
+        watch: Counts visits, and notices those that are not guided.
         steps: Judged visits that are over; a resumed training sets what its checkpoint says.
     """
 
@@ -92,72 +89,70 @@ class Reporter:
         on_epoch: Callable[[EpochReport], None] | None = None,
         losses: Losses | None = None,
         concatenation: Concatenation | None = None,
+        strict: bool = False,
     ) -> None:
         self._pair, self._on_step, self._on_epoch, self._losses = pair, on_step, on_epoch, losses or dict
         self._concatenation = concatenation or ResidualHadamard()
-        self.steps = self._epochs = self._missed = 0
+        self.steps = self._epochs = 0
+        self.watch = UnguidedWatch(pair, strict)
         self._images: Tensor | None = None
         self._collapse = CollapseWatch(pair)
 
-    def step(self, visit: Visit | None, attachment: Attachment, images: Tensor) -> None:
+    @property
+    def listened(self) -> bool:
+        """Whether somebody hears of steps."""
+        return self._on_step is not None
+
+    def step(
+        self,
+        visit: Visit | None,
+        attachment: Attachment,
+        newest: Judgement | None,
+        output: Tensor | None,
+        images: Tensor,
+    ) -> None:
         """A visit is over, and the next one begins.
 
         Args:
             visit: What is over; without a judgement there is nothing to tell.
             attachment: The pair's.
+            newest: The pair's newest judgement.
+            output: What the generator made of the visit, if somebody holds it still.
             images: ``(N, C, H, W)`` of the visit that begins, held for its report, since a host lets go of its batch
                 before that.
+
+        Raises:
+            GuideError: If guidance is strict, and the pair is not guided.
         """
-        if visit is None or not visit.judged:
-            self._miss(visit)
-        else:
-            self._missed = 0
+        self.watch.over(visit, attachment)
+        if visit is not None and visit.judged and newest is not None:
             self.steps += 1
-            maps = None if attachment.tap is None else attachment.tap.latest
-            if maps is not None:
-                self._collapse.see(maps, attachment)
-            if maps is not None and self._on_step is not None:
-                self._report(self._on_step, visit, maps, attachment)
+            self._collapse.see(newest.maps, attachment)
+            if self._on_step is not None and self._images is not None and visit.maps is not None and output is not None:
+                self._on_step(self._report(self._images, visit, visit.maps, newest, output))
         self._images = images if self._on_step is not None else None
 
-    def _miss(self, visit: Visit | None) -> None:
-        if visit is None or visit.tested:
-            return
-        self._missed += 1
-        if self._missed == _PATIENCE:
-            _log.warning(
-                "pair %s is not guided: in %d batches %s; bind the very tensor that the generator is called with",
-                self._pair,
-                _PATIENCE,
-                "the generator was not called with it" if visit.maps is None else "no discriminator judged the fake",
-            )
-
-    def _report(
-        self, on_step: Callable[[StepReport], None], visit: Visit, maps: Tensor, attachment: Attachment
-    ) -> None:
-        fakes = visit.living_fakes()
-        if self._images is None or visit.maps is None or not fakes or attachment.tap is None:
-            return
-        on_step(
-            StepReport(
-                self._pair,
-                self.steps,
-                visit.keys,
-                self._images,
-                maps,
-                visit.maps.detach(),
-                fakes[-1].detach(),
-                visit.ages,
-                attachment.tap.score,
-                self._losses(),
-                self._concatenation.name,
-                self._concatenation.preview,
-            )
+    def _report(self, images: Tensor, visit: Visit, blended: Tensor, newest: Judgement, output: Tensor) -> StepReport:
+        return StepReport(
+            self._pair,
+            self.steps,
+            visit.keys,
+            images,
+            newest.maps,
+            blended.detach(),
+            output.detach(),
+            visit.ages,
+            newest.score,
+            self._losses(),
+            self._concatenation.name,
+            self._concatenation.preview,
         )
 
-    def epoch(self, statistics: Callable[[], Mapping[str, float]], attachment: Attachment) -> None:
+    def epoch(
+        self, statistics: Callable[[], Mapping[str, float]], attachment: Attachment, newest: Judgement | None
+    ) -> None:
         """An epoch is over; its statistics are made only where somebody listens."""
         self._epochs += 1
-        self._collapse.end_epoch(attachment.latest, attachment)
+        self._collapse.end_epoch(None if newest is None else newest.maps, attachment)
         if self._on_epoch is not None:
             self._on_epoch(EpochReport(self._pair, self._epochs, statistics()))

@@ -332,8 +332,9 @@ def test_a_batch_that_lacks_its_keys_is_refused_naming_its_fields(networks: Any)
 
 
 def test_a_failed_attachment_leaves_nothing_attached(networks: Any) -> None:
-    translator = guided(PAIR, Pair("netG", "netD", "real_B", "paths", name="B"))(type("Mine", (Plain,), {}))(networks)
-    with pytest.raises(ConfigError, match="guided already"):
+    decorated = guided(PAIR, Pair("netG", "netD", "real_B", "paths", name="B"), config=GuideConfig(layer=99))
+    translator = decorated(type("Mine", (Plain,), {}))(networks)
+    with pytest.raises(ConfigError, match="layer 99"):
         _ = translator.guides
     assert not any(m._forward_hooks or m._forward_pre_hooks for net in networks for m in net.modules())
 

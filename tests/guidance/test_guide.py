@@ -382,7 +382,7 @@ def test_attaching_twice_or_to_a_missing_layer_is_refused_and_leaves_no_hook(
     with attach(*pair):
         with pytest.raises(ConfigError, match="guided already"):
             attach(*pair)
-        with pytest.raises(ConfigError, match="discriminator is guided already"):
+        with pytest.raises(ConfigError, match="guided already"):
             attach(other, pair[1])
     with pytest.raises(ConfigError, match="layer 9"):
         attach(other, pair[1], GuideConfig(layer=9))
@@ -397,11 +397,24 @@ def test_a_generator_without_an_image_is_refused(pair: tuple[nn.Module, nn.Modul
 def test_a_discriminator_that_judges_another_number_of_images_is_warned_of_once(
     pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], caplog: pytest.LogCaptureFixture
 ) -> None:
-    guide = attach(*pair)
-    for _ in range(2):
+    class Doubling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = pair[1]
+
+        def forward(self, images: Tensor) -> Tensor:
+            answer: Tensor = self.net(torch.cat([images, images]))
+            return answer
+
+    discriminator = Doubling()
+    optimizer = torch.optim.SGD(pair[0].parameters(), 0.1)
+    guide = attach(pair[0], discriminator)
+    for _ in range(9):
         guide.bind(batch[0], ["a", "b"])
-        pair[1](torch.cat([pair[0](batch[0]), batch[1]]))
-    assert caplog.text.count("4 maps for 2 images") == 1 and not guide.maps(["a"])[1].any()
+        discriminator(pair[0](batch[0])).mean().backward()
+        optimizer.step()
+    assert caplog.text.count("the discriminator gave 4 maps for 2 images; change layer (--guide_layer)") == 1
+    assert not guide.maps(["a"])[1].any()
 
 
 def test_saved_memory_is_loaded_bit_for_bit_and_only_beside_its_own_networks(
@@ -444,11 +457,12 @@ def test_without_a_discriminator_there_is_nothing_to_look_with(pair: tuple[nn.Mo
 def test_a_pair_that_is_never_guided_says_so_once(
     pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], caplog: pytest.LogCaptureFixture
 ) -> None:
-    guide = attach(*pair)
+    guide, optimizer = attach(*pair), torch.optim.SGD(pair[0].parameters(), 0.1)
     for _ in range(30):
         guide.bind(batch[0], ["a", "b"])
-        pair[1](pair[0](batch[0].clone()))
-    assert caplog.text.count("pair A is not guided: in 20 batches the generator was not called with it") == 1
+        pair[1](pair[0](batch[0] * 1.0)).mean().backward()
+        optimizer.step()
+    assert caplog.text.count("pair A is not guided: in 3 updates of the generator it was called with a tensor") == 1
 
 
 def test_flags_must_be_as_many_as_images(pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]) -> None:

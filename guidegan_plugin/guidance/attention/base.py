@@ -22,6 +22,7 @@ class Attention(Configurable, ABC):
         map_options: Fields of the config that change what a map means; options of the mechanism's own always do. Maps
             that were remembered under another value are refused when a training is resumed.
         changes_prediction: Whether the discriminator answers otherwise than without the mechanism.
+        enters: Whether :meth:`enter` is to be called before every call of the discriminator.
     """
 
     map_options: ClassVar[tuple[str, ...]] = ()
@@ -50,6 +51,11 @@ class Attention(Configurable, ABC):
         Returns:
             ``(N, 1, h, w)``, float32 in [0, 1], detached; None if the call did not pass the layer.
         """
+
+    enters: ClassVar[bool] = False
+
+    def enter(self, discriminator: nn.Module) -> None:
+        """The discriminator is about to answer a call, whichever; asked for by ``enters``."""
 
     def forget(self) -> None:
         """Stop listening, and let go of what was recorded of a call that never came to its end."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.maps import average, in_batch_order, min_max, replace_border
 from guidegan_plugin.guidance.attention.signals import Reading, edge_of, find_signal, normalises_by_batch
@@ -91,7 +92,16 @@ class PostHocAttention(Attention):
     def _record(self, module: nn.Module, args: tuple[object, ...], output: Tensor) -> None:
         # Read right here: an in-place activation may overwrite the layer's output a moment later.
         if self.listening:
+            if not isinstance(output, Tensor) or output.dim() != 4:
+                raise self._refusal(module, output)
             self._readings.setdefault(output.device.index, []).append(self._signal.read(output))
+
+    def _refusal(self, module: nn.Module, output: object) -> ConfigError:
+        found = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        return ConfigError(
+            f"layer {self._layer!r} ({type(module).__name__}) returns {found}, expected activations (N, C, h, w); "
+            "change layer (--guide_layer) to one whose output is an image, such as a convolution"
+        )
 
     def _record_normalised(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         readings = self._readings.get(output.device.index)
@@ -103,8 +113,7 @@ class PostHocAttention(Attention):
 
     def forget(self) -> None:
         """Stop listening, and let go of what was recorded, and of its graph."""
-        super().forget()
-        self._readings = {}
+        self.listening, self._readings = False, {}
 
     def take_maps(self, prediction: object) -> Tensor | None:
         """The map of the call just made, ``(N, 1, h, w)``, float32 in [0, 1], detached.

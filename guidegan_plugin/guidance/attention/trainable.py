@@ -119,6 +119,7 @@ class TrainableAttention(Attention):
     name: ClassVar[str] = "tam"
     Options: ClassVar[type[TrainableOptions]] = TrainableOptions
     changes_prediction: ClassVar[bool] = True
+    enters: ClassVar[bool] = True
 
     def __init__(self, features: str = "auto", trunk: str = "auto", start: str = "paper") -> None:
         self._features, self._trunk, self._offset = features, trunk, OFFSETS[start]
@@ -165,7 +166,6 @@ class TrainableAttention(Attention):
         self._place = f"a mask branch from {self._place}"
         self._devices = discriminator.device_ids if isinstance(discriminator, nn.DataParallel) else ()
         return [
-            discriminator.register_forward_pre_hook(Hook(self._freeze)),
             features[1].register_forward_hook(Hook(self._read)),
             trunk[1].register_forward_hook(Hook(self._weigh)),
         ]
@@ -184,10 +184,9 @@ class TrainableAttention(Attention):
             places.append(find_layer(discriminator, layer, tap, name))
         return places[0], places[1]
 
-    def _freeze(self, module: nn.Module, args: tuple[object, ...]) -> None:
-        # On D itself, where it stays outside of a compiled graph.
-        self._logits = {}  # what a call that raised has left behind
-        trains = any(parameter.requires_grad for parameter in module.parameters())
+    def enter(self, discriminator: nn.Module) -> None:
+        """Freeze the mask branch whenever the discriminator is frozen."""
+        trains = any(parameter.requires_grad for parameter in discriminator.parameters())
         for parameter in self._branch.parameters() if self._branch is not None else ():
             parameter.requires_grad_(trains)
 
@@ -214,8 +213,7 @@ class TrainableAttention(Attention):
 
     def forget(self) -> None:
         """Stop listening, and let go of what was recorded, and of its graph."""
-        super().forget()
-        self._logits, self._maps = {}, {}
+        self.listening, self._logits, self._maps = False, {}, {}
 
     def networks(self) -> dict[str, nn.Module]:
         """The mask branch, M, once attached."""

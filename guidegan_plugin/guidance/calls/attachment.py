@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.calls.copy_safe import remove
+from guidegan_plugin.guidance.calls.call_site import CallSiteHandle
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
 
@@ -21,20 +21,20 @@ class Attachment:
     Args:
         pair: Name of the pair.
         generator: G, or the wrapper the host calls it through.
-        adapter: G's hooks.
-        tap: D's hooks, None where nothing at all is to be attached.
+        adapter: G's call site.
+        taps: A call site for each D that judges G's output; none where nothing at all is to be attached.
 
     Raises:
         ConfigError: If G is guided already.
     """
 
     def __init__(
-        self, pair: str, generator: nn.Module, adapter: GeneratorAdapter, tap: DiscriminatorTap | None
+        self, pair: str, generator: nn.Module, adapter: GeneratorAdapter, taps: Sequence[DiscriminatorTap]
     ) -> None:
-        self._pair, self._adapter, self.tap = pair, adapter, tap
+        self._pair, self._adapter, self._taps = pair, adapter, taps
         self._generator = weakref.ref(generator)
-        self._discriminator: Callable[[], nn.Module | None] = lambda: None
-        self._handles: list[RemovableHandle] = adapter.attach(generator) if tap is not None else []
+        self._discriminators: list[weakref.ReferenceType[nn.Module]] = []
+        self._handles: list[RemovableHandle | CallSiteHandle] = [adapter.attach(generator)] if taps else []
 
     @property
     def generator(self) -> nn.Module:
@@ -51,50 +51,53 @@ class Attachment:
         return generator
 
     @property
-    def discriminator(self) -> nn.Module | None:
-        """D, as the host calls it; None where there is none, or none any more."""
-        return self._discriminator()
+    def discriminators(self) -> list[nn.Module]:
+        """Those D, as the host calls them, that are watched and exist."""
+        return [network for there in self._discriminators if (network := there()) is not None]
 
     @property
-    def latest(self) -> Tensor | None:
-        """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
-        return None if self.tap is None else self.tap.latest
+    def discriminator(self) -> nn.Module | None:
+        """The first D, as the host calls it; None where there is none, or none any more."""
+        return next(iter(self.discriminators), None)
 
-    def watch(self, discriminator: nn.Module) -> None:
-        """Tap a discriminator.
+    def watch(self, *discriminators: nn.Module) -> None:
+        """Tap the discriminators that judge G's output.
 
         Raises:
-            ConfigError: If it is guided already or lacks the layer; it is untouched then.
+            ConfigError: If one is guided already or lacks the layer; that one is untouched then.
         """
-        if self.tap is not None:
-            self._handles += self.tap.attach(discriminator)
-            self._discriminator = weakref.ref(discriminator)
+        for tap, discriminator in zip(self._taps, discriminators, strict=bool(self._taps)):
+            self._handles += tap.attach(discriminator)
+            self._discriminators.append(weakref.ref(discriminator))
 
-    def follow(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Go over to compiled wrappers of the same networks."""
-        if self.tap is None:
+    def follow(self, generator: nn.Module, *discriminators: nn.Module) -> None:
+        """Go over to wrappers of the same networks."""
+        if not self._taps:
             return
-        self.remove()
-        self._generator = weakref.ref(generator)
-        self._handles = self._adapter.attach(generator)
-        self.watch(discriminator)
+        muted = [handle for handle in self._handles if isinstance(handle, CallSiteHandle)]
+        for handle in self._handles:
+            handle.mute() if isinstance(handle, CallSiteHandle) else handle.remove()
+        self._generator, self._discriminators = weakref.ref(generator), []
+        self._handles = [*muted, self._adapter.attach(generator)]
+        self.watch(*discriminators)
 
-    def is_on(self, generator: nn.Module, discriminator: nn.Module) -> bool:
-        """Whether these are the very modules the hooks are on."""
-        return self._generator() is generator and self._discriminator() in (None, discriminator)
+    def is_on(self, generator: nn.Module, *discriminators: nn.Module) -> bool:
+        """Whether these are the very modules that are met."""
+        watched = [there() for there in self._discriminators]
+        return self._generator() is generator and (not watched or watched == list(discriminators))
 
     def look(self, images: Tensor) -> tuple[Any, Tensor]:
-        """As ``Guide.look``.
+        """As ``Guide.look``; of several discriminators the first is asked.
 
         Raises:
             ConfigError: If there is no discriminator, or its call does not pass the tapped layer.
         """
-        discriminator = self._discriminator()
-        if self.tap is None or discriminator is None:
+        discriminator = self.discriminator
+        if discriminator is None:
             raise ConfigError(
                 f"pair {self._pair} has no discriminator to look with; change discriminator= (--guide_show)"
             )
-        prediction, maps = self.tap.look(discriminator, images)
+        prediction, maps = self._taps[0].look(discriminator, images)
         if maps is None:
             raise ConfigError(
                 f"pair {self._pair}: the call did not pass the tapped layer; change layer (--guide_layer)"
@@ -102,6 +105,7 @@ class Attachment:
         return prediction, maps
 
     def remove(self) -> None:
-        """Remove all hooks; twice is fine."""
-        remove(self._handles)
+        """Remove everything; twice is fine."""
+        for handle in self._handles:
+            handle.remove()
         self._handles = []

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.arguments import translations
+from guidegan_plugin.guidance.calls.call_site import Method
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
-from guidegan_plugin.guidance.calls.generator import translations
 
 
 class BatchMemory:
@@ -26,11 +27,14 @@ class BatchMemory:
     ) -> None:
         self._look, self._judged = look, judged
 
-    def __call__(self, generator: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], source: Tensor) -> Tensor:
+    def __call__(
+        self, generator: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any], source: Tensor
+    ) -> Tensor:
         """The maps to blend in the call under way.
 
         Args:
             generator: G.
+            method: G's own: its call site is about to answer the host's call.
             args: What it is about to be called with, the placeholder blended in.
             kwargs: The same, by keyword.
             source: ``(N, C, H, W)``, the images as the host gave them.
@@ -42,8 +46,9 @@ class BatchMemory:
             ConfigError: If G makes no image, or D cannot judge it.
         """
         with torch.no_grad(), unnoticed(generator):
-            # Not the network itself but its forward: its own hooks are about to run for the host's call.
-            made = translations(generator.forward(*args, **kwargs))
+            returned = method(*args, **kwargs)
+        leaves = [("", returned)] if isinstance(returned, Tensor) else translations(returned)
+        made = [image for _, image in leaves if image.dim() == 4 and len(image) == len(source)]
         if not made:
             raise ConfigError("memory='batch': the generator returned no images (N, C, H, W); change generator=")
         judged = made[0] if self._judged is None else self._judged(source, made[0])

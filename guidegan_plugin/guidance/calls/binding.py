@@ -1,22 +1,71 @@
-"""Which tensor is which image: source batches are bound when they arrive and looked up by identity."""
+"""Which tensor shows which images: source batches are bound when they arrive, and recognised by their lineage."""
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
+from guidegan_plugin.guidance.calls.rows import Call, Made, Row, Rows
 from guidegan_plugin.guidance.memory.view import View
 
 
 def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
-    """Keys as they are remembered: a loader collates numbers into a tensor, and one string is one key."""
-    if isinstance(keys, str):
-        return (keys,)
-    return tuple(map(str, keys.tolist() if isinstance(keys, Tensor) else keys))
+    """Keys as they are remembered: a loader collates numbers into a tensor, and one string is one key.
+
+    Raises:
+        ConfigError: If a key is None, or no text that a file can hold.
+    """
+    values = [keys] if isinstance(keys, str) else keys.tolist() if isinstance(keys, Tensor) else list(keys)
+    named = tuple(map(str, values))
+    if None in values:
+        raise ConfigError("bind: expected a key an image, found None; change keys=, or attach(memory='batch')")
+    try:
+        "".join(named).encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"bind: keys {named!r} cannot be written into a file; change keys=") from error
+    return named
+
+
+@dataclass
+class Seen:
+    """What was observed of a visit, to say why it was not guided.
+
+    Attributes:
+        generated: Calls of the generator.
+        stranger: Shape, type and device of what the generator was called with, where that was nothing of the visit.
+        judgements: Calls of the discriminator with something that has a gradient.
+        obstacle: The operation that stood between the fake and what the discriminator was called with.
+        answered: What the discriminator answered, in words, where no map could be made of the answer.
+    """
+
+    generated: int = 0
+    stranger: tuple[torch.Size, torch.dtype, torch.device] | None = None
+    judgements: int = 0
+    obstacle: str = ""
+    answered: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """The newest judgement of a pair's fake.
+
+    Attributes:
+        made: What was judged.
+        maps: Where the discriminator looked, ``(N, 1, h, w)``, float32 in [0, 1], in the order of the bound images.
+        score: The mean of its prediction, one value, float32; None where nobody wants it.
+    """
+
+    made: Made
+    maps: Tensor
+    score: Tensor | None
 
 
 @dataclass(eq=False)
@@ -26,43 +75,89 @@ class Visit:
     Attributes:
         pair: Name of the pair whose generator reads these images as its source.
         images: Weak reference to the bound tensor ``(N, C, H, W)``.
+        shape: Of the bound tensor.
+        device: Of the bound tensor.
         keys: One key per image; none where nothing is to be stored.
         view: Crop and flip of each image, or None where nobody knows.
         remember: Which images' maps are to be stored, all where None.
-        maps: ``(N, 1, h, w)`` as blended into the generator's input, once it was read.
+        maps: ``(N, 1, h, w)`` as blended into the generator's input, once the memory was read; of the newest call.
+        reads: The same for each way in which the generator was called with the images.
         ages: How many batches ago each image's map was written, None where it has none; once read from a store.
         refined: ``(N, 1, h, w)``, what test time blends in place of the placeholder; None for the placeholder.
-        fakes: Weak references to what the generator made of the images.
-        judged: Whether the discriminator's maps of this visit were stored.
+        fakes: Weak references to what the generator made of the images, call by call.
+        judged: Whether the discriminator judged a fake of this visit.
+        judgements: By row and key, the maps of this visit so far, ``(n, 1, h, w)``.
         tested: Whether the generator translated it as at test time, where nobody is to judge it.
+        thread: Which thread bound it: calls in another thread are tests.
+        seen: What was observed of it.
     """
 
     pair: str
     images: weakref.ReferenceType[Tensor]
+    shape: torch.Size
+    device: torch.device
     keys: tuple[str, ...]
     view: View | None
     remember: tuple[bool, ...] | None = None
     maps: Tensor | None = None
+    reads: dict[object, Tensor] = field(default_factory=dict)
     ages: tuple[int | None, ...] = ()
     refined: Tensor | None = None
-    fakes: list[weakref.ReferenceType[Tensor]] = field(default_factory=list)
+    fakes: list[tuple[weakref.ReferenceType[Tensor], Made]] = field(default_factory=list)
     judged: bool = False
+    judgements: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     tested: bool = False
+    thread: int = field(default_factory=threading.get_ident)
+    seen: Seen = field(default_factory=Seen)
 
-    def living_fakes(self) -> list[Tensor]:
-        """Tensors the generator made of this visit that somebody still holds."""
-        return [fake for reference in self.fakes if (fake := reference()) is not None]
+    def __post_init__(self) -> None:
+        self.rows: Rows = tuple(map(partial(Row, self), range(self.shape[0])))  # of the bound tensor itself
+        self.shown = Shown(self.rows, (0, self.shape[1] if self.shape[1:] else 0), self)
+
+    def note(self, fake: Tensor, made: Made) -> None:
+        """The generator returned a tensor, which is not held."""
+        self.fakes.append((weakref.ref(fake), made))
+
+    def made(self, image: Tensor) -> Made | None:
+        """What this very tensor is, if the generator returned it in this visit; None for any other."""
+        return next((made for fake, made in self.fakes if fake() is image), None)
+
+    def translation(self, path: str | None = None) -> Tensor | None:
+        """The newest translation that somebody still holds.
+
+        Args:
+            path: Which of the generator's outputs is the translation; by default the first.
+        """
+        living = [(made.path, image) for fake, made in self.fakes if (image := fake()) is not None]
+        chosen = [image for place, image in living if place == path]
+        chosen = chosen or [image for place, image in living if place == living[0][0]]
+        return chosen[-1] if chosen else None
 
 
 class SourceBinding:
     """The current visit of every pair.
 
-    Pairs of one training share a binding, so that a cycle's pass can be led back to the pair it comes from.
+    Pairs of one training share a binding, so that a generator can tell another pair's source from a stranger.
+
+    Attributes:
+        visits: By the pair's name: the visit under way.
+        lineage: Which tensors show which of the images.
+        newest: By the pair's name: the newest judgement of its fake.
+        calls: By the pair's name: how its generator was called for fakes that were judged; these calls translate.
+        shared: Whether several pairs have one generator.
+        translators: Each pair's generator, weakly, by the pair's name.
     """
 
+    always_asked = False  # whether a generator's images may be bound while they are looked up
+
     def __init__(self) -> None:
-        self._visits: dict[str, Visit] = {}
+        self.visits: dict[str, Visit] = {}
         self._claimed: set[str] = set()
+        self.lineage = Lineage()
+        self.translators: dict[str, weakref.ReferenceType[nn.Module]] = {}
+        self.newest: dict[str, Judgement] = {}
+        self.calls: dict[str, set[Call]] = {}
+        self.shared = False
 
     def claim(self, pair: str) -> None:
         """A pair joins the training.
@@ -106,26 +201,49 @@ class SourceBinding:
             found = f"{count} images, {len(remember)} flags"
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
         kept = None if remember is None or all(remember) else tuple(remember)
-        visit = self._visits[pair] = Visit(pair, weakref.ref(images), named, view, kept)
+        visit = Visit(pair, weakref.ref(images), images.shape, images.device, named, view, kept)
+        self.lineage.forget(self.visits.get(pair))
+        self.visits[pair] = visit
+        self.lineage.begin(images, visit.shown)
         return visit
 
     def current(self, pair: str) -> Visit | None:
         """The pair's visit under way, None before the first."""
-        return self._visits.get(pair)
+        return self.visits.get(pair)
 
-    def visit_of(self, images: Tensor, pair: str) -> Visit | None:
-        """The pair's visit under way if this is its bound tensor, None for any other."""
-        visit = self._visits.get(pair)
-        return visit if visit is not None and visit.images() is images else None
+    def shown(self, images: Tensor, pair: str) -> Shown | None:
+        """What a tensor shows of bound batches, whatever object it is; None for a stranger.
 
-    def visit_behind(self, images: Tensor) -> Visit | None:
+        Args:
+            images: ``(N, C, H, W)``, what a generator is called with.
+            pair: Name of that generator's pair.
+        """
+        visit = self.visits.get(pair)
+        if visit is not None and visit.images() is images:
+            return visit.shown
+        shown = self.lineage.shown(images)
+        for one in shown:
+            if one.visit is visit:
+                return one
+        return shown[0] if shown else None
+
+    def behind(self, images: Tensor) -> Visit | None:
         """The visit of any pair whose source or fake this tensor is, None for a stranger."""
-        for visit in self._visits.values():
-            if visit.images() is images or any(fake is images for fake in visit.living_fakes()):
+        for visit in self.visits.values():
+            if visit.images() is images or visit.made(images) is not None:
                 return visit
         return None
 
+    def translation(self, pair: str) -> Tensor | None:
+        """What the pair's generator made of the visit under way, the newest that somebody still holds."""
+        visit, newest = self.visits.get(pair), self.newest.get(pair)
+        return None if visit is None else visit.translation(None if newest is None else newest.made.path)
+
     def forget(self, pair: str) -> None:
         """The pair leaves the training, and its visit ends."""
-        self._visits.pop(pair, None)
+        visit = self.visits.pop(pair, None)
+        if visit is not None:
+            self.lineage.forget(visit)
+        self.lineage.pause()
+        self.translators.pop(pair, None)
         self._claimed.discard(pair)

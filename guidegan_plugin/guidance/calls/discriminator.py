@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+import threading
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.hooks import RemovableHandle
 
-from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.signals import score
-from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.copy_safe import Hook, is_guided
+from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding, Visit
+from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site, usual_method
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
-from guidegan_plugin.guidance.calls.fake_tracking import origin
+from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
+from guidegan_plugin.guidance.calls.generator import turned
+from guidegan_plugin.guidance.calls.rows import Made
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
 
-_log = logging.getLogger(__name__)
-
 
 class DiscriminatorTap:
-    """The hooks on one discriminator.
+    """The call site on one discriminator, and the mechanism's hooks inside of it.
 
     Args:
         pair: Name of the pair.
@@ -33,35 +31,38 @@ class DiscriminatorTap:
         store: Where maps go.
         attention: The mechanism that reads them.
         scores: Whether somebody wants D's score of each fake.
-
-    Attributes:
-        latest: Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1].
-        score: The mean of D's prediction in it, one value, float32.
+        affine: Whether D may be given the fake computed upon, too: with noise, rescaled, augmented, resized.
+        mean: Whether the maps of an image judged several times in a visit are averaged; else the last counts.
     """
 
     def __init__(
-        self, pair: str, binding: SourceBinding, store: AttentionStore, attention: Attention, scores: bool = False
+        self,
+        pair: str,
+        binding: SourceBinding,
+        store: AttentionStore,
+        attention: Attention,
+        scores: bool = False,
+        affine: bool = False,
+        mean: bool = False,
     ) -> None:
         self._pair, self._binding, self._store, self._attention = pair, binding, store, attention
-        self._scores = scores
-        self._visit: Visit | None = None
+        self._scores, self._affine, self._mean = scores, affine, mean
         self._looking = False
-        self._warned = False
-        self.latest: Tensor | None = None
-        self.score: Tensor | None = None
+        # A discriminator called in two threads at once would be read in both.
+        self._calls = threading.RLock()
 
-    def attach(self, discriminator: nn.Module) -> list[RemovableHandle]:
-        """Register the hooks; if one cannot be, none stays.
+    def attach(self, discriminator: nn.Module, method: str | None = None) -> list[RemovableHandle | CallSiteHandle]:
+        """Meet the discriminator where it is called; if something cannot be, nothing stays.
 
         Raises:
-            ConfigError: If the discriminator is guided already, or lacks the mechanism's layer.
+            ConfigError: If the discriminator is guided already, or lacks the method or the mechanism's layer.
         """
-        if is_guided(discriminator):
-            raise ConfigError("this discriminator is guided already; call detach() on its guide first")
-        handles = self._attention.attach(discriminator)
-        handles.append(discriminator.register_forward_pre_hook(Hook(self._before), with_kwargs=True))
-        handles.append(discriminator.register_forward_hook(Hook(self._after)))
-        return handles
+        placed = add_call_site(discriminator, method or usual_method(discriminator), self._called, self._binding)
+        try:
+            return [placed, *self._attention.attach(discriminator)]
+        except BaseException:
+            placed.remove()
+            raise
 
     def look(self, discriminator: nn.Module, images: Tensor) -> tuple[Any, Tensor | None]:
         """Ask the discriminator where it looks, without writing; what is returned has no gradient.
@@ -92,51 +93,90 @@ class DiscriminatorTap:
             maps = self._attention.take_maps(prediction)
         return tree_map_only(Tensor, Tensor.detach, prediction), maps
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._attention.listening:
-            self._attention.forget()  # what a call that raised has left behind
-        self._visit = None if self._looking else self._judged((*args, *kwargs.values()))
-        self._attention.listening = self._looking or self._visit is not None
+    def _called(self, module: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of D: where it judges the fresh fake of the visit under way, its maps are remembered."""
+        if self._binding.lineage.watching:
+            self._binding.lineage.pause()
+        with self._calls:
+            if self._attention.listening:  # a call that raised has left something behind
+                self._attention.forget()
+            if self._attention.enters:
+                self._attention.enter(module)
+            visit = None if self._looking else self._binding.visits.get(self._pair)
+            made = None
+            if visit is not None and (len(args) != 1 or kwargs or getattr(args[0], "requires_grad", True)):
+                made = self._judged(visit, args, kwargs)
+            self._attention.listening = self._looking or made is not None
+            output = method(*args, **kwargs)
+            if visit is not None and made is not None:
+                self._attention.listening = False
+                self._take(visit, made, output)
+            return output
 
-    def _judged(self, values: Iterable[object]) -> Visit | None:
-        """The visit under way if its fresh fake is among what the discriminator is called with."""
-        for value in values:
-            # A fresh fake carries a gradient; real, detached and pooled images do not.
-            visit = origin(value) if isinstance(value, Tensor) and value.requires_grad else None
-            if visit is not None and visit is self._binding.current(self._pair):
-                return visit
+    def _judged(self, visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Made | None:
+        """The fresh fake of the visit under way among D's arguments, nested in any way."""
+        for images in args if len(args) == 1 and isinstance(args[0], Tensor) else tree_leaves((args, kwargs)):
+            if isinstance(images, Tensor) and images.requires_grad:
+                made = fresh_fake(images, self._affine) or visit.made(images)
+                if made is not None and made.visit is visit:
+                    return made
+                visit.seen.judgements += 1
+                if made is None and not (visit.seen.obstacle or visit.judged):
+                    visit.seen.obstacle = obstacle(images) or ""
         return None
 
-    def _after(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:
-        visit, self._visit = self._visit, None
-        if visit is None:
-            return
-        self._attention.listening = False
+    def _take(self, visit: Visit, made: Made, output: object) -> None:
+        """Remember the maps of a judgement."""
         maps = self._attention.take_maps(output)
-        if maps is None or (visit.keys and len(maps) != len(visit.keys)):
-            self._warn(maps, visit)
+        if maps is None or len(maps) != len(made.rows):
+            found = "no map" if maps is None else f"{len(maps)} maps"
+            visit.seen.judgements += 1
+            visit.seen.answered = f"gave {found} for {len(made.rows)} images"
             return
-        if visit.keys:
-            self._remember(visit, maps)
+        if made.rows is not visit.rows and made.rows != visit.rows:
+            maps = self._in_order(visit, made, maps)
+        if made.rows is visit.rows and not visit.judgements and visit.remember is None:
+            # The whole batch for the first time, as nearly always.
+            if made.keys:
+                places = zip(range(len(maps)), made.keys, strict=True)
+                visit.judgements.update(zip(places, torch.split(maps, 1), strict=True))
+                self._store.write(made.keys, maps, visit.view)
+        elif made.keys:
+            self._remember(visit, made, maps)
         visit.judged = True
-        self.latest = maps
-        self.score = score(output) if self._scores else None
+        binding = self._binding
+        binding.newest[self._pair] = Judgement(made, maps, score(output) if self._scores else None)
+        if self._pair in binding.calls:
+            binding.calls[self._pair].add(made.call)
+        else:
+            binding.calls[self._pair] = {made.call}
 
-    def _remember(self, visit: Visit, maps: Tensor) -> None:
-        keys, view = visit.keys, visit.view
-        if visit.remember is not None:
-            rows = [row for row, kept in enumerate(visit.remember) if kept]
+    def _in_order(self, visit: Visit, made: Made, maps: Tensor) -> Tensor:
+        """The maps of a visit's images in the order of their binding, in its frame; ones where D judged none."""
+        ordered = torch.ones_like(maps[:1]).expand(visit.shape[0], *maps.shape[1:]).clone()
+        for place, index in made.rows_of(visit).items():
+            row = made.rows[place]
+            ordered[index] = turned(maps[place], "" if row is None else row.flips)
+        return ordered
+
+    def _remember(self, visit: Visit, made: Made, maps: Tensor) -> None:
+        """Write the maps of images whose fakes were judged; those judged before are brought up to date."""
+        rows = sorted(set(made.rows_of(visit).values()))
+        rows = [row for row in rows if visit.remember is None or visit.remember[row]]
+        again = [row for row in rows if (row, made.keys[row]) in visit.judgements]
+        maps = maps.clone()
+        for row in rows:
+            place = row, made.keys[row]
+            before = [visit.judgements[place]] if self._mean and row in again else []
+            visit.judgements[place] = torch.cat([*before, maps[row : row + 1]])
+            maps[row] = visit.judgements[place].mean(0)
+        self._write(visit, made.keys, [row for row in rows if row not in again], maps, first=True)
+        self._write(visit, made.keys, again, maps, first=False)
+
+    def _write(self, visit: Visit, keys: tuple[str, ...], rows: list[int], maps: Tensor, first: bool) -> None:
+        view = visit.view
+        if len(rows) < visit.shape[0]:
             keys, maps = tuple(keys[row] for row in rows), maps[rows]
             view = None if view is None else View.trusted(view.theta[rows])
-        self._store.write(keys, maps, view, first=not visit.judged)
-
-    def _warn(self, maps: Tensor | None, visit: Visit) -> None:
-        if not self._warned:
-            self._warned = True
-            found = "no map" if maps is None else f"{len(maps)} maps"
-            _log.warning(
-                "pair %s: the discriminator gave %s for %d images; they are not stored",
-                self._pair,
-                found,
-                len(visit.keys),
-            )
+        if keys:
+            self._store.write(keys, maps, view, first=first)

@@ -3,100 +3,82 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.arguments import Place, find_images, plain_values, replace_argument, translations
+from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.copy_safe import Hook, is_guided
+from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site, usual_method
 from guidegan_plugin.guidance.calls.fake_tracking import mark
+from guidegan_plugin.guidance.calls.lineage import Shown
+from guidegan_plugin.guidance.calls.rows import Made, Rows, SourceCall
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import resample
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """How a pair reads its memory.
-
-    Attributes:
-        cycle: What reconstruction and identity passes get: ``"ones"``, ``"source"`` or ``"off"``.
-        random_first: Whether an image's first visit gets random noise instead of ones.
-        align: Whether maps follow crop and flip.
-        seed: Seed of the noise.
-        testing: Whether the source gets the placeholder, too.
-        memory: ``"image"`` for the map of the same image's previous visit, ``"batch"`` for one made in the same step.
-        judged: What D is called with, from source and fake, for ``memory="batch"``; None for the fake.
-        schedule: How maps go over into the placeholder; one a pair.
-
-    Raises:
-        ConfigError: If the memory is neither.
-    """
-
-    cycle: str = "ones"
-    random_first: bool = False
-    align: bool = True
-    seed: int = 0
-    testing: bool = False
-    memory: str = "image"
-    judged: Callable[[Tensor, Tensor], Tensor] | None = None
-    schedule: Schedule = field(default_factory=Schedule)
-
-    def __post_init__(self) -> None:
-        if self.memory not in ("image", "batch"):
-            raise ConfigError(f"memory: expected image or batch, found {self.memory!r}; change memory=")
+Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
+"""Makes maps within the step, from G and its method, its arguments with the placeholder, and the source."""
 
 
 class PlaceholderBlend:
-    """Blends all ones into every input: what test time, other passes and copies of a generator see."""
+    """Blends all ones into every input: what test time, other passes and copies of a generator see.
 
-    def __init__(self, concatenation: Concatenation, transfer: nn.Module) -> None:
-        self.concatenation = concatenation
-        self.transfer = transfer
+    Attributes:
+        concatenation: How a map enters the input.
+        transfer: T, or what the host wrapped T in.
+        argument: Where the generator takes its images, once that was seen; None for its first images.
+    """
 
-    def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Concatenation, nn.Module]]:
+    def __init__(self, concatenation: Concatenation, transfer: nn.Module, argument: Place | None = None) -> None:
+        self.concatenation, self.transfer, self.argument = concatenation, transfer, argument
+
+    def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Concatenation, nn.Module, Place | None]]:
         # A pickled generator carries one along: T itself, not the wrapper (DDP) it is called through.
-        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer))
+        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer), self.argument)
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        """As a forward pre-hook with keyword arguments."""
-        place, images = find_images(args, kwargs)
-        return replace_argument(args, kwargs, place, self.blend(images))
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """The arguments of a call with the placeholder blended in; as a stand-in."""
+        where, images = find_images(args, kwargs, self.argument)
+        return replace_argument(args, kwargs, where, self.blend(images))
 
-    def blend(self, images: Tensor, maps: Tensor | None = None) -> Tensor:
+    def blend(self, images: Tensor, maps: Tensor | None = None, channels: tuple[int, int] | None = None) -> Tensor:
         """T, then the concatenation.
 
         Args:
             images: ``(N, C, H, W)``.
             maps: ``(N, 1, h, w)``, in [0, 1]; None for the placeholder.
+            channels: From which channel to which the images stand, where labels or noise were joined to them.
 
         Returns:
             ``(N, C', H, W)``.
         """
         maps = placeholder(images) if maps is None else maps.detach()
-        return self.concatenation.blend(images, self.transfer(maps, (images.shape[-2], images.shape[-1])))
+        transferred = self.transfer(maps, (images.shape[-2], images.shape[-1]))
+        if channels is None or channels == (0, images.shape[1]):
+            return self.concatenation.blend(images, transferred)
+        start, end = channels
+        blended = self.concatenation.blend(images[:, start:end], transferred)
+        return torch.cat([images[:, :start], blended, images[:, end:]], dim=1)
 
 
 class GeneratorAdapter:
-    """The hooks on one generator.
+    """The call site on one generator.
 
     Args:
         pair: Name of the pair.
-        binding: Tells which tensor is which image.
+        binding: Tells which tensor shows which images.
         store: Remembered maps.
         blend: T and the concatenation.
         behaviour: How the memory is read.
-        fresh: Makes maps within the step, from G, its arguments with the placeholder, and the source; by default they
-            are read from the store.
+        fresh: Makes maps within the step; by default they are read from the store.
     """
 
     def __init__(
@@ -106,70 +88,151 @@ class GeneratorAdapter:
         store: AttentionStore,
         blend: PlaceholderBlend,
         behaviour: Behaviour,
-        fresh: Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor] | None = None,
+        fresh: Fresh | None = None,
     ) -> None:
         self._pair, self._binding, self._store, self._blend = pair, binding, store, blend
         self._how, self._fresh = behaviour, fresh
-        self._visit: Visit | None = None
 
-    def attach(self, generator: nn.Module) -> list[RemovableHandle]:
-        """Register the hooks.
+    def attach(self, generator: nn.Module, method: str | None = None) -> CallSiteHandle:
+        """Meet the generator where it is called.
 
         Raises:
-            ConfigError: If the generator is guided already.
+            ConfigError: If the generator is guided already, or has no such method.
         """
-        if is_guided(generator):
-            raise ConfigError("this generator is guided already; call detach() on its guide first")
-        return [
-            generator.register_forward_pre_hook(Hook(self._before, self._blend), with_kwargs=True),
-            generator.register_forward_hook(Hook(self._after)),
-        ]
+        others = [network() for pair, network in self._binding.translators.items() if pair != self._pair]
+        self._binding.shared |= any(network is generator for network in others)
+        self._binding.translators[self._pair] = weakref.ref(generator)
+        return add_call_site(generator, method or usual_method(generator), self._called, self._binding, self._blend)
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        place, images = find_images(args, kwargs)
-        self._visit = visit = self._binding.visit_of(images, self._pair)
-        if self._how.testing or not module.training:
-            # Test time is always the placeholder, unless it is refined.
-            blended = self._blend.blend(images, None if visit is None else visit.refined)
-            if visit is not None:
-                visit.tested = True
-        elif visit is None:
-            blended = self._other_pass(images)
-        else:
-            if visit.maps is None and self._fresh is not None:
-                first = replace_argument(args, kwargs, place, self._blend.blend(images))
-                visit.maps = self._how.schedule.apply(self._fresh(module, *first, images), (), ())
-            elif visit.maps is None:
-                visit.maps = self._recalled(visit, images)
-            blended = self._blend.blend(images, visit.maps)
-        return replace_argument(args, kwargs, place, blended)
-
-    def _after(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:
-        visit, self._visit = self._visit, None
+    def _called(self, module: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of G: blend a map into its images, and note what it makes of a source."""
+        if self._binding.lineage.watching:
+            self._binding.lineage.pause()
+        where, images, shown = self._find(args, kwargs)
+        visit, tests = self._binding.visits.get(self._pair), self._how.testing or not module.training
+        made: Made | None = None
         if visit is not None:
-            for fake in translations(output):
-                mark(fake, visit)
+            visit.seen.generated += 1
+        if visit is None or shown is None or shown.visit is not visit:
+            if self._binding.shared and not self._answers_for(module, images):
+                return method(*args, **kwargs)
+            blended = self._other_pass(images, visit, tests)
+        else:
+            made, maps = self._source(visit, shown, module, method, (args, kwargs), where, tests)
+            blended = self._blend.blend(images, maps, shown.channels)
+        if isinstance(where, int):
+            output = method(*args[:where], blended, *args[where + 1 :], **kwargs)
+        else:
+            output = method(*args, **{**kwargs, where: blended})
+        if made is not None and visit is not None:
+            leaves = [("", output)] if isinstance(output, Tensor) else translations(output)
+            for path, image in leaves:
+                if image.dim() == 4 and len(image) == len(images):
+                    mark(image, one := replace(made, path=path) if path else made)
+                    visit.fakes.append((weakref.ref(image), one))
+        return output
 
-    def _other_pass(self, images: Tensor) -> Tensor:
+    def _source(
+        self,
+        visit: Visit,
+        shown: Shown,
+        module: nn.Module,
+        method: Method,
+        given: Arguments,
+        where: Place,
+        tests: bool,
+    ) -> tuple[Made, Tensor | None]:
+        """A call of G with images of this pair's visit: what G makes of which images, and the maps to be blended in."""
+        args, kwargs = given
+        call, keys = (len(args), plain_values(kwargs) if kwargs else ()), visit.keys
+        known = self._binding.calls.get(self._pair)
+        if tests:
+            visit.tested = True
+            maps = visit.refined
+        elif known is not None and call not in known:  # features of the source, say, and no translation
+            maps = None
+        elif self._fresh is not None:
+            maps = visit.maps = self._made_now(visit, shown, module, method, given, where)
+        else:
+            visit.tested |= not torch.is_grad_enabled()
+            keys = self._keys(visit, shown, args, kwargs) if self._how.key_of is not None else keys
+            if keys not in visit.reads:
+                visit.reads[keys] = self._recalled(visit, keys)
+            maps = visit.maps = visit.reads[keys]
+        if maps is not None and shown is not visit.shown and self._fresh is None:
+            maps = _of_rows(maps, shown.rows, visit)
+        return Made(shown.rows, "", call, keys, visit), maps
+
+    def _find(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Place, Tensor, Shown | None]:
+        """The argument that shows images of this pair's visit; without one, the argument that is G's images."""
+        binding, first = self._binding, None
+        places: list[tuple[Place, Any]] = [*enumerate(args), *kwargs.items()]
+        for where, value in places:
+            if not isinstance(value, Tensor) or value.dim() != 4:
+                continue
+            shown, visit = None, binding.visits.get(self._pair)
+            if visit is not None and visit.images() is value and not binding.always_asked:
+                shown = visit.shown
+            elif binding.always_asked or value.untyped_storage()._cdata in binding.lineage.storages:
+                shown, visit = binding.shown(value, self._pair), binding.visits.get(self._pair)
+            # A call in another thread than the one that bound the visit is a test.
+            if shown is not None and shown.visit is visit and visit and visit.thread == threading.get_ident():
+                self._blend.argument = where
+                return where, value, shown
+            if first is None or where == self._blend.argument:
+                first = where, value, None
+        return first or (*find_images(args, kwargs), None)
+
+    def _other_pass(self, images: Tensor, visit: Visit | None, tests: bool) -> Tensor:
         """Reconstruction, identity, test: equation (10) and section 4."""
-        if self._how.cycle == "off":
+        if visit is not None and visit.seen.stranger is None:
+            visit.seen.stranger = images.shape, images.dtype, images.device
+        if self._how.cycle == "off" and not tests:
             return self._blend.concatenation.without_map(images)
-        behind = self._binding.visit_behind(images) if self._how.cycle == "source" else None
+        behind = self._binding.behind(images) if self._how.cycle == "source" and not tests else None
         return self._blend.blend(images, None if behind is None else behind.maps)
 
-    def _recalled(self, visit: Visit, images: Tensor) -> Tensor:
+    def _answers_for(self, module: nn.Module, images: Tensor) -> bool:
+        """Whether this pair blends into what is no source of its own, where several pairs have one generator."""
+        pairs = [pair for pair, network in self._binding.translators.items() if network() is module]
+        if len(pairs) < 2:
+            return True
+        shown = self._binding.shown(images, self._pair)
+        owners = [row.visit.pair for row in shown.rows if row is not None] if shown is not None else []
+        return next((pair for pair in pairs if pair in owners), pairs[0]) == self._pair
+
+    def _keys(self, visit: Visit, shown: Shown, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+        """The keys of a visit's images in a call, which depend on what else G is called with."""
+        keys = list(visit.keys)
+        for place, row in enumerate(shown.rows):
+            if self._how.key_of is not None and row is not None and row.visit is visit and visit.keys:
+                keys[row.index] = self._how.key_of(visit.keys[row.index], SourceCall(args, kwargs, place))
+        return tuple(keys)
+
+    def _made_now(
+        self, visit: Visit, shown: Shown, module: nn.Module, method: Method, given: Arguments, where: Place
+    ) -> Tensor:
+        """The maps of a call's images, made in the same step; the same when the call is computed again."""
+        if shown.rows not in visit.reads:
+            images: Tensor = given[0][where] if isinstance(where, int) else given[1][where]
+            first = self._blend.blend(images, None, shown.channels)
+            maps = self._fresh(module, method, *replace_argument(*given, where, first), images)  # type: ignore[misc]
+            visit.reads[shown.rows] = self._how.schedule.apply(maps, (), ())
+        return visit.reads[shown.rows]
+
+    def _recalled(self, visit: Visit, keys: tuple[str, ...]) -> Tensor:
         """Equation (1): the maps of the same images at their previous visit, moved to where they are seen now."""
-        recalled = self._store.recall(visit.keys, images.device)
+        recalled = self._store.recall(keys, visit.device)
         visit.ages = recalled.ages
         maps, then, now = recalled.maps, recalled.views, visit.view
         if self._how.align and then is not None and now is not None and not torch.equal(then.theta, now.theta):
             maps = resample(maps, then.seen_from(now))
         if self._how.random_first and not all(recalled.visited):
-            maps = self._with_noise(maps, recalled.visited, visit.keys, images)
-        return self._how.schedule.apply(maps, visit.keys, recalled.visits)
+            maps = self._with_noise(maps, recalled.visited, keys, visit)
+        return self._how.schedule.apply(maps, keys, recalled.visits)
 
-    def _with_noise(self, maps: Tensor, visited: Sequence[bool], keys: tuple[str, ...], images: Tensor) -> Tensor:
-        shape = maps.shape[-2:] if any(visited) else images.shape[-2:]
+    def _with_noise(self, maps: Tensor, visited: Sequence[bool], keys: tuple[str, ...], visit: Visit) -> Tensor:
+        shape = maps.shape[-2:] if any(visited) else visit.shape[-2:]
         rows = [
             row if known else noise(key, self._how.seed, (shape[0], shape[1])).to(maps.device, non_blocking=True)
             for row, known, key in zip(maps, visited, keys, strict=True)
@@ -179,13 +242,23 @@ class GeneratorAdapter:
 
 def placeholder(images: Tensor) -> Tensor:
     """All ones, "based on the assumption that whole image is important" (section 4): ``(N, 1, 1, 1)``, float32."""
-    return torch.ones(len(images), 1, 1, 1, device=images.device)
+    return images.new_ones((images.shape[0], 1, 1, 1), dtype=torch.float32)
 
 
-def translations(output: object) -> list[Tensor]:
-    """The images ``(N, C, H, W)`` among what a generator returned, alone or with others."""
-    returned = output if isinstance(output, (tuple, list)) else [output]
-    return [item for item in returned if isinstance(item, Tensor) and item.dim() == 4]
+def _of_rows(maps: Tensor, rows: Rows, visit: Visit) -> Tensor:
+    """The maps of a visit for the rows of a tensor: mirrored as they are, and ones for rows of nobody."""
+    if rows is visit.rows or rows == visit.rows:
+        return maps
+    nobody = torch.ones_like(maps[0])
+    return torch.stack(
+        [turned(maps[row.index], row.flips) if row is not None and row.visit is visit else nobody for row in rows]
+    )
+
+
+def turned(maps: Tensor, flips: str) -> Tensor:
+    """Maps ``(..., h, w)`` mirrored along the axes named: ``"x"``, ``"y"`` or both."""
+    axes = [{"x": -1, "y": -2}[axis] for axis in flips]
+    return maps.flip(axes) if axes else maps
 
 
 def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:
@@ -197,27 +270,3 @@ def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:
     digest = hashlib.sha256(f"{seed} {key}".encode(errors="surrogateescape")).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
     return torch.rand(1, *shape, generator=generator)
-
-
-def find_images(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int | str, Tensor]:
-    """The image among a network's arguments: the first tensor with four dimensions.
-
-    Returns:
-        Its position or keyword, and the tensor ``(N, C, H, W)``.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
-    for place, value in places:
-        if isinstance(value, Tensor) and value.dim() == 4:
-            return place, value
-    found = ", ".join(type(value).__name__ for _, value in places) or "no argument"
-    raise ConfigError(f"a guided generator expects a batch of images (N, C, H, W), found {found}; change generator=")
-
-
-def replace_argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int | str, value: Tensor) -> Arguments:
-    """The same arguments with one replaced."""
-    if isinstance(place, int):
-        return (*args[:place], value, *args[place + 1 :]), kwargs
-    return args, {**kwargs, place: value}

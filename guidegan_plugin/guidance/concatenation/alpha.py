@@ -79,8 +79,14 @@ class AlphaChannel(Concatenation):
                 f"concat=alpha widens the first convolution and {type(generator).__name__} has none that can be "
                 "widened; change concat (--guide_concat rhp)"
             )
+        _refuse_computed(*found[0])
         self._path, self._convolution = found[0]
-        self._channels, self._optimizers = self._convolution.in_channels, tuple(optimizers)
+        self._optimizers = tuple(optimizers)
+        before = _widening_of(self._convolution)
+        if before is not None:  # a copy of a guided generator, or one that several pairs have
+            self._channels = before.channels
+            return
+        self._channels = self._convolution.in_channels
         width = _alpha_width(self._channels)
         _set_width(self._convolution, width, self._optimizers)
         register = cast(Callable[[object], RemovableHandle], self._convolution.register_load_state_dict_pre_hook)
@@ -98,6 +104,21 @@ class AlphaChannel(Concatenation):
         """Where the map enters, in words."""
         channels = f", {self._path} widened from {self._channels} to {_alpha_width(self._channels)} channels"
         return "as an alpha channel: x' = [x, T(A)]" + (channels if self._convolution is not None else "")
+
+
+def _widening_of(convolution: nn.Conv2d) -> _WidenOnLoad | None:
+    """How a convolution was widened before, None where it was not."""
+    hooks = [getattr(hook, "hook", hook) for hook in convolution._load_state_dict_pre_hooks.values()]
+    return next((hook for hook in hooks if isinstance(hook, _WidenOnLoad)), None)
+
+
+def _refuse_computed(path: str, convolution: nn.Conv2d) -> None:
+    """Refuse a weight that is computed from others at each call: there is no parameter of its shape to widen."""
+    if not isinstance(convolution._parameters.get("weight"), nn.Parameter):
+        raise ConfigError(
+            f"concat=alpha widens the first convolution, and the weight of {path or 'it'} is computed (spectral "
+            "or weight norm); change concat (--guide_concat rhp)"
+        )
 
 
 def _alpha_width(channels: int) -> int:

@@ -146,11 +146,16 @@ class HostGuides:
         """Say which image each source tensor of a batch is."""
         if self.active:
             self._follow()
-        for pair in self.pairs if self.active else ():
-            images, keys = self._source(pair), self._keys(batch, pair)
-            view = self._view(batch.get(self._fields[pair.name][1]))
-            self.guides[pair.name].bind(images, keys, view, self.epoch.not_padding(len(images)))
-        self.epoch.count(len(getattr(self.model, self.pairs[0].source)))
+        found = [
+            (pair.name, self._source(pair), self._keys(batch, pair), self._view(batch.get(self._fields[pair.name][1])))
+            for pair in (self.pairs if self.active else ())
+        ]
+        count = len(getattr(self.model, self.pairs[0].source))
+        remember = self.epoch.not_padding(count)
+        # Bound one right after the other: copies of a batch are looked out for from here to the generators' calls.
+        for name, images, keys, view in found:
+            self.guides[name].bind(images, keys, view, remember)
+        self.epoch.count(count)
 
     def _source(self, pair: NamedPair) -> Tensor:
         images = getattr(self.model, pair.source, None)

@@ -49,9 +49,8 @@ class AttentionVisuals:
     def ask(self, pair: NamedPair) -> tuple[Any, Tensor] | None:
         """What D says of what G has just made at test time, and where it looks; None where G made nothing."""
         guide = self._guides.guides[pair.name]
-        visit = guide.binding.current(pair.name)
-        fakes = visit.living_fakes() if visit is not None else []
-        return guide.look(self._judged(pair, fakes[-1])) if fakes else None
+        fake = guide.binding.translation(pair.name)
+        return None if fake is None else guide.look(self._judged(pair, fake))
 
     def _judged(self, pair: NamedPair, fake: Tensor) -> Tensor:
         """What D is called with: the fake, or source and fake where D is conditional."""

@@ -1,42 +1,87 @@
 from __future__ import annotations
 
 import gc
-import weakref
 
 import pytest
 import torch
 
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.calls.binding import SourceBinding
+from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding
+from guidegan_plugin.guidance.calls.rows import Made
 
 
-def test_images_are_known_by_identity_not_by_value() -> None:
+def rows_of(binding: SourceBinding, images: torch.Tensor, pair: str = "A") -> list[tuple[object, int] | None]:
+    """The visit and the bound row of each row of a tensor."""
+    shown = binding.shown(images, pair)
+    return [] if shown is None else [None if row is None else (row.visit, row.index) for row in shown.rows]
+
+
+def test_images_are_known_by_where_they_come_from_not_by_value() -> None:
     binding, images = SourceBinding(), torch.rand(2, 3, 4, 4)
+    equal = images.clone()
     visit = binding.bind("A", images, ["a", "b"])
-    assert binding.visit_of(images, "A") is visit
-    assert binding.visit_of(images.clone(), "A") is None
+    assert rows_of(binding, images) == [(visit, 0), (visit, 1)] == rows_of(binding, images.clone())
+    assert rows_of(binding, images[1:]) == [(visit, 1)]
+    assert rows_of(binding, equal) == []
 
 
 def test_a_new_batch_ends_the_old_visit() -> None:
     binding, old, new = SourceBinding(), torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
     binding.bind("A", old, ["a"])
     visit = binding.bind("A", new, ["b"])
-    assert binding.visit_of(old, "A") is None and binding.current("A") is visit
+    assert rows_of(binding, old) == [] and binding.current("A") is visit
 
 
 def test_a_tensor_bound_by_two_pairs_is_each_ones_own() -> None:
     binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
     first, second = binding.bind("A", images, ["a"]), binding.bind("B", images, ["a"])
-    assert binding.visit_of(images, "A") is first and binding.visit_of(images, "B") is second
+    assert rows_of(binding, images, "A") == [(first, 0)] and rows_of(binding, images, "B") == [(second, 0)]
+    assert rows_of(binding, images.clone(), "A") == [(first, 0)]
 
 
 def test_a_fake_leads_back_to_its_visit() -> None:
     binding, images, fake = SourceBinding(), torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
     visit = binding.bind("A", images, ["a"])
-    visit.fakes.append(weakref.ref(fake))
-    assert binding.visit_behind(fake) is visit and binding.visit_behind(images) is visit
-    assert binding.visit_behind(fake.clone()) is None
+    visit.note(fake, Made(visit.rows, "", (1, ())))
+    assert binding.behind(fake) is visit and binding.behind(images) is visit
+    assert binding.behind(fake.clone()) is None
+
+
+def test_of_several_outputs_the_one_that_was_judged_is_the_translation() -> None:
+    binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
+    visit = binding.bind("A", images, ["a"])
+    outputs = {path: torch.rand(1, 3, 4, 4) for path in ("[0]", "[1]")}
+    for path, output in outputs.items():
+        visit.note(output, Made(visit.rows, path, (1, ())))
+    assert binding.translation("A") is outputs["[0]"], "the first, until one was judged"
+    binding.newest["A"] = Judgement(Made(visit.rows, "[1]", (1, ())), torch.ones(1, 1, 2, 2), None)
+    assert binding.translation("A") is outputs["[1]"]
+
+
+def test_copies_are_no_longer_seen_once_a_network_is_called() -> None:
+    binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
+    binding.bind("A", images, ["a"])
+    binding.lineage.pause()
+    assert rows_of(binding, images.clone()) == []
+    assert torch.overrides._get_current_function_mode() is None
+
+
+def test_a_mode_of_somebody_elses_is_left_on() -> None:
+    binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
+    binding.bind("A", images, ["a"])
+    with torch.device("cpu"):
+        other = torch.overrides._get_current_function_mode()
+        binding.lineage.pause()
+        assert torch.overrides._get_current_function_mode() is other
+    binding.lineage.pause()
+    assert torch.overrides._get_current_function_mode() is None
+
+
+@pytest.mark.parametrize(("keys", "found"), [([None, "a"], "found None"), (["a", "\ud800"], "cannot be written")])
+def test_what_can_be_no_key_is_refused(keys: list[object], found: str) -> None:
+    with pytest.raises(ConfigError, match=found):
+        SourceBinding().bind("A", torch.rand(2, 3, 4, 4), keys)  # type: ignore[arg-type]
 
 
 def test_binding_keeps_no_image_alive() -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.fake_tracking import mark, origin
+from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, mark, obstacle
+from guidegan_plugin.guidance.calls.rows import Made
 
 REAL = torch.rand(2, 3, 8, 8)
 
@@ -17,32 +18,91 @@ def visit() -> Visit:
     return SourceBinding().bind("A", REAL, ["a", "b"])
 
 
+def rows_of(images: Tensor, affine: bool = False) -> list[int | str]:
+    """The bound row that each row of a tensor is a fresh fake of, with flips; ``-`` for another row."""
+    made = fresh_fake(images, affine)
+    return [] if made is None else ["-" if row is None else f"{row.index}{row.flips}" for row in made.rows]
+
+
 @pytest.fixture
 def fake(visit: Visit) -> Tensor:
     made = torch.tanh(torch.rand(2, 3, 8, 8, requires_grad=True) * 2)
-    mark(made, visit)
+    mark(made, Made(visit.rows, "", (1, ())))
     return made
 
 
 @pytest.mark.parametrize(
-    "derive",
+    ("derive", "rows"),
     [
-        lambda fake: fake,
-        lambda fake: torch.cat([REAL, fake], 1),
-        lambda fake: torch.cat([fake, REAL], 1)[:1],
-        lambda fake: fake.half(),
-        lambda fake: fake.clone().flip(3),
-        lambda fake: fake.to(memory_format=torch.channels_last),
-        lambda fake: fake.view(2, 3, 64).view(2, 3, 8, 8),
-        lambda fake: torch.stack(fake.unbind(0)),
-        lambda fake: torch.cat(fake.chunk(2)),
-        lambda fake: fake[..., 1:-1, 1:-1],
+        (lambda fake: fake, "0 1"),
+        (lambda fake: torch.cat([REAL, fake], 1), "0 1"),
+        (lambda fake: torch.cat([fake, REAL], 1)[:1], "0"),
+        (lambda fake: fake[1:], "1"),
+        (lambda fake: fake[::2], "0"),
+        (lambda fake: torch.cat([REAL, fake]), "- - 0 1"),
+        (lambda fake: torch.cat([fake[1:], REAL, fake[:1]]), "1 - - 0"),
+        (lambda fake: fake.half(), "0 1"),
+        (lambda fake: fake.clone().flip(3), "0x 1x"),
+        (lambda fake: fake.flip(-2, -1), "0xy 1xy"),
+        (lambda fake: fake.flip(0), "1 0"),
+        (lambda fake: fake[[1, 0]], "1 0"),
+        (lambda fake: fake.index_select(0, torch.tensor([1])), "1"),
+        (lambda fake: fake[torch.tensor([False, True])], "1"),
+        (lambda fake: fake.repeat(2, 1, 1, 1), "0 1 0 1"),
+        (lambda fake: fake.to(memory_format=torch.channels_last), "0 1"),
+        (lambda fake: fake.view(2, 3, 64).view(2, 3, 8, 8), "0 1"),
+        (lambda fake: fake.permute(0, 2, 3, 1).permute(0, 3, 1, 2), "0 1"),
+        (lambda fake: torch.stack(fake.unbind(0)), "0 1"),
+        (lambda fake: torch.stack([fake[1], fake[0]]), "1 0"),
+        (lambda fake: torch.cat(fake.chunk(2)[::-1]), "1 0"),
+        (lambda fake: fake[1].unsqueeze(0), "1"),
+        (lambda fake: torch.cat(torch.split(fake, [1, 1])[::-1]), "1 0"),
+        (lambda fake: fake[..., 1:-1, 1:-1], "0 1"),
     ],
 )
-def test_the_fresh_fake_moved_about_is_recognised(
-    derive: Callable[[Tensor], Tensor], fake: Tensor, visit: Visit
+def test_the_fresh_fake_moved_about_is_recognised_row_by_row(
+    derive: Callable[[Tensor], Tensor], rows: str, fake: Tensor
 ) -> None:
-    assert origin(derive(fake)) is visit
+    assert rows_of(derive(fake)) == rows.split()
+
+
+@pytest.mark.parametrize(
+    ("derive", "operation"),
+    [
+        (lambda fake: fake + 0.1 * torch.randn_like(fake), "add"),
+        (lambda fake: fake.clamp(-1, 1), "clamp"),
+        (lambda fake: fake * 0.5 + 0.5, "add"),
+        (lambda fake: fake + torch.rand(2, 1, 1, 1) - 0.5, "sub"),
+        (lambda fake: torch.nn.functional.interpolate(fake, scale_factor=0.5, mode="bilinear"), "upsamplebilinear2d"),
+        (lambda fake: torch.nn.functional.pad(fake, (1, 1, 1, 1)), "constantpadnd"),
+        (lambda fake: torch.nn.functional.avg_pool2d(fake, 2), "avgpool2d"),
+    ],
+)
+def test_what_was_computed_upon_the_fake_is_named_and_recognised_where_that_is_asked_for(
+    derive: Callable[[Tensor], Tensor], operation: str, fake: Tensor
+) -> None:
+    judged = derive(fake)
+    assert rows_of(judged) == [] and obstacle(judged) == operation
+    assert rows_of(judged, affine=True) == ["0", "1"]
+
+
+def test_nodes_of_hooks_on_the_generator_are_passed(visit: Visit) -> None:
+    class Generator(torch.nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            made = torch.tanh(images * torch.ones(1, requires_grad=True))
+            mark(made, Made(visit.rows, "", (1, ())))
+            return made
+
+    generator = Generator()
+    generator.register_full_backward_hook(lambda *_: None)
+    generator.register_full_backward_pre_hook(lambda *_: None)
+    assert rows_of(generator(REAL)) == ["0", "1"]
+
+
+def test_the_outputs_of_one_operation_are_told_apart(visit: Visit) -> None:
+    first, second = torch.tanh(torch.rand(2, 6, 8, 8, requires_grad=True)).chunk(2, 1)
+    mark(second, Made(visit.rows, "[1]", (1, ())))
+    assert rows_of(first) == [] and rows_of(second) == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -59,22 +119,22 @@ def test_the_fresh_fake_moved_about_is_recognised(
     ],
 )
 def test_everything_else_is_not(derive: Callable[[Tensor], Tensor], fake: Tensor) -> None:
-    assert origin(derive(fake)) is None
+    assert fresh_fake(derive(fake)) is None
 
 
 def test_another_fake_is_nobodys(fake: Tensor) -> None:
-    assert origin(torch.rand(2, 3, 8, 8, requires_grad=True) * 1) is None
+    assert fresh_fake(torch.rand(2, 3, 8, 8, requires_grad=True) * 1) is None
 
 
 def test_a_fake_nobody_holds_any_more_is_recognised(visit: Visit) -> None:
     def make() -> Tensor:
         made = torch.tanh(torch.rand(2, 3, 8, 8, requires_grad=True) * 2)
-        mark(made, visit)
+        mark(made, Made(visit.rows, "", (1, ())))
         return torch.cat([REAL, made], 1)
 
-    assert origin(make()) is visit
+    assert rows_of(make()) == ["0", "1"]
 
 
 def test_a_fake_made_without_gradient_has_no_origin(visit: Visit) -> None:
-    mark(REAL, visit)
-    assert origin(REAL) is None
+    mark(REAL, Made(visit.rows, "", (1, ())))
+    assert fresh_fake(REAL) is None

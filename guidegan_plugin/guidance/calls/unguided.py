@@ -1,0 +1,132 @@
+"""Notices visits that were not guided, and says why: from what was seen of them, never from what should be."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from guidegan_plugin.errors import GuideError
+from guidegan_plugin.guidance.calls.attachment import Attachment
+from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.layers import unwrap
+
+_log = logging.getLogger(__name__)
+
+_AT_FIRST = 3  # updates of a generator without a judgement before a warning
+_LATER = 20  # the same, once visits were guided
+
+
+@dataclass
+class Counts:
+    """How many visits of a pair came how far.
+
+    Attributes:
+        bound: Batches bound.
+        read: Those whose images the generator translated, a map blended in.
+        judged: Those whose fake the discriminator was seen to judge.
+    """
+
+    bound: int = 0
+    read: int = 0
+    judged: int = 0
+
+
+class UnguidedWatch:
+    """Says once that a pair is not guided; a batch without an update of the generator, or a test, is no reason to.
+
+    Args:
+        pair: Name of the pair.
+        strict: Whether to raise in place of a warning.
+
+    Attributes:
+        counts: How many visits came how far.
+    """
+
+    def __init__(self, pair: str, strict: bool = False) -> None:
+        self._pair, self._strict = pair, strict
+        self.counts = Counts()
+        self._missed = 0
+        self._weight: weakref.ReferenceType[nn.Parameter] | None = None
+        self._state: tuple[object, ...] | None = None
+
+    def over(self, visit: Visit | None, attachment: Attachment) -> None:
+        """A visit is over, and the next begins.
+
+        Raises:
+            GuideError: If guidance is strict, and the generator is trained without it.
+        """
+        weight = self._weight() if self._weight is not None else None
+        if weight is None:
+            self._weight, weight = _first_weight(attachment.generator)
+        # What an update changes: a weight's version, and its gradient, since a fused step counts none.
+        gradient = None if weight is None else weight.grad
+        state = (None if weight is None else weight._version, id(gradient), getattr(gradient, "_version", 0))
+        updated, self._state = self._state not in (None, state), state
+        if visit is None:
+            return
+        self.counts.bound += 1
+        self.counts.read += visit.maps is not None
+        self.counts.judged += visit.judged
+        if visit.judged or not updated or visit.tested:
+            self._missed = 0 if visit.judged else self._missed
+            return
+        self._missed += 1
+        if self._missed == (_LATER if self.counts.judged else _AT_FIRST):
+            self._say(visit)
+
+    def _say(self, visit: Visit) -> None:
+        message = f"pair {self._pair} is not guided: in {self._missed} updates of the generator {cause(visit)}"
+        if self._strict:
+            raise GuideError(f"{message} (strict=True, --guide_strict)")
+        _log.warning("%s", message)
+
+
+def cause(visit: Visit) -> str:
+    """Why a visit was not guided, as the end of a sentence, with a cure."""
+    seen = visit.seen
+    if visit.maps is None and not seen.generated:
+        return (
+            "nothing called the generator where it is met; if it was wrapped (DataParallel) or compiled since, call "
+            "guide.follow(G, D) with what is called; else change generator= (--guide_pairs)"
+        )
+    if visit.maps is None:
+        return (
+            f"it was called with {_described(seen.stranger)}, neither the bound batch {tuple(visit.shape)} nor a part "
+            "or copy of it; bind what the generator is called with, after the batch's last change (change "
+            "source=, --guide_pairs)"
+        )
+    if not seen.judgements:
+        return (
+            "nothing called the discriminator with what the generator made; if it was replaced or wrapped since, call "
+            "guide.follow(G, D) with what is called; else name the one that judges it: change discriminator= "
+            "(--guide_pairs)"
+        )
+    if seen.obstacle:
+        return (
+            f"the discriminator judged the output only after the operation {seen.obstacle!r}; if that leaves every "
+            "pixel about where it was (noise, rescaling, augmentation, resizing), set judged='affine' "
+            "(--guide_judged affine)"
+        )
+    if seen.answered:
+        return f"the discriminator {seen.answered}; change layer (--guide_layer)"
+    return (
+        "the discriminator was called with a gradient, but never with what the generator made of the bound batch; "
+        "change discriminator= (--guide_pairs)"
+    )
+
+
+def _described(stranger: tuple[torch.Size, torch.dtype, torch.device] | None) -> str:
+    if stranger is None:
+        return "other images"
+    shape, dtype, device = stranger
+    return f"a tensor {tuple(shape)} of {str(dtype).removeprefix('torch.')} on {device}"
+
+
+def _first_weight(generator: nn.Module) -> tuple[weakref.ReferenceType[nn.Parameter] | None, nn.Parameter | None]:
+    """A weight of a network that is trained, held weakly and in hand."""
+    weight = next((one for one in unwrap(generator).parameters() if one.requires_grad), None)
+    return (None if weight is None else weakref.ref(weight)), weight

@@ -1,0 +1,459 @@
+"""Every way in which training loops of others call their networks: the right map, the right input, no other call.
+
+A pattern is a small stand-in for a family of codebases. No weight changes in these loops, so that what a discriminator
+remembers of a fake can be asked of the discriminator again.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Variable
+from torch.utils.checkpoint import checkpoint
+
+from guidegan_plugin import GuideConfig, attach
+from guidegan_plugin.guidance.guide import Guide
+
+# What torch says of a backward hook on a network whose input has no gradient.
+pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")
+
+KEYS = ["a", "b"]
+
+
+def encoder(channels: int = 3, width: int = 6) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.InstanceNorm2d(width), nn.ReLU())
+
+
+def patch_gan(channels: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(channels, 6, 4, 2, 1), nn.LeakyReLU(0.2, True)),
+        *(nn.Conv2d(6, 8, 4, 2, 1), nn.InstanceNorm2d(8), nn.LeakyReLU(0.2, True)),
+        nn.Conv2d(8, 1, 4, 1, 1),
+    )
+
+
+class Network(nn.Module):
+    """A generator that may be entered at several methods and returns what a pattern wants."""
+
+    def __init__(self, channels: int = 3, wrap: Callable[[Tensor], object] = lambda image: image) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.wrap = encoder(channels), nn.Conv2d(6, 3, 3, padding=1), wrap
+
+    def forward(self, images: Tensor, *rest: object, features: bool = False) -> Any:
+        code = self.encoder(images)
+        return code if features else self.wrap(torch.tanh(self.decoder(code)))
+
+
+class Two(nn.Module):
+    """A generator of a reference and a source, in this order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.other, self.decoder = encoder(), encoder(), nn.Conv2d(6, 3, 3, padding=1)
+
+    def forward(self, reference: Tensor, source: Tensor) -> Tensor:
+        self.reference = reference
+        made: Tensor = torch.tanh(self.decoder(self.encoder(source) + self.other(reference)))
+        return made
+
+
+class NestedJudge(nn.Module):
+    """A discriminator that takes lists or dictionaries."""
+
+    def __init__(self, pick: Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.net, self.pick = patch_gan(), pick
+
+    def forward(self, given: object) -> Tensor:
+        answer: Tensor = self.net(self.pick(given))
+        return answer
+
+
+class Pattern:
+    """One loop. ``step`` binds, translates and judges; it returns the judged fakes, one a key, in the order of KEYS."""
+
+    layer: ClassVar[int | str] = 2
+    options: ClassVar[dict[str, Any]] = {}
+    size: ClassVar[int] = 2
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.generator: nn.Module = Network()
+        self.discriminator: nn.Module = patch_gan()
+
+    def attach(self, config: GuideConfig) -> Guide:
+        return attach(self.generator, self.discriminator, config)
+
+    def judge(self, fake: Tensor) -> Tensor:
+        answer: Tensor = self.discriminator(fake)
+        return answer
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)
+        self.learn(self.judge(fake))
+        self.judge(fake.detach())
+        self.judge(torch.ones_like(source))
+        return fake
+
+    def bind(self, guide: Guide | None, source: Tensor) -> None:
+        if guide is not None:
+            guide.bind(source, KEYS[: len(source)])
+
+    def learn(self, answer: Tensor) -> None:
+        answer.mean().backward()
+
+    def first_layer(self) -> nn.Module:
+        return self.generator.encoder[0]  # type: ignore[union-attr,index,return-value]
+
+
+class Plain(Pattern):
+    pass
+
+
+class DirectForward(Pattern):
+    """pix2pixHD: ``.forward`` is called, on both networks."""
+
+    def judge(self, fake: Tensor) -> Tensor:
+        return self.discriminator.forward(fake)  # type: ignore[no-any-return]
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator.forward(source)
+        self.learn(self.judge(fake))
+        self.judge(fake.detach())
+        return fake
+
+
+class Derived(Pattern):
+    """G is called with something made of the bound batch."""
+
+    made: ClassVar[Callable[[Tensor], Tensor]]
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(type(self).made(source))
+        self.learn(self.judge(fake))
+        return fake
+
+
+class OldVariable(Derived):
+    made = staticmethod(lambda source: Variable(source))
+
+
+class Detached(Derived):
+    made = staticmethod(lambda source: source.detach())
+
+
+class Copied(Derived):
+    made = staticmethod(lambda source: source.to(torch.float64).float().clone())
+
+
+class ChannelsLast(Derived):
+    made = staticmethod(lambda source: source.contiguous(memory_format=torch.channels_last))
+
+
+class Slices(Pattern):
+    """BicycleGAN: halves of the bound batch go through G one after another."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fakes = [self.generator(source[0:1]), self.generator(source[1:])]
+        for fake in fakes:
+            self.learn(self.judge(fake))
+        return torch.cat(fakes)
+
+
+class JoinedRows(Pattern):
+    """CUT: source and target go through G together, for the identity half."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(torch.cat((source, torch.ones_like(source)), dim=0))[: len(source)]
+        self.judge(fake.detach())
+        self.learn(self.judge(fake))
+        self.generator(source, features=True), self.generator(fake, features=True)
+        return fake
+
+
+class MirroredRows(Pattern):
+    """FastCUT: the batch is mirrored on the device, after it was bound."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(torch.flip(source, [3]))
+        self.learn(self.judge(fake))
+        return fake.flip(3)
+
+
+class TwoInputs(Pattern):
+    """``G(reference, source)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Two()
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        reference = torch.full_like(source, 0.25)
+        fake: Tensor = self.generator(reference, source)
+        assert self.generator.reference is reference, "no other argument is touched"
+        self.learn(self.judge(fake))
+        return fake
+
+
+class ManyOutputs(Pattern):
+    """AttentionGAN: G returns 31 images, the translation first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Network(wrap=lambda image: (image, *(image * 0 for _ in range(30))))
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)[0]
+        self.learn(self.judge(fake))
+        return fake
+
+
+class NestedOutputs(Pattern):
+    """G returns the translation somewhere in a dictionary, and not first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Network(wrap=lambda image: {"debug": image * 0, "made": {"images": [image]}})
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)["made"]["images"][0]
+        self.learn(self.judge(fake))
+        return fake
+
+
+class ListToDiscriminator(Pattern):
+    layer = "net.2"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator = NestedJudge(lambda given: given[0]["fake"])
+
+    def judge(self, fake: Tensor) -> Tensor:
+        answer: Tensor = self.discriminator([{"fake": fake, "real": torch.zeros_like(fake)}])
+        return answer
+
+
+class RealAndFake(Pattern):
+    """StyleGAN-like: real and fake in one call of D."""
+
+    def judge(self, fake: Tensor) -> Tensor:
+        answer: Tensor = self.discriminator(torch.cat([torch.ones_like(fake), fake]))
+        return answer[len(fake) :]
+
+
+class Augmented(Pattern):
+    """DiffAugment, instance noise: D judges the fake after arithmetic upon its pixels."""
+
+    options: ClassVar[dict[str, Any]] = {"judged": "affine"}
+
+    def judge(self, fake: Tensor) -> Tensor:
+        answer: Tensor = self.discriminator((fake * 0.5 + 0.01).clamp(-1, 1))
+        return answer
+
+
+class BackwardHooks(Pattern):
+    """Somebody watches gradients: torch puts nodes of its own between G and D."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator.register_full_backward_hook(lambda *_: None)
+        self.generator.register_full_backward_pre_hook(lambda *_: None)
+
+
+class GradientPenalty(Pattern):
+    """WGAN-GP and R1 beside the judgement."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        fake = super().step(guide, source)
+        mixed = (0.5 * fake.detach() + 0.5 * source).requires_grad_()
+        real = torch.ones_like(source, requires_grad=True)
+        for images in (mixed, real):
+            gradient = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)[0]
+            gradient.pow(2).mean().backward()
+        return fake
+
+
+class NotDetached(Pattern):
+    """D's own step does not detach the fake."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)
+        self.judge(fake).mean().backward(retain_graph=True)
+        self.learn(self.judge(fake))
+        return fake
+
+
+class Checkpointed(Pattern):
+    """The whole generator is computed again in the backward pass."""
+
+    reentrant: ClassVar[bool] = False
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        source = source.requires_grad_(self.reentrant)
+        self.bind(guide, source)
+        fake: Tensor = checkpoint(self.generator, source, use_reentrant=self.reentrant)
+        self.learn(self.judge(fake))
+        return fake
+
+
+class CheckpointedReentrant(Checkpointed):
+    reentrant = True
+
+
+class GuidedCopy(Pattern):
+    """A copy of a guided generator (EMA) is guided in its turn."""
+
+    def attach(self, config: GuideConfig) -> Guide:
+        first = attach(self.generator, self.discriminator, config)
+        kept, self.generator = self.generator, copy.deepcopy(self.generator)
+        first.detach()
+        del kept
+        return super().attach(config)
+
+
+class InThreads(Pattern):
+    """Another thread samples from G while the training goes on."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)
+        sampling = threading.Thread(target=lambda: self.judge(self.generator(source)).mean())
+        sampling.start()
+        sampling.join()
+        self.learn(self.judge(fake))
+        return fake
+
+
+class Validation(Pattern):
+    """Validation images are translated within the loop."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        fake = super().step(guide, source)
+        with torch.no_grad():
+            self.judge(self.generator(torch.rand_like(source)))
+        return fake
+
+
+class LateDataParallel(Pattern):
+    """A wrapper is put on after the networks were attached to; on a machine without GPUs it calls what it wraps."""
+
+    def attach(self, config: GuideConfig) -> Guide:
+        guide = super().attach(config)
+        self.inside = self.generator
+        self.generator, self.discriminator = map(nn.DataParallel, (self.generator, self.discriminator))
+        return guide
+
+    def first_layer(self) -> nn.Module:
+        module = getattr(self, "inside", self.generator)
+        return module.encoder[0]  # type: ignore[no-any-return]
+
+
+def patterns(kind: type[Pattern] = Pattern) -> list[type[Pattern]]:
+    """Every pattern that makes a step of its own, or needs something else."""
+    found = [each for below in kind.__subclasses__() for each in (below, *patterns(below))]
+    return [each for each in found if each is not Derived]
+
+
+ALL = patterns()
+MECHANISMS = [
+    {"attention": "pha"},
+    {"attention": "pha", "signal": "gradcam"},
+    {"attention": "tam"},
+]
+
+
+@pytest.fixture(params=ALL, ids=lambda kind: kind.__name__)
+def pattern(request: pytest.FixtureRequest) -> Pattern:
+    made: Pattern = request.param()
+    return made
+
+
+@pytest.fixture
+def batches() -> list[Tensor]:
+    """Two batches of the same two images, the second in another order, new tensors each."""
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    return [images.clone(), images.clone()]
+
+
+def config_of(pattern: Pattern, **options: Any) -> GuideConfig:
+    layer = 2 if options.get("attention") == "tam" else pattern.layer
+    return GuideConfig(layer=layer, store_dtype="float32", **{**pattern.options, **options})
+
+
+def inputs_of(module: nn.Module) -> list[Tensor]:
+    seen: list[Tensor] = []
+    module.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    return seen
+
+
+def maps_by_asking(guide: Guide, pattern: Pattern, fakes: Tensor) -> Tensor:
+    """What the discriminator says of each fake alone, in the frame of its source."""
+    seen: list[Tensor] = []
+    given = fakes.detach().requires_grad_()
+    tap: Any = guide._attachment._taps[0]
+    tap._looking = True
+    try:
+        for fake in given.split(1):
+            answer = pattern.judge(fake)
+            maps = tap._attention.take_maps(answer)
+            assert maps is not None
+            seen.append(maps[-1:])
+    finally:
+        tap._looking = False
+    return torch.cat(seen)
+
+
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+@pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda options: "-".join(options.values()))
+def test_the_right_map_is_remembered_and_blended_into_the_right_image(
+    pattern: Pattern, batches: Sequence[Tensor], mechanism: dict[str, str], concat: str
+) -> None:
+    guide = pattern.attach(config_of(pattern, concat=concat, **mechanism))
+    fakes = pattern.step(guide, batches[0])
+    maps, visited = guide.maps(KEYS)
+    assert visited.all() and guide.statistics()["visits"] == 2
+    frame = (lambda image: image.flip(3)) if isinstance(pattern, MirroredRows) else (lambda image: image)
+    assert torch.allclose(maps, frame(maps_by_asking(guide, pattern, frame(fakes))), atol=1e-5)
+    seen = inputs_of(pattern.first_layer())
+    pattern.step(guide, batches[1])
+    full = F.interpolate(maps, (32, 32), mode="bilinear", align_corners=False)
+    source = batches[1].detach()
+    wanted = (full + 1) * source if concat == "rhp" else torch.cat([source, full], 1)
+    given = torch.cat(seen) if isinstance(pattern, Slices) else seen[0]
+    assert torch.allclose(frame(given)[:2].float(), wanted, atol=1e-5)
+    assert guide.statistics()["visits"] == 4
+
+
+def test_without_attention_and_after_detaching_a_loop_computes_what_it_did(
+    pattern: Pattern, batches: Sequence[Tensor]
+) -> None:
+    bare = type(pattern)()
+    expected = bare.step(None, batches[0].clone())
+    none = type(pattern)()
+    assert torch.equal(none.step(none.attach(config_of(pattern, attention="none")), batches[0].clone()), expected)
+    classes = [type(module) for net in (pattern.generator, pattern.discriminator) for module in net.modules()]
+    keys = list(pattern.generator.state_dict())
+    guide = pattern.attach(config_of(pattern))
+    pattern.step(guide, batches[0].clone())
+    guide.detach()
+    if not isinstance(pattern, LateDataParallel):
+        after = [type(module) for net in (pattern.generator, pattern.discriminator) for module in net.modules()]
+        assert after == classes and list(pattern.generator.state_dict()) == keys
+    assert torch.equal(pattern.step(None, batches[0].clone()), expected)
