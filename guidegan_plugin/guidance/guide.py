@@ -120,10 +120,7 @@ class Guide(AbstractContextManager["Guide"]):
         }
 
     def adapt_generator(self, optimizers: Iterable[Optimizer] = ()) -> None:
-        """Make G take the blended input: alpha widens its first convolution.
-
-        Separate from the construction because some hosts initialise their networks later, and before a DDP wrap.
-        """
+        """Make G take the blended input; apart from the construction, since some hosts initialise their networks later."""
         if self.attention is not None:
             self.concatenation.adapt(self._attachment.generator, optimizers)
 
@@ -136,10 +133,7 @@ class Guide(AbstractContextManager["Guide"]):
         self._attachment.watch(*discriminators)
 
     def follow(self, generator: nn.Module, *discriminators: nn.Module) -> None:
-        """Go over to compiled wrappers of the same networks, which the host calls from now on.
-
-        Hooks inside a compiled graph would break it; on the wrapper that ``torch.compile`` returns they stay outside.
-        """
+        """Go over to wrappers of the same networks, compiled or DataParallel, which the host calls from now on."""
         self._attachment.follow(generator, *discriminators)
 
     def is_on(self, generator: nn.Module, *discriminators: nn.Module) -> bool:
