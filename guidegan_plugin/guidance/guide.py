@@ -120,7 +120,7 @@ class Guide(AbstractContextManager["Guide"]):
         }
 
     def adapt_generator(self, optimizers: Iterable[Optimizer] = ()) -> None:
-        """Make G take the blended input; apart from the construction, since some hosts initialise their networks later."""
+        """Make G take the blended input; by itself, since some hosts initialise their networks later."""
         if self.attention is not None:
             self.concatenation.adapt(self._attachment.generator, optimizers)
 

@@ -17,7 +17,7 @@ WAY = (
     ("guidance/concatenation/transfer.py", "forward"),
     ("guidance/concatenation/residual_hadamard.py", "blend"),
     ("guidance/calls/fake_tracking.py", "mark"),
-    ("guidance/calls/fake_tracking.py", "origin"),
+    ("guidance/calls/fake_tracking.py", "fresh_fake"),
     ("guidance/attention/post_hoc.py", "take_maps"),
     ("guidance/memory/store.py", "write"),
 )
