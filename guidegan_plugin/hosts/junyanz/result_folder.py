@@ -18,7 +18,7 @@ from guidegan_plugin.plugins.sample import (
     evenly,
     natural,
 )
-from guidegan_plugin.utils.images import list_images
+from guidegan_plugin.utils.images import IMAGE_SUFFIXES
 
 # The visuals by which an image's files are recognised; the others of its files follow from its stem.
 _SURE = re.compile(r"(.+)_(?:(?<!_attention_)real|real_[AB]|attention_\w+)", re.DOTALL)
@@ -85,7 +85,9 @@ def _epoch(test: Path) -> str:
 def _by_stem(folder: Path) -> dict[str, Visuals]:
     if not folder.is_dir():
         return {}
-    split = {path.name: path.stem for path in list_images(folder)}
+    # A host writes results under the names of its images, and these may begin with a dot; "._" are notes of macOS.
+    files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
+    split = {path.name: path.stem for path in files if not path.name.startswith("._")}
     stems = {match[1] for name in split.values() if (match := _SURE.fullmatch(name))}
     found: dict[str, Visuals] = {}
     for name, text in split.items():
