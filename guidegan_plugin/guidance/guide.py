@@ -150,7 +150,7 @@ class Guide(AbstractContextManager["Guide"]):
         """Say which source images a tensor holds: the one line a training loop adds.
 
         Args:
-            images: ``(N, C, H, W)``, the very tensor G will be called with.
+            images: ``(N, C, H, W)``, what G will be called with, or what that is then made of.
             keys: N keys, by convention paths relative to the data root; None where ``memory="batch"`` needs none.
             view: Crop and flip each image is seen under, or None.
             remember: Whether each image's map is to be stored, by default all; a distributed sampler's padding is not.

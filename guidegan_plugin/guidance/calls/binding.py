@@ -181,7 +181,7 @@ class SourceBinding:
 
         Args:
             pair: Name of the pair.
-            images: ``(N, C, H, W)``, the very tensor the generator will be called with.
+            images: ``(N, C, H, W)``, what the generator will be called with, or what that is then made of.
             keys: N keys, None where nothing is to be stored.
             view: N views, or None.
             remember: Whether each image's map is to be stored; by default all are.
