@@ -20,6 +20,13 @@ REFERENCE_HOST = ROOT / "examples" / "reference_host"
 HOST_PACKAGES = ("models", "data", "options", "util")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GUIDEGAN_DISABLE_PLUGINS", "GUIDEGAN_TRACE_PLUGINS"):

@@ -6,6 +6,10 @@ models differ on this machine) and guided; every order of the three comes equall
 events; with `--wall` as time on the clock, which is what a monitor's thread would cost. Peak memory is what a step
 allocates above what was there before; on a CPU, the tensors operators return.
 
+On a GPU the profiler counts what the host launches there: kernels, copies and fills. `--autocast` trains all models in
+bfloat16. `--alone` trains one model by itself, guided if a `--guide` option is given, for what cannot stand beside a
+bare model in one process, such as the settings of `--guide_fast` that hold for the whole process.
+
 `--monitor visdom` starts a Visdom server on a free loopback port and shows every step of the guided model on it,
 `--monitor dead` a server that takes connections and never answers. A frame is shown within tens of milliseconds; where
 steps are shorter its thread also slows the bare steps that follow, so take steps of half a second and more.
@@ -14,6 +18,7 @@ Examples:
     python examples/benchmarks/step_overhead.py -- --ngf 64 --netG resnet_9blocks --guide_concat alpha
     python examples/benchmarks/step_overhead.py --host path/to/pytorch-CycleGAN-and-pix2pix --json figures.json
     python examples/benchmarks/step_overhead.py --model pix2pix -- --netG unet_128
+    python examples/benchmarks/step_overhead.py --alone -- --ngf 64 --netG resnet_9blocks --guide_fast on
     python examples/benchmarks/step_overhead.py --wall --monitor dead -- --ngf 64 --netG resnet_9blocks
 """
 
@@ -47,6 +52,8 @@ from guidegan_plugin.datasets.synthetic import shapes, street
 from guidegan_plugin.plugins.find_host import recognise
 
 NAMES = ("bare", "null", "guided")
+# By parts of the names that CUDA's own calls have in a profile.
+LAUNCHES = {"kernels": "LaunchKernel", "graphs": "GraphLaunch", "copies": "MemcpyAsync", "fills": "MemsetAsync"}
 
 
 class TensorBytes(TorchDispatchMode):
@@ -156,6 +163,7 @@ def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> d
     for optimizer in model.optimizers:  # or the step would free gradients that it has not made
         optimizer.zero_grad()
     waits: int | str
+    launched: dict[str, int] | str
     if device.type == "cuda":
         peak, waits = _cuda_step(model, batch)
     else:
@@ -164,7 +172,8 @@ def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> d
         peak, waits = counter.peak, "not measured"
     for hook in hooks:
         hook.remove()
-    return {"forward_passes": dict(passes), "peak_bytes": peak, "synchronisations": waits}
+    launched = launches(model, batch) if device.type == "cuda" else "not measured"
+    return {"forward_passes": dict(passes), "peak_bytes": peak, "synchronisations": waits, "launches": launched}
 
 
 def _cuda_step(model: Any, batch: dict[str, Any]) -> tuple[int, int]:
@@ -179,9 +188,22 @@ def _cuda_step(model: Any, batch: dict[str, Any]) -> tuple[int, int]:
     return torch.cuda.max_memory_allocated() - before, waits
 
 
-def orders(seed: int) -> Iterator[tuple[str, ...]]:
-    """Orders of the three models without end: all six shuffled, all six shuffled again, so no place is favoured."""
-    rng, permutations = random.Random(seed), list(itertools.permutations(NAMES))
+def launches(model: Any, batch: dict[str, Any]) -> dict[str, int]:
+    """What one training step launches on a GPU: kernels, captured graphs, copies and fills."""
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        step(model, batch)
+        torch.cuda.synchronize()
+    counts = Counter[str]()
+    for event in profile.events() or ():
+        for kind, name in LAUNCHES.items():
+            counts[kind] += name in event.name
+    return dict(counts)
+
+
+def orders(seed: int, names: Sequence[str] = NAMES) -> Iterator[tuple[str, ...]]:
+    """Orders of the models without end: all of them shuffled, all shuffled again, so no place is favoured."""
+    rng, permutations = random.Random(seed), list(itertools.permutations(names))
     while True:
         rng.shuffle(permutations)
         yield from permutations
@@ -214,21 +236,29 @@ def host_options(
     return options
 
 
+def models_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """Which models train: all three, or one alone."""
+    if not args.alone:
+        return NAMES
+    return ("guided",) if args.options != without_guidance(args.options) else ("bare",)
+
+
 def prepare(
     args: argparse.Namespace, scratch: Path, device: torch.device, monitor: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Any], int]:
-    """Build three models; load a batch a warm-up or timed round and one more; count images first seen while timing."""
-    options = {name: host_options(name, scratch, args, device, monitor) for name in NAMES}
-    paired = options["guided"].dataset_mode in ("aligned", "guide_aligned")
+    """Build the models; load a batch a warm-up or timed round and one more; count images first seen while timing."""
+    options = {name: host_options(name, scratch, args, device, monitor) for name in models_of(args)}
+    loading = options[models_of(args)[-1]]
+    paired = loading.dataset_mode in ("aligned", "guide_aligned")
     write = street.write_paired if paired else shapes.write_unpaired
     # So few that nearly all timed visits are repeated ones, as in a real training of hundreds of epochs.
     write(scratch / "data", args.size, 4 * args.batch_size, 1, args.seed, workers=1)
     models = {}
-    for name in NAMES:
+    for name in options:
         torch.manual_seed(args.seed)
         models[name] = importlib.import_module("models").create_model(options[name])
         models[name].setup(options[name])
-    loader = importlib.import_module("data").create_dataset(options["guided"])
+    loader = importlib.import_module("data").create_dataset(loading)
     epochs = itertools.chain.from_iterable(itertools.repeat(loader))
     batches = list(itertools.islice(epochs, args.warmup + args.rounds + 1))
     seen = [{*batch["A_paths"], *batch["A_paths" if paired else "B_paths"]} for batch in batches]
@@ -242,23 +272,27 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     random.seed(args.seed)
     host = recognise(args.host.resolve())
     sys.path.insert(0, str(host.root))
-    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    names = models_of(args)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
     with contextlib.ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(host.guided())
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         monitor = stack.enter_context(monitored(args.monitor, scratch))
         models, batches, first_visits = prepare(args, scratch, device, monitor)
-        for batch, order in zip(batches[:-1], orders(args.seed), strict=False):
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=args.autocast))
+        for batch, order in zip(batches[:-1], orders(args.seed, names), strict=False):
             for name in order:
                 seconds[name].append(timed_step(models[name], batch, device, args.wall))
         shown = windows(monitor) if args.monitor == "visdom" else 0
-        inspected = {name: inspected_step(models[name], batches[-1], device) for name in ("bare", "guided")}
-    bare, null, guided = np.array([seconds[name][args.warmup :] for name in NAMES])
+        inspected = {name: inspected_step(models[name], batches[-1], device) for name in names if name != "null"}
     settings = {name: value for name, value in vars(args).items() if name != "json"}
     settings |= {"host": host.description, "options": " ".join(args.options), "first_visits": first_visits}
     settings |= {"windows": shown, "clock": "wall" if args.wall else "process"}
     settings["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    if args.alone:
+        return {"settings": settings, "seconds": _spread(np.array(seconds[names[0]][args.warmup :])), **inspected}
+    bare, null, guided = np.array([seconds[name][args.warmup :] for name in NAMES])
     return {
         "settings": settings,
         "bare_seconds": _spread(bare),
@@ -283,15 +317,19 @@ def report(figures: dict[str, Any]) -> str:
     about += "{clock} time, monitor {monitor}"
     about += ", {windows} windows" if figures["settings"]["windows"] else ""
     lines = [about.format(**figures["settings"])]
-    for name in ("bare_seconds", "null_over_bare", "guided_over_bare"):
+    for name in ("seconds", "bare_seconds", "null_over_bare", "guided_over_bare"):
+        if name not in figures:  # one model alone has seconds, three have ratios
+            continue
         spread = "{median:8.4f}  (quartiles {low:.4f} to {high:.4f})".format(**figures[name])
         lines.append(f"{name.replace('_', ' '):24}{spread}")
-    for name in ("guided_above_null", "peak_guided_over_bare"):
+    for name in [name for name in ("guided_above_null", "peak_guided_over_bare") if name in figures]:
         lines.append(f"{name.replace('_', ' '):24}{figures[name]:8.4f}")
-    for name in ("bare", "guided"):
+    for name in [name for name in NAMES if name in figures]:
         passes = ", ".join(f"{network} {count}" for network, count in figures[name]["forward_passes"].items())
         peak, waits = figures[name]["peak_bytes"] / 2**20, figures[name]["synchronisations"]
         lines.append(f"{name}: forward passes {passes}; peak memory {peak:.2f} MiB; synchronisations {waits}")
+        if isinstance(launched := figures[name]["launches"], dict):
+            lines[-1] += "; launches " + ", ".join(f"{kind} {count}" for kind, count in launched.items())
     return "\n".join(lines)
 
 
@@ -308,6 +346,8 @@ def main() -> None:
     add("--rounds", type=int, default=20, help="timed steps of each model")
     add("--warmup", type=int, default=3, help="steps of each model before those")
     add("--seed", type=int, default=0, help="seed of weights, data and orders")
+    add("--alone", action="store_true", help="train one model by itself")
+    add("--autocast", action="store_true", help="train in bfloat16 where torch's autocast says so")
     add("--wall", action="store_true", help="time on the clock in place of the process's")
     add("--monitor", choices=("off", "visdom", "dead"), default="off", help="shows each step of the guided model")
     add("--threads", type=int, default=1, help="threads of an operator on a CPU")

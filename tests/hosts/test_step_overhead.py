@@ -63,6 +63,14 @@ def test_figures_are_printed_and_written_and_guidance_adds_no_forward_pass(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("options", "name"), [([], "bare"), (["--guide_concat", "alpha"], "guided")])
+def test_one_model_is_timed_alone(tmp_path: Path, options: list[object], name: str) -> None:
+    printed, figures = benchmark(tmp_path, "--alone", "--autocast", *CYCLE, *options)
+    assert figures["seconds"]["median"] > 0 and figures[name]["launches"] == "not measured"
+    assert {"bare", "null", "guided"} & figures.keys() == {name} and f"{name}: forward passes G_A 3" in printed
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["visdom", "dead"])
 def test_a_monitored_training_is_timed_by_the_clock(tmp_path: Path, monitor: str) -> None:
     pytest.importorskip("visdom")

@@ -106,7 +106,7 @@ def test_a_frame_needs_no_gradient_and_draws_no_random_number(make_report) -> No
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_taking_a_frame_does_not_wait_for_the_device(make_report) -> None:  # type: ignore[no-untyped-def]
     names = ("images", "maps", "blended", "output", "score")
     report = make_report(**{name: getattr(make_report(), name).cuda() for name in names})
