@@ -1,0 +1,40 @@
+"""The script for a GPU machine goes on where it was stopped, and says what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "examples" / "benchmarks" / "gpu.py"
+
+
+def run(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    command = [*map(str, (sys.executable, SCRIPT, folder / "out", *options))]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+
+
+def test_without_a_gpu_one_line_says_how_to_try_it(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "--rehearse" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_part_that_is_done_is_not_repeated_and_one_without_time_is_named(tmp_path: Path) -> None:
+    done = run(tmp_path, "--rehearse", "--only", "map")
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = tmp_path / "out" / "map.json"
+    figures = json.loads(path.read_text())
+    assert figures["machine"]["GPU"] == "none" and figures["results"]["PatchGAN"]["map_ms"]
+    before = path.stat().st_mtime_ns
+    again = run(tmp_path, "--rehearse", "--only", "map", "--minutes", 0)
+    assert again.returncode == 0 and path.stat().st_mtime_ns == before
+    short = run(tmp_path, "--rehearse", "--only", "step", "--minutes", 0)
+    assert short.returncode == 1 and "step, rhp, float32: no time was left" in short.stdout
+    assert not (tmp_path / "out" / "step.json").exists()
