@@ -18,7 +18,7 @@ On a class of your own::
 """
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from guidegan_plugin.errors import ConfigError, DataError, GuideError, HostError, PluginError, StoreError
@@ -93,7 +93,10 @@ else:
         return sorted({*globals(), *__all__})
 
 
-__version__ = version("guidegan_plugin")
+try:
+    __version__ = version("guidegan_plugin")
+except PackageNotFoundError:  # a folder on PYTHONPATH, not installed
+    __version__ = "unknown"
 __all__ = [
     "Attention",
     "Check",

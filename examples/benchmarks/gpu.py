@@ -79,7 +79,7 @@ def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
     step: list[object] = [HERE / "step_overhead.py", "--json", RESULT]
     step += ["--host", host, "--size", size, "--rounds", rounds]
     workers = [] if rehearse else ["-n", 8]
-    pytest: list[object] = ["-m", "pytest", "-m", "cuda", "-p", "no:cacheprovider", "--junitxml", RESULT, *workers]
+    pytest: list[object] = ["-m", "pytest", "-m", "cuda", "-p", "no:benchmark", "--junitxml", RESULT, *workers]
     pytest += ["--continue-on-collection-errors", ROOT / "tests"]  # a test may need a package that is missing here
     planned = [Part("tests", "cuda", pytest)]
     for precision, flags in {"float32": [], "bfloat16": ["--autocast"]}.items():
