@@ -60,6 +60,7 @@ class InertSite:
     """
 
     sole: Around | None = None
+    mute = False
 
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in = stand_in
@@ -83,23 +84,29 @@ class CallSite(InertSite):
         module: As given, weakly.
         arounds: Who answers the calls of the module, the first outermost.
         sole: Who does, where there is but one.
+        mute: Whether nobody does.
     """
 
     def __init__(self, module: nn.Module, training: object, stand_in: StandIn = unchanged) -> None:
         super().__init__(stand_in)
         self.module, self.training = weakref.ref(module), training
         self.arounds: list[Around] = []
+        self.mute = True
 
     def add(self, around: Around) -> None:
         """One more answers the calls."""
         self.arounds.append(around)
-        self.sole = around if len(self.arounds) == 1 else None
+        self._count()
 
     def drop(self, around: Around) -> None:
         """One answers the calls no longer; harmless where that one does not."""
         if around in self.arounds:
             self.arounds.remove(around)
+        self._count()
+
+    def _count(self) -> None:
         self.sole = self.arounds[0] if len(self.arounds) == 1 else None
+        self.mute = not self.arounds
 
     def answer(self, module: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of the module; a replica, which shares this object, is answered as a copy."""
@@ -120,12 +127,35 @@ def _answer_around(around: Around, module: nn.Module, method: Method, *args: Any
     return around(module, method, args, kwargs)
 
 
-class _Met:
+class _Met(nn.Module):
     """Mixed into a network's class while the network has a call site; instances are copied by their original class."""
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        state = {**vars(self)} if not hasattr(type(self), "__getstate__") else self.__getstate__()
-        return _blank, (getattr(type(self), _ORIGINAL), tuple(vars(self)[_SITES])), state
+        state: dict[str, Any] = {**getattr(self, "__getstate__", self.__dict__.copy)()}
+        # A copy of a network that was compiled in place is not compiled.
+        inner = {} if is_compiled(self) else {"__call__": "forward"}
+        state[_SITES] = {inner.get(name, name): site for name, site in vars(self)[_SITES].items()}
+        return _blank, (getattr(type(self), _ORIGINAL), tuple(state[_SITES])), state
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the network in place, and meet it outside of its graph from now on."""
+        super().compile(*args, **kwargs)
+        sites = vars(self)[_SITES]
+        if "forward" in sites:
+            sites["__call__"] = sites.pop("forward")
+            _set_class(self)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        # TorchScript compiles the source of the original method, so what a stand-in does would be left out in silence.
+        original = original_class(self)
+        if any(site.stand_in is not unchanged for site in vars(self)[_SITES].values()):
+            raise ConfigError(
+                f"a guided {original.__name__} cannot be scripted: TorchScript would leave out the map in its input; "
+                "use torch.export.export or torch.jit.trace, or detach() its guide and fold the map in (guidegan bake)"
+            )
+        plain: nn.Module = original.__new__(original)
+        vars(plain).update({name: value for name, value in vars(self).items() if name != _SITES})
+        return plain
 
 
 def _blank(original: type[nn.Module], methods: tuple[str, ...]) -> nn.Module:
@@ -146,10 +176,11 @@ def _met_class(original: type[nn.Module], methods: tuple[str, ...]) -> type[nn.M
 def _met_method(method: Method, name: str) -> Method:
     @functools.wraps(method)
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        # Inside a graph a call site would break the graph; Guide.follow puts the call site on the compiled wrapper.
-        if torch.compiler.is_compiling():
-            return method(self, *args, **kwargs)
         site, own = self.__dict__[_SITES][name], types.MethodType(method, self)
+        # Inside a graph a call site would break the graph: Guide.follow puts the call site on the compiled wrapper and
+        # mutes this one. Where it is not mute the graph is an export, say, and does what a copy does.
+        if torch.compiler.is_compiling():
+            return own(*args, **kwargs) if site.mute else InertSite.answer(site, self, own, args, kwargs)
         if site.sole is not None and site.module() is self:
             return site.sole(self, own, args, kwargs)
         return site.answer(self, own, args, kwargs)
@@ -161,29 +192,25 @@ class CallSiteHandle:
     """Something that answers the calls at a call site, and can be removed.
 
     Args:
-        module: The module.
-        method: Name of the method.
+        site: The call site.
         around: What answers.
     """
 
-    def __init__(self, module: nn.Module, method: str, around: Around) -> None:
-        self._module, self._method, self._around = weakref.ref(module), method, around
+    def __init__(self, site: CallSite, around: Around) -> None:
+        self._site, self._around = site, around
 
     def mute(self) -> None:
         """Do nothing any more; the module keeps its class, which a compiled wrapper of the module may know."""
-        module = self._module()
-        site = None if module is None else vars(module).get(_SITES, {}).get(self._method)
-        if isinstance(site, CallSite):
-            site.drop(self._around)
+        self._site.drop(self._around)
 
     def remove(self) -> None:
         """Do nothing any more; when nobody does, the module's class is what it was. Twice is fine."""
         self.mute()
-        module = self._module()
+        module = self._site.module()
         sites = {} if module is None else vars(module).get(_SITES, {})
-        site = sites.get(self._method)
-        if module is not None and isinstance(site, CallSite) and not site.arounds:
-            del sites[self._method]
+        methods = [method for method, site in sites.items() if site is self._site]
+        if module is not None and methods and self._site.mute:
+            del sites[methods[0]]
             _set_class(module)
 
 
@@ -217,12 +244,12 @@ def add_call_site(
     site.training = training
     site.add(around)
     _set_class(module)
-    return CallSiteHandle(module, method, around)
+    return CallSiteHandle(site, around)
 
 
 def usual_method(module: nn.Module) -> str:
     """Where a network is met unless something else is said: ``forward``, and outside of the graph of a compiled one."""
-    return "__call__" if is_compiled(module) else "forward"
+    return "__call__" if is_compiled(module) or module._compiled_call_impl is not None else "forward"
 
 
 def _set_class(module: nn.Module) -> None:
