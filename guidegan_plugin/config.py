@@ -10,6 +10,9 @@ from typing import Any
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.options import PREFIX, Value, add_arguments, check_options, option, options_of, refusal
 
+# What ``fast`` is made of; each works alone.
+FAST_PIECES = ("activations", "bf16", "tf32", "benchmark", "compile", "graphs", "fused", "loading")
+
 
 @dataclass(frozen=True)
 class GuideConfig:
@@ -44,6 +47,7 @@ class GuideConfig:
     store_device: str = option("auto", "device of the maps; auto: the networks' device", "auto", "cpu")
     store_dtype: str = option("uint8", "type of the stored maps", "uint8", "float16", "float32")
     seed: int = option(0, "seed of init=random, dropout and attention=shuffled")
+    fast: str = option("off", f"speed up the host's training: off, on, or some of {','.join(FAST_PIECES)}")
     options: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,6 +60,9 @@ class GuideConfig:
             raise refusal("dropout", "a probability from 0 to 1", self.dropout)
         if self.anneal != "off" and self.anneal_span is None:
             raise refusal("anneal", "off or START:END, fractions with 0 <= START < END <= 1", self.anneal)
+        if unknown := set(self.fast_pieces) - {*FAST_PIECES, *({"on"} if self.fast == "on" else ())}:
+            known = ", ".join(FAST_PIECES)
+            raise refusal("fast", f"off, on, or pieces joined by commas ({known})", ", ".join(sorted(unknown)))
         if self.attention == "none" and self.cycle == "source":
             raise ConfigError(
                 "cycle=source reuses the source's attention map and attention=none makes none; "
@@ -78,6 +85,11 @@ class GuideConfig:
         except ValueError:
             return None
         return span if 0 <= span[0] < span[1] <= 1 else None
+
+    @property
+    def fast_pieces(self) -> tuple[str, ...]:
+        """The pieces that ``fast`` names; ``("on",)`` for those recommended for the device of the networks."""
+        return () if self.fast == "off" else tuple(piece.strip() for piece in self.fast.split(","))
 
     def as_dict(self) -> dict[str, Value]:
         """Every field by its name, and the options of mechanisms by theirs."""

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from guidegan_plugin.attaching.mechanism_options import build, check_names
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.fast.speedups import Speedups
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
@@ -30,6 +31,8 @@ from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
 
 _log = logging.getLogger(__name__)
+
+_OWN_LOADER = "nobody has given us the loader; make it with DataLoader(pin_memory=True, persistent_workers=True)"
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,16 @@ class GuideFactory:
         )
 
 
+def speed_up(guide: Guide, config: GuideConfig, networks: Sequence[nn.Module], optimizers: Iterable[Optimizer]) -> None:
+    """Let the pieces of ``config.fast`` act on a pair's networks and optimizers until its guide is detached."""
+    if not config.fast_pieces:
+        return
+    companions = guide.binding.companions
+    speedups = Speedups(networks, optimizers, guide.binding, f"pair {guide.name}: ")
+    speedups.act(config.fast_pieces, {"loading": _OWN_LOADER}, says_why_not=not companions)
+    companions[guide.name] = speedups
+
+
 def share_of(total_steps: int | None) -> Callable[[int], float] | None:
     """From a number of steps to their share of the training; None where nobody knows how long it is.
 
@@ -220,7 +233,8 @@ def attach(
     if not re.fullmatch(r"\w+", name):
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
     judges = list(discriminator) if isinstance(discriminator, (list, tuple)) else [discriminator]
-    for place, network in (("generator", generator), *(("discriminator", judge) for judge in judges)):
+    networks: list[nn.Module] = [generator, *judges]  # type: ignore[list-item]  # as is checked right here
+    for place, network in zip(("generator", *["discriminator"] * len(judges)), networks, strict=True):
         if not isinstance(network, nn.Module):
             raise ConfigError(f"{place}: expected a torch.nn.Module, found {type(network).__name__}; change {place}=")
     factory, optimizers = GuideFactory.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
@@ -231,8 +245,9 @@ def attach(
     )
     try:
         guide.adapt_generator(optimizers)
+        speed_up(guide, factory.config, networks, optimizers)
         if optimizers:
-            add_parameters(guide.networks(), generator, guide.judges[0], optimizers)
+            add_parameters(guide.networks(), generator, networks[1], optimizers)
     except BaseException:
         guide.detach()
         raise

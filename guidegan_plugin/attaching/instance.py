@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.attaching.factory import GuideFactory, share_of
+from guidegan_plugin.attaching.factory import GuideFactory, share_of, speed_up
 from guidegan_plugin.attaching.pairs import Pair, Where
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError
@@ -189,6 +189,10 @@ class InstanceGuidance(SourceBinding):
                     made = factory.guide(generator, judge, pair.name, *how)
                     self.guides[pair.name] = made
                     made.adapt_generator(optimizers)
+            for pair in plan.pairs:  # once every guide is attached, since fast acts inside of all of them
+                networks = [network for network in self._networks(pair) if network is not None]
+                if pair.name in self.guides:
+                    speed_up(self.guides[pair.name], plan.config, networks, optimizers)
         except GuideError:
             for guide in self.guides.values():
                 guide.detach()

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +135,16 @@ class Visit:
         return chosen[-1] if chosen else None
 
 
+class Companion(Protocol):
+    """Something that acts on the networks of a pair beside its guide."""
+
+    def begin_step(self) -> None:
+        """A step of the training begins."""
+
+    def remove(self) -> None:
+        """Undo everything, as the pair leaves the training; twice is fine."""
+
+
 class SourceBinding:
     """The current visit of every pair.
 
@@ -146,6 +157,7 @@ class SourceBinding:
         calls: By the pair's name: how its generator was called for fakes that were judged; these calls translate.
         shared: Whether several pairs have one generator.
         translators: Each pair's generator, weakly, by the pair's name.
+        companions: By the pair's name: what else acts on its networks, from here on until the pair leaves.
     """
 
     always_asked = False  # whether a generator's images may be bound while they are looked up
@@ -158,6 +170,8 @@ class SourceBinding:
         self.newest: dict[str, Judgement] = {}
         self.calls: dict[str, set[Call]] = {}
         self.shared = False
+        self.companions: dict[str, Companion] = {}
+        self._bound: set[str] = set()  # since the step began
 
     def claim(self, pair: str) -> None:
         """A pair joins the training.
@@ -200,12 +214,21 @@ class SourceBinding:
         if remember is not None and len(remember) != count:
             found = f"{count} images, {len(remember)} flags"
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
+        self._note_step(pair)
         kept = None if remember is None or all(remember) else tuple(remember)
         visit = Visit(pair, weakref.ref(images), images.shape, images.device, named, view, kept)
         self.lineage.forget(self.visits.get(pair))
         self.visits[pair] = visit
         self.lineage.begin(images, visit.shown)
         return visit
+
+    def _note_step(self, pair: str) -> None:
+        """A step begins with the first pair that is bound again; the others may be bound later in it, between calls."""
+        if pair in self._bound or not self._bound:
+            self._bound.clear()
+            for companion in self.companions.values():
+                companion.begin_step()
+        self._bound.add(pair)
 
     def current(self, pair: str) -> Visit | None:
         """The pair's visit under way, None before the first."""
@@ -247,3 +270,5 @@ class SourceBinding:
         self.lineage.pause()
         self.translators.pop(pair, None)
         self._claimed.discard(pair)
+        if (companion := self.companions.pop(pair, None)) is not None:
+            companion.remove()

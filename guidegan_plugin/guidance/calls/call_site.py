@@ -94,8 +94,9 @@ class CallSite(InertSite):
         self.mute = True
 
     def add(self, around: Around) -> None:
-        """One more answers the calls."""
-        self.arounds.append(around)
+        """One more answers the calls: inside of those there are, but outside of one that says it is ``innermost``."""
+        inner = sum(getattr(one, "innermost", False) for one in self.arounds)
+        self.arounds.insert(len(self.arounds) - inner, around)
         self._count()
 
     def drop(self, around: Around) -> None:
@@ -269,7 +270,12 @@ def original_class(module: nn.Module) -> type[nn.Module]:
     return found
 
 
+def arounds_of(module: nn.Module) -> list[Around]:
+    """Who answers calls of a module, at any of its methods; a copy of such a module has none."""
+    sites = vars(module).get(_SITES, {}).values()
+    return [around for site in sites if isinstance(site, CallSite) for around in site.arounds]
+
+
 def is_met(module: nn.Module) -> bool:
     """Whether somebody answers calls of a module; a copy of such a module has none."""
-    sites = vars(module).get(_SITES, {})
-    return any(isinstance(site, CallSite) and site.arounds for site in sites.values())
+    return bool(arounds_of(module))

@@ -58,6 +58,7 @@ class HostGuides:
         if model.isTrain and self.active and not model.opt.guide_dry_run:
             switch_on(manager, vars(model.opt), Path(model.save_dir))
         factory = GuideFactory.open(config, manager)
+        self.binding = factory.binding
         if not self.active:
             return
         for pair in self.pairs:

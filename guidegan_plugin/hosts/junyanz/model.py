@@ -16,11 +16,13 @@ import torch
 
 from guidegan_plugin.attaching.mechanism_options import add_guide_options, config_from
 from guidegan_plugin.errors import HostError, StoreError
+from guidegan_plugin.fast.speedups import Speedups
 from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
 from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
 from guidegan_plugin.hosts.junyanz.dry_run import describe
+from guidegan_plugin.hosts.junyanz.fast_training import reach_loader, speed_up_model
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
 from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
@@ -91,6 +93,8 @@ class GuidedModel(HostModel):
         add_monitor_options(manager, parser, is_train)
         parser.add_argument("--guide_preset", default="", help="the paper's settings as defaults: guidegan presets")
         presets.set_defaults(parser, cls.host_model, is_train)
+        if is_train:
+            reach_loader(parser)
         if (mode := parser.get_default("dataset_mode")) in DATASETS:
             parser.set_defaults(dataset_mode=f"guide_{mode}")
         return parser
@@ -101,6 +105,7 @@ class GuidedModel(HostModel):
         self.guides = HostGuides(self, self.host_model, config)
         self.attention_visuals = AttentionVisuals(self.guides)
         self.refinement = HostRefinement(self.guides, self.attention_visuals)
+        self.speedups: Speedups | None = None  # once the networks are set up
 
     def setup(self, opt: argparse.Namespace) -> None:
         """The host's setup; generators are widened between their initialisation and any wrapping."""
@@ -127,6 +132,7 @@ class GuidedModel(HostModel):
         self.attention_visuals.load_discriminators()
         if state is not None:
             full_state.restore(self, state)
+        self.speedups = speed_up_model(self.guides)
         if self.guides.active and not self.isTrain and not opt.guide_no_gallery and is_first_rank():
             leave_gallery(opt, self.guides.config.concat)
 
@@ -139,6 +145,8 @@ class GuidedModel(HostModel):
     def set_input(self, input: dict[str, Any]) -> None:
         """The host's, then each pair's source images are bound to their keys."""
         super().set_input(input)
+        if self.speedups is not None:
+            self.speedups.begin_step()
         self.guides.bind(input)
 
     def test(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.fast.fused_step import set_step_flags, step_flags
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 
 
@@ -65,7 +66,9 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     """
     try:
         for optimizer, saved in zip(model.optimizers, state["optimizers"], strict=True):
+            flags = step_flags(optimizer)
             optimizer.load_state_dict(saved)
+            set_step_flags(optimizer, flags)
     except ValueError as error:
         raise StoreError(
             f"the training state is of other networks ({error}); change --guide_* back, or leave out --guide_full_state"
