@@ -143,8 +143,9 @@ class InstanceGuidance(SourceBinding):
         return keys
 
     def _view(self, pair: Pair) -> View | None:
-        view = self._find(pair.view_field)
-        return View(view) if isinstance(view, Tensor) and not view.isnan().any() else view
+        view: View | None = self._find(pair.view_field)
+        known = View.known(view) if isinstance(view, Tensor) else None
+        return view if known is None else known
 
     def _networks(self, pair: Pair) -> tuple[nn.Module | None, nn.Module | None]:
         found = [self._find(where, in_batch=False) for where in (pair.generator, pair.discriminator)]

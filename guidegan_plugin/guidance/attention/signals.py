@@ -14,8 +14,10 @@ from torch.utils._pytree import tree_leaves
 from guidegan_plugin.errors import ConfigError
 
 
-def mean_magnitude(activation: Tensor) -> Tensor:
-    """Mean over channels of the magnitude, the sum of equation (2).
+def magnitude(activation: Tensor) -> Tensor:
+    """Sum over channels of the magnitude, as in equation (2).
+
+    The factor ``1/C`` is left out: the min-max normalisation takes every factor out again.
 
     Args:
         activation: ``(N, C, h, w)``, floating point, an activation or its gradient; left as it is.
@@ -25,7 +27,7 @@ def mean_magnitude(activation: Tensor) -> Tensor:
     """
     wide = torch.promote_types(activation.dtype, torch.float32)  # half precision would round the sum
     total: Tensor = torch.linalg.vector_norm(activation.detach(), ord=1, dim=1, keepdim=True, dtype=wide)
-    return total.float() / activation.shape[1]
+    return total.float()
 
 
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -167,9 +169,9 @@ class Signal:
 
 SIGNALS: Mapping[str, Signal] = MappingProxyType(
     {
-        "activation": Signal(mean_magnitude),
+        "activation": Signal(magnitude),
         "gradcam": Signal(lambda output: output.detach().clone(), grad_cam, needs_mean=True),
-        "gradient": Signal(torch.Tensor.detach, lambda _, gradient: mean_magnitude(gradient)),
+        "gradient": Signal(torch.Tensor.detach, lambda _, gradient: magnitude(gradient)),
     }
 )
 

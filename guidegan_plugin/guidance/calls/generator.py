@@ -22,7 +22,7 @@ from guidegan_plugin.guidance.calls.rows import Made, Rows, SourceCall
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.view import resample
+from guidegan_plugin.guidance.memory.view import Resampler
 
 Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
 """Makes maps within the step, from G and its method, its arguments with the placeholder, and the source."""
@@ -39,6 +39,7 @@ class PlaceholderBlend:
 
     def __init__(self, concatenation: Concatenation, transfer: nn.Module, argument: Place | None = None) -> None:
         self.concatenation, self.transfer, self.argument = concatenation, transfer, argument
+        self._ones: dict[torch.device, Tensor] = {}
 
     def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Concatenation, nn.Module, Place | None]]:
         # A pickled generator carries one along: T itself, not the wrapper (DDP) it is called through.
@@ -60,13 +61,23 @@ class PlaceholderBlend:
         Returns:
             ``(N, C', H, W)``.
         """
-        maps = placeholder(images) if maps is None else maps.detach()
-        transferred = self.transfer(maps, (images.shape[-2], images.shape[-1]))
+        given = self._placeholder(images) if maps is None else maps.detach()
+        transferred = self.transfer(given, (images.shape[-2], images.shape[-1]))
+        still_ones = maps is None and getattr(self.transfer, "keeps_ones", False)
+        blend = self.concatenation.blend_ones if still_ones else self.concatenation.blend
         if channels is None or channels == (0, images.shape[1]):
-            return self.concatenation.blend(images, transferred)
+            return blend(images, transferred)
         start, end = channels
-        blended = self.concatenation.blend(images[:, start:end], transferred)
-        return torch.cat([images[:, :start], blended, images[:, end:]], dim=1)
+        return torch.cat([images[:, :start], blend(images[:, start:end], transferred), images[:, end:]], dim=1)
+
+    def _placeholder(self, images: Tensor) -> Tensor:
+        """:func:`placeholder`, made once a device; not inside a compiled graph, whose tensors the graph may reuse."""
+        if torch.compiler.is_compiling():
+            return placeholder(images)
+        if images.device not in self._ones:
+            with torch.inference_mode(False):
+                self._ones[images.device] = placeholder(images[:1])
+        return self._ones[images.device].expand(len(images), 1, 1, 1)
 
 
 class GeneratorAdapter:
@@ -92,6 +103,7 @@ class GeneratorAdapter:
     ) -> None:
         self._pair, self._binding, self._store, self._blend = pair, binding, store, blend
         self._how, self._fresh = behaviour, fresh
+        self._resample = Resampler()
 
     def attach(self, generator: nn.Module, method: str | None = None) -> CallSiteHandle:
         """Meet the generator where it is called.
@@ -226,7 +238,7 @@ class GeneratorAdapter:
         visit.ages = recalled.ages
         maps, then, now = recalled.maps, recalled.views, visit.view
         if self._how.align and then is not None and now is not None and not torch.equal(then.theta, now.theta):
-            maps = resample(maps, then.seen_from(now))
+            maps = self._resample(maps, then.seen_from(now))
         if self._how.random_first and not all(recalled.visited):
             maps = self._with_noise(maps, recalled.visited, keys, visit)
         return self._how.schedule.apply(maps, keys, recalled.visits)

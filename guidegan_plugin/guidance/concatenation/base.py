@@ -34,6 +34,18 @@ class Concatenation(Configurable, ABC):
             ``(N, C', H, W)``, the dtype of ``images``, a new tensor.
         """
 
+    def blend_ones(self, images: Tensor, ones: Tensor) -> Tensor:
+        """Concatenate x with the placeholder, as test time and other passes do; override it where that takes less.
+
+        Args:
+            images: ``(N, C, H, W)``, in [-1, 1].
+            ones: ``(N, 1, H, W)``, all ones.
+
+        Returns:
+            What :meth:`blend` returns, bit for bit.
+        """
+        return self.blend(images, ones)
+
     def without_map(self, images: Tensor) -> Tensor:
         """What the generator gets where the input is to be left alone (``cycle=off``)."""
         return images

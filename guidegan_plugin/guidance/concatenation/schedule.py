@@ -48,7 +48,8 @@ def with_ones(maps: Tensor, dropped: Sequence[bool], weight: float) -> Tensor:
         ``(N, 1, h, w)``, in [0, 1]; the very maps where there is nothing to do.
     """
     if any(dropped):
-        maps = torch.stack([torch.ones_like(row) if drop else row for row, drop in zip(maps, dropped, strict=True)])
+        ones = torch.tensor([row for row, drop in enumerate(dropped) if drop])
+        maps = maps.index_fill(0, ones.to(maps.device, non_blocking=True), 1)
     return maps if weight == 0 else (1 - weight) * maps + weight
 
 

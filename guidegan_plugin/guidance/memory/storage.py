@@ -10,19 +10,32 @@ from torch import Tensor
 
 Shape = tuple[int, int]
 
+# Batches of maps that wait for being stored; they are stored with as few operations as one.
+_WAITING = 32
+_HIGHEST = torch.tensor(255, dtype=torch.float32, device="cpu")
+
 
 def as_float(maps: Tensor) -> Tensor:
-    """Maps of any of a store's dtypes as float32 in [0, 1]."""
-    return maps.float() / 255 if maps.dtype is torch.uint8 else maps.float()
+    """Maps of any of a store's dtypes as float32 in [0, 1]: a copy."""
+    # By a tensor, since the quotient with a number would have PyTorch's default dtype, whatever that is.
+    return maps / _HIGHEST if maps.dtype is torch.uint8 else maps.to(torch.float32, copy=True)
 
 
 def as_stored(maps: Tensor, dtype: torch.dtype) -> Tensor:
     """Maps in [0, 1] as a store keeps them: in 8 bits the nearest of 256 levels."""
-    return (maps * 255).round().to(torch.uint8) if dtype is torch.uint8 else maps.to(dtype)
+    return (maps * 255).round_().to(torch.uint8) if dtype is torch.uint8 else maps.to(dtype)
+
+
+def rows_on(device: torch.device, rows: Sequence[int]) -> Tensor:
+    """Numbers of rows as an index for tensors on a device, int64, copied there without waiting."""
+    return torch.tensor(rows, dtype=torch.int64, device="cpu").to(device, non_blocking=True)
 
 
 class Slab:
     """Rows of one shape, handed out and taken back, so that a step neither allocates nor waits.
+
+    Maps are written behind: those of several batches wait until one of them is read, or until they are many. Then they
+    are stored together. What waits is held, not copied, so it must not be changed.
 
     Args:
         shape: Height and width of a map.
@@ -30,26 +43,34 @@ class Slab:
         device: Where they are kept.
         pinned: Whether they are kept in main memory that a GPU copies from and to without blocking.
 
-    Attributes:
-        maps: ``(capacity, 1, h, w)``.
     """
 
     def __init__(self, shape: Shape, dtype: torch.dtype, device: torch.device, pinned: bool) -> None:
         self._make = partial(torch.empty, dtype=dtype, device=device, pin_memory=pinned)
         self._shape = (1, *shape)
         self._pinned = pinned
-        self.maps = self._make((64, *self._shape))
+        self._maps = self._make((64, *self._shape))
         self._free = list(range(63, -1, -1))
+        self._waiting: list[Tensor] = []
+        self._rows: dict[int, None] = {}  # of what waits, in order
+
+    @property
+    def maps(self) -> Tensor:
+        """``(capacity, 1, h, w)``, with everything that was written; waits for what is on its way to pinned memory."""
+        self._settle()
+        if self._pinned:
+            torch.cuda.synchronize()
+        return self._maps
 
     def take(self) -> int:
         """A free row."""
         if not self._free:
             if self._pinned:
                 torch.cuda.synchronize()  # rows may still arrive; growing is rare
-            old = self.maps
-            self.maps = self._make((2 * len(old), *self._shape))
-            self.maps[: len(old)] = old
-            self._free = list(range(len(self.maps) - 1, len(old) - 1, -1))
+            old = self._maps
+            self._maps = self._make((2 * len(old), *self._shape))
+            self._maps[: len(old)] = old
+            self._free = list(range(len(self._maps) - 1, len(old) - 1, -1))
         return self._free.pop()
 
     def give(self, row: int) -> None:
@@ -58,10 +79,38 @@ class Slab:
 
     def read(self, rows: Sequence[int], device: torch.device) -> Tensor:
         """Maps ``(N, 1, h, w)``, float32 in [0, 1], on a device."""
+        if not self._rows.keys().isdisjoint(rows):
+            self._settle()
+        if len(rows) == 1:
+            return as_float(self._maps[rows[0]][None].to(device, non_blocking=True))
         # Row by row in the device's own order: a map in pinned memory may still be on its way from the device.
-        return as_float(torch.stack([self.maps[row].to(device, non_blocking=True) for row in rows]))
+        return as_float(torch.stack([self._maps[row].to(device, non_blocking=True) for row in rows]))
 
     def write(self, rows: Sequence[int], maps: Tensor) -> None:
-        """Keep maps ``(N, 1, h, w)``, floating point in [0, 1], without waiting for their device."""
-        for row, one in zip(rows, as_stored(maps, self.maps.dtype).unbind(), strict=True):
-            self.maps[row].copy_(one, non_blocking=True)
+        """Keep maps ``(N, 1, h, w)``, floating point in [0, 1], without waiting for their device.
+
+        Args:
+            rows: N rows; of a row that is named twice the last map is kept.
+            maps: The maps.
+        """
+        kept = dict(zip(rows, range(len(rows)), strict=True))
+        if len(kept) < len(rows):
+            maps = maps.index_select(0, rows_on(maps.device, list(kept.values())))
+        alike = not self._waiting or (self._waiting[0].dtype, self._waiting[0].device) == (maps.dtype, maps.device)
+        if len(self._waiting) == _WAITING or not alike or not self._rows.keys().isdisjoint(kept):
+            self._settle()
+        self._waiting.append(maps.detach())
+        self._rows |= dict.fromkeys(kept)
+
+    def _settle(self) -> None:
+        """Store what waits."""
+        if not self._waiting:
+            return
+        waiting, rows = self._waiting, list(self._rows)
+        self._waiting, self._rows = [], {}
+        maps = as_stored(torch.cat(waiting) if waiting[1:] else waiting[0], self._maps.dtype)
+        if maps.device == self._maps.device:
+            self._maps.index_copy_(0, rows_on(maps.device, rows), maps)
+            return
+        for row, one in zip(rows, maps.unbind(), strict=True):
+            self._maps[row].copy_(one, non_blocking=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.memory.records import Counts, Recalled, Record
 from guidegan_plugin.guidance.memory.state_dict import Entry, pack_keys, unpack
-from guidegan_plugin.guidance.memory.storage import Shape, Slab, as_float
+from guidegan_plugin.guidance.memory.storage import Shape, Slab, as_float, rows_on
 from guidegan_plugin.guidance.memory.view import View
 
 _DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
@@ -121,16 +121,16 @@ class AttentionStore:
                 sizes.setdefault(record.shape, {})[place] = record.row
         shape = next(iter(sizes), (1, 1))
         device = device or (self._slabs[shape].maps.device if sizes else torch.device("cpu"))
-        found: dict[int, Tensor] = {}
+        found: Tensor | None = None
         for size, rows in sizes.items():
             maps = self._slabs[size].read(list(rows.values()), device)
             if size != shape:
                 maps = F.interpolate(maps, size=shape, mode="bilinear", align_corners=False)
             if len(rows) == len(records):
                 return maps
-            found |= zip(rows, maps, strict=True)
-        ones = torch.ones(1, *shape, device=device)
-        return torch.stack([found.get(place, ones) for place in range(len(records))])
+            found = torch.ones(len(records), 1, *shape, device=device) if found is None else found
+            found.index_copy_(0, rows_on(device, list(rows)), maps)
+        return torch.ones(len(records), 1, *shape, device=device) if found is None else found
 
     def _new_slab(self, shape: Shape, device: torch.device) -> Slab:
         keep_on = self._device or device
@@ -149,8 +149,7 @@ class AttentionStore:
             tensors, shapes sorted: ``views`` ``(N, 2, 3)`` float32, NaN where unknown; ``visits`` ``(N,)`` int64;
             ``keys`` uint8, the keys' UTF-8 bytes, and ``offsets`` ``(N + 1,)`` int64 into them.
         """
-        if torch.cuda.is_available() and any(slab.maps.is_pinned() for slab in self._slabs.values()):
-            torch.cuda.synchronize()
+        # What waits is sent on its way first: ``maps`` does that.
         # Sorting is stable: within a shape images keep the order in which they were first seen.
         ordered = sorted(self._records if keys is None else keys, key=lambda key: self._records[key].shape)
         records = [self._records[key] for key in ordered]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError
+
+# Of the affine maps of the plane, as 3 x 3 matrices: the first two rows of the identity, and the last row of all.
+_WHOLE, _LAST_ROW = torch.eye(3, dtype=torch.float32, device="cpu").split([2, 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +36,9 @@ class View:
         if self.theta.dim() != 3 or self.theta.shape[1:] != (2, 3):
             raise ConfigError(f"view: expected theta of shape (N, 2, 3), found {tuple(self.theta.shape)}; change view=")
         theta = self.theta.detach().to("cpu", torch.float32)
-        area = theta[:, 0, 0] * theta[:, 1, 1] - theta[:, 0, 1] * theta[:, 1, 0]
-        if not bool(((area != 0) & theta.isfinite().flatten(1).all(1)).all()):
-            raise ConfigError(f"view: expected a crop with an area, found theta {theta.tolist()}; change view=")
+        rows = theta.tolist()
+        if not all(map(_has_area, rows)):
+            raise ConfigError(f"view: expected a crop with an area, found theta {rows}; change view=")
         object.__setattr__(self, "theta", theta)
 
     def __len__(self) -> int:
@@ -51,6 +56,19 @@ class View:
         return view
 
     @classmethod
+    def known(cls, theta: Tensor) -> View | None:
+        """A view of what a data set says, None where it does not know one of the visits.
+
+        Args:
+            theta: ``(N, 2, 3)``, NaN where unknown.
+
+        Raises:
+            ConfigError: As the class.
+        """
+        numbers = theta.detach().flatten().tolist()
+        return None if any(map(math.isnan, numbers)) else cls(theta)
+
+    @classmethod
     def join(cls, thetas: Sequence[Tensor | None]) -> View | None:
         """Rows of checked views put together.
 
@@ -64,14 +82,13 @@ class View:
         if not known:
             return None
         if len(known) < len(thetas):
-            whole = torch.eye(3)[:2]
-            known = [whole if theta is None else theta for theta in thetas]
+            known = [_WHOLE if theta is None else theta for theta in thetas]
         return cls.trusted(torch.stack(known))
 
     @classmethod
     def identity(cls, count: int = 1) -> View:
         """The whole image, unflipped, ``count`` times."""
-        return cls(torch.eye(3)[:2].repeat(count, 1, 1))
+        return cls.trusted(_WHOLE.repeat(count, 1, 1))
 
     @classmethod
     def crop(
@@ -119,27 +136,54 @@ class View:
         Returns:
             ``(N, 2, 3)``, float32: the inverse of this view after the other, for ``affine_grid``.
         """
-        old, new = _square(torch.cat([self.theta, other.theta])).chunk(2)
-        composed: Tensor = torch.linalg.inv(old) @ new
+        both = torch.cat([self.theta, other.theta])
+        old, new = torch.cat([both, _LAST_ROW.expand(len(both), 1, 3)], dim=1).chunk(2)
+        # Every view has an area, so an inverse; looking whether there is one would take more operations.
+        composed: Tensor = torch.linalg.inv_ex(old).inverse @ new
         return composed[:, :2]
 
 
-def _square(theta: Tensor) -> Tensor:
-    last_row = torch.tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)
-    return torch.cat([theta, last_row], dim=1)
+def _has_area(theta: Sequence[Sequence[float]]) -> bool:
+    (a, b, _), (c, d, _) = theta
+    finite = all(map(math.isfinite, itertools.chain.from_iterable(theta)))
+    return finite and abs(a * d - b * c) >= torch.finfo(torch.float32).tiny
+
+
+class Resampler:
+    """Moves maps into other frames; the grid of a frame's cells is made once."""
+
+    def __init__(self) -> None:
+        self._cells: Tensor | None = None
+        self._made_for: tuple[object, ...] = ()
+
+    def __call__(self, maps: Tensor, theta: Tensor) -> Tensor:
+        """Move maps into another frame; what the old frame did not show continues its border.
+
+        Args:
+            maps: ``(N, 1, h, w)``, floating point.
+            theta: ``(N, 2, 3)`` from the new frame to the old one.
+
+        Returns:
+            ``(N, 1, h, w)``, the dtype of ``maps``; values stay within the range of ``maps``.
+        """
+        count, _, height, width = maps.shape
+        theta = theta.to(maps.device, maps.dtype, non_blocking=True)
+        cells = self._cells_of(maps).expand(count, -1, -1)
+        # What affine_grid computes, too; but affine_grid makes the cells anew, with ten operations.
+        grid = torch.bmm(cells, theta.transpose(1, 2)).view(count, height, width, 2)
+        moved: Tensor = F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return moved
+
+    def _cells_of(self, maps: Tensor) -> Tensor:
+        """Centres of cells as homogeneous coordinates, ``(1, h * w, 3)``."""
+        wanted = maps.shape[-2:], maps.dtype, maps.device
+        if self._cells is None or self._made_for != wanted:
+            centres = F.affine_grid(_WHOLE[None].to(maps.dtype), [1, *maps.shape[1:]], align_corners=False)
+            cells = F.pad(centres.flatten(1, 2), (0, 1), value=1.0)
+            self._cells, self._made_for = cells.to(maps.device, non_blocking=True), wanted
+        return self._cells
 
 
 def resample(maps: Tensor, theta: Tensor) -> Tensor:
-    """Move maps into another frame; what the old frame did not show continues its border.
-
-    Args:
-        maps: ``(N, 1, h, w)``, floating point.
-        theta: ``(N, 2, 3)`` from the new frame to the old one.
-
-    Returns:
-        ``(N, 1, h, w)``, the dtype of ``maps``; values stay within the range of ``maps``.
-    """
-    theta = theta.to(maps.device, maps.dtype, non_blocking=True)
-    grid = F.affine_grid(theta, list(maps.shape), align_corners=False)
-    moved: Tensor = F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return moved
+    """As :class:`Resampler`, once."""
+    return Resampler()(maps, theta)

@@ -198,16 +198,15 @@ class HostGuides:
         self._held = held
 
     def _view(self, theta: Tensor | None) -> View | None:
-        if theta is not None and not theta.isnan().any():
-            return View(theta)
-        if not self._no_view_warned and self.model.isTrain and self.config.align == "canonical":
+        view = None if theta is None else View.known(theta)
+        if view is None and not self._no_view_warned and self.model.isTrain and self.config.align == "canonical":
             self._no_view_warned = True
             _log.warning(
                 "data set %s does not say where images are cropped and flipped, so maps are read where they were last "
                 "seen; take --dataset_mode guide_unaligned or guide_aligned",
                 self.model.opt.dataset_mode,
             )
-        return None
+        return view
 
     def end_epoch(self) -> None:
         """Close an epoch, if one has begun: the classic generation marks an epoch before its first step, too."""

@@ -22,7 +22,7 @@ from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
-from guidegan_plugin.guidance.attention.signals import grad_cam, mean_magnitude, predictions
+from guidegan_plugin.guidance.attention.signals import grad_cam, magnitude, predictions
 
 Make = Callable[..., nn.Module]
 GRADIENT_SIGNALS = ["gradient", "gradcam"]
@@ -377,6 +377,6 @@ def test_what_replicas_recorded_is_joined_in_batch_order(make_discriminator: Mak
     assert maps is not None and torch.allclose(maps, expected, atol=1e-5)
 
 
-def test_mean_magnitude_takes_gradients_as_it_takes_activations() -> None:
+def test_magnitude_takes_gradients_as_it_takes_activations() -> None:
     gradient = torch.randn(2, 4, 3, 3)
-    assert torch.allclose(mean_magnitude(gradient), gradient.abs().mean(1, keepdim=True))
+    assert torch.allclose(magnitude(gradient), gradient.abs().sum(1, keepdim=True))
