@@ -63,3 +63,11 @@ def test_rows_of_views_are_joined_and_unknown_ones_are_the_whole_image() -> None
     joined = View.join([None, view.theta[0]])
     assert joined is not None and torch.equal(joined.theta, torch.cat([View.identity().theta, view.theta]))
     assert View.join([None, None]) is None
+
+
+def test_maps_are_moved_as_exactly_under_autocast() -> None:
+    maps, old, new = torch.rand(1, 1, 31, 31), View.identity(), View.crop((7, 3), (50, 40), (64, 64), flip=True)
+    moved = resample(maps, old.seen_from(new))
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = resample(maps, old.seen_from(new))
+    assert torch.equal(under_autocast, moved)
