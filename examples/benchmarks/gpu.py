@@ -47,13 +47,15 @@ MECHANISMS = {
 FAST = {
     "bare": None,
     "on": "on",
+    "on and graphs": "activations,bf16,tf32,benchmark,fused,graphs",
+    "on and compile": "activations,bf16,tf32,benchmark,fused,compile",
     "activations": "activations",
+    "bare again": None,
     "bf16": "bf16",
     "tf32 and benchmark": "tf32,benchmark",
     "fused": "fused",
-    "compile": "compile",
     "graphs": "graphs",
-    "bare again": None,
+    "compile": "compile",
 }
 
 
