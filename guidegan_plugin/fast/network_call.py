@@ -66,7 +66,7 @@ class FastCall:
             self._compiles = False
             reason = " ".join(str(error).split())[:200]
             _log.warning(
-                "fast: %s cannot be compiled and runs as ever (%s: %s)",
+                "fast: %s cannot be compiled and runs as before (%s: %s)",
                 type(module).__name__,
                 type(error).__name__,
                 reason,

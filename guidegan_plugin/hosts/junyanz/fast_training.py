@@ -90,7 +90,7 @@ def speed_up_loader(loader: object, options: argparse.Namespace) -> None:
         hindered.append("there are no workers (--num_threads)")
     elif getattr(options, "guide_full_state", False):
         hindered.append("--guide_full_state resumes exactly, so workers start anew in each epoch")
-    elif any("epoch" in name for name in vars(loader.dataset)):
+    elif any("epoch" in name for name in getattr(loader.dataset, "__dict__", ())):
         hindered.append("the data set depends on the epoch, so workers start anew in each")
     else:
         # Past the loader's own __setattr__, which refuses this: the flag is read when the first epoch starts workers.
