@@ -1,9 +1,10 @@
 """How many operations guidance adds to one training step: on the device, and on the CPU beside it.
 
 The reference host trains a CycleGAN on PyTorch's `meta` device. Its tensors have shapes and no values. So large
-networks cost nothing here, and a step that waits for a value of the device (a synchronisation) fails. Counted is one
-step in the second epoch, `set_input` and `optimize_parameters`: every image has been visited, and is seen under another
-crop now. What guidance adds is the guided step less the bare one.
+networks cost little here, and a step that waits for a value of the device (a synchronisation) fails. Counted are the
+steps of a second epoch, `set_input` and `optimize_parameters`: every image has been visited, and is seen under another
+crop now. What guidance adds is the mean guided step less the bare one. The images are few files under many names, since
+only shapes and names matter. There is no image pool, whose draws differ from step to step.
 
 A *launch* is an operator that reads or writes memory of the device: a kernel, or a copy to the device. Views, metadata
 and allocations are none. Some operators launch two kernels on a GPU. On the meta device Adam updates one tensor at a
@@ -27,7 +28,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.plugins.find_host import recognise
 
 HOST = Path(__file__).parents[1] / "reference_host"
-NETS = ("--netG", "resnet_9blocks", "--ngf", "64", "--ndf", "64")
+NETS = ("--netG", "resnet_9blocks", "--ngf", "64", "--ndf", "64", "--pool_size", "0")
 MECHANISMS: Mapping[str, tuple[str, ...]] = {
     "rhp": (),
     "rhp without views": ("--dataset_mode", "unaligned"),
@@ -90,10 +91,21 @@ def _is_view(func: Any) -> bool:
     return any(alias is not None and not alias.is_write for alias in aliases)
 
 
-def step(model: Any, batch: dict[str, Any]) -> None:
-    """One training step as in the host's loop."""
-    model.set_input(batch)
-    model.optimize_parameters()
+def train(model: Any, batches: Iterable[dict[str, Any]]) -> None:
+    """Training steps as in the host's loop."""
+    for batch in batches:
+        model.set_input(batch)
+        model.optimize_parameters()
+
+
+def epoch(loader: Iterable[dict[str, Any]], steps: int) -> list[dict[str, Any]]:
+    """So many batches of images, each image under a name of its own."""
+    endless = itertools.chain.from_iterable(itertools.repeat(loader))
+    batches = []
+    for number, batch in enumerate(itertools.islice(endless, steps)):
+        names = {name: [f"{path}.{number}" for path in batch[name]] for name in ("A_paths", "B_paths")}
+        batches.append({**batch, **names})
+    return batches
 
 
 def host_model(scratch: Path, args: argparse.Namespace, batch_size: int, guidance: Sequence[str] | None) -> Any:
@@ -110,18 +122,17 @@ def host_model(scratch: Path, args: argparse.Namespace, batch_size: int, guidanc
     return model, importlib.import_module("data").create_dataset(options)
 
 
-def counted_step(
-    scratch: Path, args: argparse.Namespace, batch_size: int, guidance: Sequence[str] | None
+def counted_epoch(
+    scratch: Path, args: argparse.Namespace, batch_size: int, steps: int, guidance: Sequence[str] | None
 ) -> Operations:
-    """Train into the second epoch, and count the operators of a step."""
+    """Train for an epoch, and count the operators of the next."""
     torch.manual_seed(args.seed)
     random.seed(args.seed)
     model, loader = host_model(scratch, args, batch_size, guidance)
-    for batch in itertools.chain(loader, itertools.islice(loader, 1)):
-        step(model, batch)
-    batch = next(iter(loader))
+    train(model, epoch(loader, steps))
+    batches = epoch(loader, steps)
     with Operations() as operations:
-        step(model, batch)
+        train(model, batches)
     return operations
 
 
@@ -132,46 +143,51 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     sys.path.insert(0, str(HOST))
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch, host.guided(), contextlib.redirect_stdout(io.StringIO()):
-        write_unpaired(Path(scratch) / "data", args.size, 2 * max(args.batch_sizes), 1, args.seed, workers=1)
+        write_unpaired(Path(scratch) / "data", args.size, max(args.batch_sizes), 1, args.seed, workers=1)
         for batch_size in args.batch_sizes:
-            bare = counted_step(Path(scratch), args, batch_size, None)
+            bare = counted_epoch(Path(scratch), args, batch_size, 1, None)  # one step is like another
             for name in args.mechanisms:
-                guided = counted_step(Path(scratch), args, batch_size, MECHANISMS[name])
-                rows.append({"mechanism": name, "batch_size": batch_size, **_added(bare, guided)})
+                guided = counted_epoch(Path(scratch), args, batch_size, args.steps, MECHANISMS[name])
+                rows.append({"mechanism": name, "batch_size": batch_size, **_added(bare, guided, args.steps)})
     versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
-    return {"settings": {"size": args.size, "networks": [*NETS, *args.options], **versions}, "steps": rows}
-
-
-def _added(bare: Operations, guided: Operations) -> dict[str, Any]:
-    launches = guided.launches.total() - bare.launches.total()
     return {
-        "bare_launches": bare.launches.total(),
-        "added_launches": launches,
-        "added_share": launches / bare.launches.total(),
-        "added_cpu_operations": guided.on_cpu.total() - bare.on_cpu.total(),
-        "added_waits": guided.waits.total() - bare.waits.total(),
-        "launches_by_name": _difference(bare.launches, guided.launches),
-        "cpu_operations_by_name": _difference(bare.on_cpu, guided.on_cpu),
+        "settings": {"size": args.size, "steps": args.steps, "networks": [*NETS, *args.options], **versions},
+        "steps": rows,
     }
 
 
-def _difference(bare: Counter[str], guided: Counter[str]) -> dict[str, int]:
-    names = sorted({*bare, *guided}, key=lambda name: bare[name] - guided[name])
-    return {name: guided[name] - bare[name] for name in names if guided[name] != bare[name]}
+def _added(bare: Operations, guided: Operations, steps: int) -> dict[str, Any]:
+    launches = _difference(bare.launches, guided.launches, steps)
+    on_cpu = _difference(bare.on_cpu, guided.on_cpu, steps)
+    added = sum(launches.values())
+    return {
+        "bare_launches": bare.launches.total(),
+        "added_launches": added,
+        "added_share": added / bare.launches.total(),
+        "added_cpu_operations": sum(on_cpu.values()),
+        "added_waits": sum(_difference(bare.waits, guided.waits, steps).values()),
+        "launches_by_name": launches,
+        "cpu_operations_by_name": on_cpu,
+    }
+
+
+def _difference(bare: Counter[str], guided: Counter[str], steps: int) -> dict[str, float]:
+    added = {name: guided[name] / steps - bare[name] for name in (*bare, *guided)}
+    return {name: count for name, count in sorted(added.items(), key=lambda item: -item[1]) if count}
 
 
 def report(figures: dict[str, Any], every: bool) -> str:
     """The figures as a table, with the operators' names on request."""
     head = ("mechanism", "batch", "bare launches", "added", "share", "CPU operations", "waits")
-    line = "{:18} {:>5} {:>13} {:>6} {:>7} {:>14} {:>6}"
-    lines = [line.format(*head)]
+    lines = ["{:18} {:>5} {:>13} {:>6} {:>6} {:>14} {:>6}".format(*head)]
+    line = (
+        "{mechanism:18} {batch_size:5} {bare_launches:13} {added_launches:6.1f} {added_share:6.1%} "
+        "{added_cpu_operations:14.1f} {added_waits:6.1f}"
+    )
     for row in figures["steps"]:
-        counts = row["bare_launches"], row["added_launches"], f"{row['added_share']:.1%}"
-        lines.append(
-            line.format(row["mechanism"], row["batch_size"], *counts, row["added_cpu_operations"], row["added_waits"])
-        )
+        lines.append(line.format(**row))
         for kind in ("launches_by_name", "cpu_operations_by_name") if every else ():
-            names = ", ".join(f"{name} {count:+}" for name, count in row[kind].items())
+            names = ", ".join(f"{name} {count:+.3g}" for name, count in row[kind].items())
             lines.append(f"    {kind.replace('_', ' ')}: {names or 'none'}")
     return "\n".join(lines)
 
@@ -183,6 +199,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     parser.add_argument("--list", action="store_true", help="name the operators that are added")
     parser.add_argument("--size", type=int, default=256, help="height and width of images, %(default)s by default")
+    parser.add_argument("--steps", type=int, default=16, help="of an epoch, %(default)s by default")
     parser.add_argument("--seed", type=int, default=0, help="of data and draws, %(default)s by default")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="1 and 8 by default")
     parser.add_argument("--mechanisms", nargs="+", choices=MECHANISMS, default=list(MECHANISMS), help="all by default")
