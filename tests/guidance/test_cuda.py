@@ -283,18 +283,19 @@ def test_a_saved_memory_is_read_back_on_the_device(pair: Networks, toy_training:
     guide.detach()
     again = attach(*pair)
     again.load(tmp_path / "guide.safetensors")
-    assert again.maps(["a", "b"])[0].is_cuda and torch.equal(stored(again).cpu(), before)
+    assert again.maps(["a", "b"])[0].is_cuda and torch.allclose(stored(again).cpu(), before, atol=1e-6)
 
 
 @pytest.mark.parametrize("signal", ["activation", "gradient", "gradcam"])
 def test_a_step_keeps_no_memory(pair: Networks, toy_training: Any, signal: str) -> None:
     guide = attach(*pair, GuideConfig(signal=signal))
     training, used = toy_training(*pair), []
-    for _ in range(30):
+    for _ in range(160):
         guide.bind(source := images().cuda(), ["a", "b"])
         training.step(source, images().flip(0).cuda())
         used.append(torch.cuda.memory_allocated())
-    assert used[-1] <= used[5]
+    # Maps of up to 50 steps wait for being stored or counted.
+    assert max(used[110:160]) <= max(used[60:110])
 
 
 def test_moved_to_the_device_after_it_was_attached(

@@ -96,7 +96,6 @@ class Visit:
     pair: str
     images: weakref.ReferenceType[Tensor]
     shape: torch.Size
-    device: torch.device
     keys: tuple[str, ...]
     view: View | None
     remember: tuple[bool, ...] | None = None
@@ -216,7 +215,7 @@ class SourceBinding:
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
         self._note_step(pair)
         kept = None if remember is None or all(remember) else tuple(remember)
-        visit = Visit(pair, weakref.ref(images), images.shape, images.device, named, view, kept)
+        visit = Visit(pair, weakref.ref(images), images.shape, named, view, kept)
         self.lineage.forget(self.visits.get(pair))
         self.visits[pair] = visit
         self.lineage.begin(images, visit.shown)

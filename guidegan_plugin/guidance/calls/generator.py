@@ -71,8 +71,8 @@ class PlaceholderBlend:
         return torch.cat([images[:, :start], blend(images[:, start:end], transferred), images[:, end:]], dim=1)
 
     def _placeholder(self, images: Tensor) -> Tensor:
-        """:func:`placeholder`, made once a device; not inside a compiled graph, whose tensors the graph may reuse."""
-        if torch.compiler.is_compiling():
+        """:func:`placeholder`, made once a device; not for a graph, which may reuse its tensors or fix their size."""
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return placeholder(images)
         if images.device not in self._ones:
             with torch.inference_mode(False):
@@ -169,7 +169,8 @@ class GeneratorAdapter:
             visit.tested |= not torch.is_grad_enabled()
             keys = self._keys(visit, shown, args, kwargs) if self._how.key_of is not None else keys
             if keys not in visit.reads:
-                visit.reads[keys] = self._recalled(visit, keys)
+                images: Tensor = args[where] if isinstance(where, int) else kwargs[where]
+                visit.reads[keys] = self._recalled(visit, keys, images.device)
             maps = visit.maps = visit.reads[keys]
         if maps is not None and shown is not visit.shown and self._fresh is None:
             maps = _of_rows(maps, shown.rows, visit)
@@ -232,9 +233,9 @@ class GeneratorAdapter:
             visit.reads[shown.rows] = self._how.schedule.apply(maps, (), ())
         return visit.reads[shown.rows]
 
-    def _recalled(self, visit: Visit, keys: tuple[str, ...]) -> Tensor:
+    def _recalled(self, visit: Visit, keys: tuple[str, ...], device: torch.device) -> Tensor:
         """Equation (1): the maps of the same images at their previous visit, moved to where they are seen now."""
-        recalled = self._store.recall(keys, visit.device)
+        recalled = self._store.recall(keys, device)
         visit.ages = recalled.ages
         maps, then, now = recalled.maps, recalled.views, visit.view
         if self._how.align and then is not None and now is not None and not torch.equal(then.theta, now.theta):

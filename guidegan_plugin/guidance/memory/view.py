@@ -153,7 +153,7 @@ class Resampler:
     """Moves maps into other frames; where the cells of a map lie is computed once."""
 
     def __init__(self) -> None:
-        self._cells: tuple[Tensor, Tensor] | None = None
+        self._cells: Tensor | None = None
         self._made_for: tuple[object, ...] = ()
 
     def __call__(self, maps: Tensor, theta: Tensor) -> Tensor:
@@ -166,25 +166,24 @@ class Resampler:
         Returns:
             ``(N, 1, h, w)``, the dtype of ``maps``; values stay within the range of ``maps``.
         """
-        along_x, along_y, shift = theta.to(maps.device, maps.dtype, non_blocking=True)[:, None, None].unbind(-1)
-        x, y = self._cells_of(maps)
-        # As affine_grid; but that multiplies matrices, which autocast does in 8 bits and TF32 in 10.
-        grid = torch.addcmul(torch.addcmul(shift, along_x, x), along_y, y)
+        count, _, height, width = maps.shape
+        theta = theta.to(maps.device, maps.dtype, non_blocking=True)
+        cells = self._cells_of(maps).expand(count, -1, -1)
+        # What affine_grid computes, too; but affine_grid makes the cells anew, with ten operations. Autocast would
+        # round the places to eight bits.
+        with torch.autocast(maps.device.type, enabled=False):
+            grid = torch.bmm(cells, theta.transpose(1, 2)).view(count, height, width, 2)
         moved: Tensor = F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
         return moved
 
-    def _cells_of(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres of cells, ``(1, 1, w, 1)`` and ``(1, h, 1, 1)``, in normalised coordinates."""
+    def _cells_of(self, maps: Tensor) -> Tensor:
+        """Centres of cells as homogeneous coordinates, ``(1, h * w, 3)``."""
         wanted = maps.shape[-2:], maps.dtype, maps.device
         if self._cells is None or self._made_for != wanted:
-            height, width = maps.shape[-2:]
-            x, y = (
-                (torch.arange(cells, dtype=torch.float32, device="cpu") * 2 + 1) / cells - 1
-                for cells in (width, height)
-            )
-            x, y = (cells.to(maps.device, maps.dtype, non_blocking=True) for cells in (x, y))
-            self._cells = x.view(1, 1, -1, 1), y.view(1, -1, 1, 1)
-            self._made_for = wanted
+            with torch.autocast("cpu", enabled=False):
+                centres = F.affine_grid(_WHOLE[None].to(maps.dtype), [1, *maps.shape[1:]], align_corners=False)
+            cells = F.pad(centres.flatten(1, 2), (0, 1), value=1.0)
+            self._cells, self._made_for = cells.to(maps.device, non_blocking=True), wanted
         return self._cells
 
 
