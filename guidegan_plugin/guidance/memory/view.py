@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -171,7 +172,7 @@ class Resampler:
         cells = self._cells_of(maps).expand(count, -1, -1)
         # What affine_grid computes, too; but affine_grid makes the cells anew, with ten operations. Autocast would
         # round the places to eight bits.
-        with torch.autocast(maps.device.type, enabled=False):
+        with _no_autocast(maps.device.type):
             grid = torch.bmm(cells, theta.transpose(1, 2)).view(count, height, width, 2)
         moved: Tensor = F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
         return moved
@@ -180,11 +181,16 @@ class Resampler:
         """Centres of cells as homogeneous coordinates, ``(1, h * w, 3)``."""
         wanted = maps.shape[-2:], maps.dtype, maps.device
         if self._cells is None or self._made_for != wanted:
-            with torch.autocast("cpu", enabled=False):
+            with _no_autocast("cpu"):
                 centres = F.affine_grid(_WHOLE[None].to(maps.dtype), [1, *maps.shape[1:]], align_corners=False)
             cells = F.pad(centres.flatten(1, 2), (0, 1), value=1.0)
             self._cells, self._made_for = cells.to(maps.device, non_blocking=True), wanted
         return self._cells
+
+
+def _no_autocast(device_type: str) -> AbstractContextManager[object]:
+    known = torch.amp.is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if known else nullcontext()
 
 
 def resample(maps: Tensor, theta: Tensor) -> Tensor:
