@@ -1,14 +1,19 @@
-"""The toy host, installed as a third party's plugin is, and a copy of its codebase."""
+"""The toy host, installed as a third party's plugin is, a copy of its codebase, and forks of the reference host."""
 
 from __future__ import annotations
 
 import importlib
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-TOY_HOST = Path(__file__).resolve().parents[2] / "examples" / "toy_host"
+from guidegan_plugin.hosts import launcher
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+REFERENCE_HOST = EXAMPLES / "reference_host"
+TOY_HOST = EXAMPLES / "toy_host"
 
 
 @pytest.fixture
@@ -27,3 +32,34 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     ignored = shutil.ignore_patterns("__pycache__")
     return Path(shutil.copytree(TOY_HOST / "codebase", tmp_path / "codebase", ignore=ignored))
+
+
+@pytest.fixture
+def fork(tmp_path: Path) -> Callable[..., Path]:
+    """A fork of the reference host: ``fork({"train.py": [(old, new), ...]})`` replaces text in files of a copy."""
+
+    def make(edits: Mapping[str, Sequence[tuple[str, str]]], added: Mapping[str, str] | None = None) -> Path:
+        root = tmp_path / "fork"
+        shutil.copytree(REFERENCE_HOST, root, ignore=shutil.ignore_patterns("__pycache__"))
+        for name, pairs in edits.items():
+            text = (root / name).read_text()
+            for old, new in pairs:
+                assert old in text, f"{name} has no {old!r}"
+                text = text.replace(old, new)
+            (root / name).write_text(text)
+        for name, text in (added or {}).items():
+            (root / name).write_text(text)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def run_fork(in_host: Callable[[], None]) -> Callable[..., None]:
+    """Run a script of a fork through the launcher: ``run_fork(root / "train.py", "--model", ...)``."""
+
+    def call(script: Path, *arguments: object) -> None:
+        in_host()
+        launcher.run(script, [str(argument) for argument in arguments])
+
+    return call

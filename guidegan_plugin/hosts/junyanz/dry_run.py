@@ -12,6 +12,7 @@ from guidegan_plugin.attaching.pairs import NamedPair
 from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.layers import convolutions
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.plugins.host import Fact
 
 
@@ -29,7 +30,7 @@ def describe(guides: HostGuides) -> list[Fact]:
     if not guides.active:
         return [*lines, ("attention", "none: the host runs as if we were not there")]
     guides.adapt()
-    dataset = importlib.import_module("data").find_dataset_using_name(options.dataset_mode)(options)
+    dataset = importlib.import_module("data").find_dataset_using_name(read_option(options, "dataset_mode"))(options)
     total = 0
     for pair in guides.pairs:
         guide = guides.guides[pair.name]
@@ -85,7 +86,7 @@ def _map_shape(guides: HostGuides, pair: NamedPair) -> tuple[int, int]:
     discriminator = getattr(guides.model, pair.discriminator)
     parameter = next(discriminator.parameters())
     channels = convolutions(discriminator)[0][1].in_channels
-    side = guides.model.opt.crop_size
+    side = read_option(guides.model.opt, "crop_size")
     maps = guides.guides[pair.name].look(torch.zeros(1, channels, side, side, device=parameter.device))[1]
     return maps.shape[-2], maps.shape[-1]
 
@@ -93,7 +94,7 @@ def _map_shape(guides: HostGuides, pair: NamedPair) -> tuple[int, int]:
 def _count(dataset: Any, pair: NamedPair, options: Any) -> int:
     """Images of the pair's source domain, from the attributes the family's data sets have."""
     domain = pair.keys[0]
-    if options.direction == "BtoA":
+    if read_option(options, "direction") == "BtoA":
         domain = {"A": "B", "B": "A"}.get(domain, domain)
     for attribute in (f"{domain}_paths", "AB_paths"):
         if hasattr(dataset, attribute):

@@ -23,6 +23,7 @@ from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.known_pairs import known_pairs
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
@@ -98,12 +99,13 @@ class HostGuides:
     def _progress(self, steps: int = 0) -> float:
         """Share of the training done once the batch under way is over; by epochs, so that a resumed run goes on."""
         options = self.model.opt
-        for names in (("n_epochs", "n_epochs_decay"), ("niter", "niter_decay")):  # forks keep the former names
-            if all(hasattr(options, name) for name in names):
-                epochs = sum(getattr(options, name) for name in names)
-                classic = self.codebase.generation == "classic"
-                return self.epoch.progress(getattr(options, "epoch_count", 1), epochs, classic)
-        raise HostError("the host has no option n_epochs that says how long it trains; change --guide_anneal to off")
+        lengths = [read_option(options, name) for name in ("n_epochs", "n_epochs_decay")]
+        if None in lengths:
+            raise HostError(
+                "the host has no option n_epochs that says how long it trains; change --guide_anneal to off"
+            )
+        classic = self.codebase.generation == "classic"
+        return self.epoch.progress(read_option(options, "epoch_count"), sum(lengths), classic)
 
     def _losses(self) -> dict[str, Tensor | float]:
         """The host's losses of the newest step, as they are: reading a number off one would wait for the device."""
@@ -123,7 +125,7 @@ class HostGuides:
 
     def after_setup(self) -> None:
         """Load the memory that belongs to the checkpoint the host has loaded."""
-        if self.active and self.model.isTrain and self.model.opt.continue_train:
+        if self.active and self.model.isTrain and read_option(self.model.opt, "continue_train"):
             self.load(Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors")
 
     def check_tested(self) -> None:
@@ -174,12 +176,12 @@ class HostGuides:
         paths = batch.get(field)
         if paths is None:
             raise HostError(f"the batch has no field {field} (it has {', '.join(batch)}); {HOW_TO_WRITE}")
-        paths, root = [paths] if isinstance(paths, str) else paths, self.model.opt.dataroot
+        paths, root = [paths] if isinstance(paths, str) else paths, read_option(self.model.opt, "dataroot")
         return [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
 
     def _field(self, name: str) -> str:
         """Fields of the batch swap with the direction: the model's ``real_A`` is then batch B."""
-        if self.model.opt.direction == "BtoA" and name[:2] in ("A_", "B_"):
+        if read_option(self.model.opt, "direction") == "BtoA" and name[:2] in ("A_", "B_"):
             return ("B_" if name[0] == "A" else "A_") + name[2:]
         return name
 
@@ -204,7 +206,7 @@ class HostGuides:
             _log.warning(
                 "data set %s does not say where images are cropped and flipped, so maps are read where they were last "
                 "seen; take --dataset_mode guide_unaligned or guide_aligned",
-                self.model.opt.dataset_mode,
+                read_option(self.model.opt, "dataset_mode"),
             )
         return view
 
@@ -254,7 +256,7 @@ class HostGuides:
 
     def _check_data(self, path: Path, keys: list[str]) -> None:
         """Refuse a store of another data set; keys are relative, so a moved data root is fine."""
-        root = Path(self.model.opt.dataroot)
+        root = Path(read_option(self.model.opt, "dataroot"))
         if keys and not any((root / key).exists() for key in keys):
             raise StoreError(
                 f"{path} remembers images that are not in {root} (such as {keys[0]}); change --dataroot, or delete it "
@@ -264,5 +266,5 @@ class HostGuides:
     @property
     def suffix(self) -> str:
         """The first part of the names of the checkpoint's files the host loads: ``latest``, an epoch, ``iter_<n>``."""
-        options = self.model.opt
-        return f"iter_{options.load_iter}" if options.load_iter > 0 else str(options.epoch)
+        iteration = read_option(self.model.opt, "load_iter")
+        return f"iter_{iteration}" if iteration > 0 else str(read_option(self.model.opt, "epoch"))

@@ -1,4 +1,7 @@
-"""What the family's models have, for the type checker; at run time the host's own class stands in its place."""
+"""What the family's models have, for the type checker; at run time the host's own class stands in its place.
+
+Forks add arguments and results of their own.
+"""
 
 from __future__ import annotations
 
@@ -29,25 +32,25 @@ class HostModel:
         """Add the model's options."""
         return parser
 
-    def __init__(self, opt: argparse.Namespace) -> None: ...
+    def __init__(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> None: ...
 
-    def setup(self, opt: argparse.Namespace) -> None:
+    def setup(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> Any:
         """Load networks, build schedulers."""
 
-    def set_input(self, input: dict[str, Any]) -> None:
+    def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
         """Take a batch."""
 
     def forward(self) -> None:
         """Compute the images of the batch."""
 
-    def test(self) -> None:
+    def test(self, *args: Any, **kwargs: Any) -> Any:
         """Forward and visuals, without gradient."""
 
-    def compute_visuals(self) -> None:
+    def compute_visuals(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare images for the pages."""
 
-    def update_learning_rate(self) -> None:
+    def update_learning_rate(self, *args: Any, **kwargs: Any) -> Any:
         """Step the schedulers, once an epoch."""
 
-    def save_networks(self, epoch: int | str) -> None:
+    def save_networks(self, epoch: int | str, *args: Any, **kwargs: Any) -> Any:
         """Write all networks."""

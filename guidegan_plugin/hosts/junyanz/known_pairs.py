@@ -7,6 +7,7 @@ from typing import Any
 
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, parse_pairs
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 
 def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
@@ -23,13 +24,14 @@ def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
     if host_model == "pix2pix":
         return (NamedPair("netG", "netD", "real_A", "A_paths"),)
     if host_model == "test":
-        return (NamedPair(f"netG{options.model_suffix}", f"netD{options.model_suffix}", "real", "A_paths"),)
+        suffix = read_option(options, "model_suffix")
+        return (NamedPair(f"netG{suffix}", f"netD{suffix}", "real", "A_paths"),)
     raise HostError(f"the pairs of model {host_model!r} are not known; {HOW_TO_WRITE}")
 
 
 def pairs_are_known(host_model: str) -> bool:
     """Whether a model needs no ``--guide_pairs``."""
     try:
-        return bool(known_pairs(host_model, argparse.Namespace(guide_pairs="", model_suffix="")))
+        return bool(known_pairs(host_model, argparse.Namespace(guide_pairs="")))
     except HostError:
         return False

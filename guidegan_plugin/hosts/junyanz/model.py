@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +25,7 @@ from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
 from guidegan_plugin.hosts.junyanz.dry_run import describe
 from guidegan_plugin.hosts.junyanz.fast_training import reach_loader, speed_up_model
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
 from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
@@ -99,15 +101,17 @@ class GuidedModel(HostModel):
             parser.set_defaults(dataset_mode=f"guide_{mode}")
         return parser
 
-    def __init__(self, opt: argparse.Namespace) -> None:
+    def __init__(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> None:
         config = config_from(create_manager(), vars(opt))
-        super().__init__(opt)
+        super().__init__(opt, *args, **kwargs)
         self.guides = HostGuides(self, self.host_model, config)
         self.attention_visuals = AttentionVisuals(self.guides)
         self.refinement = HostRefinement(self.guides, self.attention_visuals)
         self.speedups: Speedups | None = None  # once the networks are set up
 
-    def setup(self, opt: argparse.Namespace) -> None:
+    # Forks give the family's methods further arguments and results: what is not ours goes through as it came.
+
+    def setup(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> Any:
         """The host's setup; generators are widened between their initialisation and any wrapping."""
         if opt.guide_dry_run:
             facts = describe(self.guides)
@@ -120,14 +124,14 @@ class GuidedModel(HostModel):
         state = self._training_state()
         if state is not None:
             opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
-        self._first_epoch = getattr(opt, "epoch_count", 1)
+        self._first_epoch = read_option(opt, "epoch_count")
         with self.guides.new_networks.fresh_without_file(self.guides.suffix), _options_named():
             if self.guides.codebase.generation == "classic":
                 self.guides.adapt()
-                super().setup(opt)
+                result = super().setup(opt, *args, **kwargs)
             else:
                 with _after_initialisation(self.guides.adapt):
-                    super().setup(opt)
+                    result = super().setup(opt, *args, **kwargs)
         self.guides.after_setup()
         self.attention_visuals.load_discriminators()
         if state is not None:
@@ -135,54 +139,61 @@ class GuidedModel(HostModel):
         self.speedups = speed_up_model(self.guides)
         if self.guides.active and not self.isTrain and not opt.guide_no_gallery and is_first_rank():
             leave_gallery(opt, self.guides.config.concat)
+        return result
 
     def _training_state(self) -> dict[str, Any] | None:
         """What ``--guide_full_state`` saved beside the checkpoint to be resumed, None where that is not asked for."""
-        if not (self.isTrain and self.opt.guide_full_state and self.opt.continue_train):
+        if not (self.isTrain and self.opt.guide_full_state and read_option(self.opt, "continue_train")):
             return None
         return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}_guide_state.pth")
 
-    def set_input(self, input: dict[str, Any]) -> None:
+    def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
         """The host's, then each pair's source images are bound to their keys."""
-        super().set_input(input)
+        result = super().set_input(input, *args, **kwargs)
         if self.speedups is not None:
             self.speedups.begin_step()
         self.guides.bind(input)
+        return result
 
-    def test(self) -> None:
+    def test(self, *args: Any, **kwargs: Any) -> Any:
         """The host's, once refinement has found the maps with which this batch comes out best."""
-        self.refinement.find()
-        super().test()
+        # A test that is told what to translate with, as BicycleGAN's is told its noise, is no plain forward.
+        told = bool(args or kwargs)
+        self.refinement.find(functools.partial(super().test, *args, **kwargs) if told else self.forward)
+        return super().test(*args, **kwargs)
 
-    def compute_visuals(self) -> None:
+    def compute_visuals(self, *args: Any, **kwargs: Any) -> Any:
         """The host's, and the attention maps."""
-        super().compute_visuals()
+        result = super().compute_visuals(*args, **kwargs)
         self.attention_visuals.draw()
+        return result
 
-    def update_learning_rate(self) -> None:
+    def update_learning_rate(self, *args: Any, **kwargs: Any) -> Any:
         """The host's; it marks the epochs."""
-        super().update_learning_rate()
+        result = super().update_learning_rate(*args, **kwargs)
         self.guides.end_epoch()
+        return result
 
-    def save_networks(self, epoch: int | str) -> None:
+    def save_networks(self, epoch: int | str, *args: Any, **kwargs: Any) -> Any:
         """The host's files, the store and the training state, all together or not at all."""
+        save = functools.partial(super().save_networks, epoch, *args, **kwargs)
         if not is_first_rank() or not (self.guides.active or self.opt.guide_full_state):
-            super().save_networks(epoch)
-            return
+            return save()
         try:
-            self._save_all(epoch)
+            return self._save_all(epoch, save)
         except StoreError as error:
             # Days of training must not end with a full disk: the next save may succeed.
             _log.error("%s; the training goes on", error)
             for name in self.model_names:  # the classic generation moves its networks to the CPU to save them
                 getattr(self, f"net{name}").to(self.device)
+            return None
 
-    def _save_all(self, epoch: int | str) -> None:
+    def _save_all(self, epoch: int | str, save: Callable[[], Any]) -> Any:
         folder = self.save_dir
         with complete_set(Path(folder)) as writing:
             self.save_dir = type(folder)(writing)
             try:
-                super().save_networks(epoch)
+                result = save()
             finally:
                 self.save_dir = folder
             if self.guides.active:
@@ -191,6 +202,7 @@ class GuidedModel(HostModel):
                 completed = self.guides.epoch.completed(self.guides.codebase.generation == "classic")
                 state = full_state.capture(self, self._first_epoch - 1 + completed)
                 torch.save(state, writing / f"{epoch}_guide_state.pth")
+        return result
 
 
 @contextmanager

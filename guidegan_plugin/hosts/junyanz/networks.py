@@ -17,6 +17,7 @@ from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class NewNetworks:
             suffix: First part of the names of the files the host loads.
         """
         model = self._model
-        loads = not model.isTrain or model.opt.continue_train
+        loads = not model.isTrain or read_option(model.opt, "continue_train")
         files = {name: Path(model.save_dir) / f"{suffix}_net_{name}.pth" for name in self.names if loads}
         missing = [name for name, path in files.items() if not path.is_file()]
         model.model_names = [name for name in model.model_names if name not in missing]
@@ -96,7 +97,7 @@ class NewNetworks:
 
     def _initialise(self, network: nn.Module) -> nn.Module:
         options = self._model.opt
-        arguments = [options.init_type, options.init_gain]
+        arguments = [read_option(options, "init_type"), read_option(options, "init_gain")]
         if self._generation == "classic":
             arguments.append(self._model.gpu_ids)
         initialised: nn.Module = sys.modules["models.networks"].init_net(network, *arguments)

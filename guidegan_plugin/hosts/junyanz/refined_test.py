@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import torch
@@ -39,8 +40,11 @@ class HostRefinement:
                 "change --guide_refine or --guide_attention"
             )
 
-    def find(self) -> None:
+    def find(self, translate: Callable[[], object]) -> None:
         """Translate the batch under way until no pair's score rises, and leave each pair its best maps.
+
+        Args:
+            translate: Translates it once, as the host's test does.
 
         The host's forward comes after this; it is to draw the same random numbers (dropout) as every pass did, since
         otherwise it would make another output than the one that was kept.
@@ -49,7 +53,7 @@ class HostRefinement:
             return
         refinements = {pair.name: Refinement(self._passes) for pair in self._guides.pairs}
         while not all(refinement.done for refinement in refinements.values()):
-            self._translate()
+            self._translate(translate)
             for pair in self._guides.pairs:
                 refinement, visit = refinements[pair.name], self._guides.guides[pair.name].binding.current(pair.name)
                 asked = None if refinement.done else self._visuals.ask(pair)
@@ -63,11 +67,11 @@ class HostRefinement:
                 visit.refined = refinement.maps
         self._report(refinements)
 
-    def _translate(self) -> None:
+    def _translate(self, translate: Callable[[], object]) -> None:
         with torch.no_grad(), ExitStack() as stack:
             for pair in self._guides.pairs:
                 stack.enter_context(unnoticed(self._guides.network(pair.generator)))
-            self._model.forward()
+            translate()
 
     def _report(self, refinements: dict[str, Refinement]) -> None:
         self._model.refine_scores = {name: refinement.scores for name, refinement in refinements.items()}

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.script_end import at_end
 
 _log = logging.getLogger(__name__)
@@ -18,8 +19,11 @@ def leave_gallery(options: Any, concat: str) -> None:
         options: The host's.
         concat: How input and map are blended.
     """
-    test = f"{options.phase}_{options.epoch}" + (f"_iter{options.load_iter}" if options.load_iter > 0 else "")
-    folder = (Path(options.results_dir) / options.name / test).absolute()  # a script may change its folder
+    iteration = read_option(options, "load_iter")
+    test = f"{read_option(options, 'phase')}_{read_option(options, 'epoch')}"
+    test += f"_iter{iteration}" if iteration > 0 else ""
+    results = Path(read_option(options, "results_dir")) / read_option(options, "name")
+    folder = (results / test).absolute()  # a script may change its folder
 
     def make() -> None:
         images = folder / "images"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from guidegan_plugin.attaching.pairs import NamedPair
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.hosts.junyanz.discriminators import load_discriminator
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 
 
@@ -69,29 +69,13 @@ class AttentionVisuals:
         """Build and load each pair's D, which the host leaves out at test time, where it is to be asked.
 
         Raises:
-            HostError: If a checkpoint is missing; the message names it.
+            HostError: If a checkpoint is missing or holds another discriminator; the message names it.
         """
         for pair in self._guides.pairs if self._asks else ():
             name = f"{self._guides.suffix}_net_{pair.discriminator.removeprefix('net')}.pth"
-            path = Path(self._model.save_dir) / name
-            if not path.is_file():
-                raise HostError(
-                    f"no discriminator {path} to look with; change --name or --epoch, or leave out --guide_show and "
-                    "--guide_refine"
-                )
-            weights = torch.load(path, map_location=self._model.device, weights_only=True)
-            discriminator = self._define_discriminator(weights)
-            discriminator.load_state_dict(weights)
-            setattr(self._model, pair.discriminator, discriminator.to(self._model.device))
+            discriminator = load_discriminator(self._model, Path(self._model.save_dir) / name)
+            setattr(self._model, pair.discriminator, discriminator)
             self._guides.guides[pair.name].watch(discriminator)
             for name, network in self._guides.guides[pair.name].networks().items():
                 if name not in self._guides.new_networks.names:
                     self._guides.new_networks.load(name, network, self._guides.suffix)
-
-    def _define_discriminator(self, weights: dict[str, Tensor]) -> nn.Module:
-        options, networks = self._model.opt, sys.modules["models.networks"]
-        channels = next(weight.shape[1] for weight in weights.values() if weight.dim() == 4)
-        architecture = (options.ndf, options.netD, options.n_layers_D, options.norm)
-        with torch.random.fork_rng():  # a test draws the same dropout with and without it
-            network: nn.Module = networks.define_D(channels, *architecture, options.init_type, options.init_gain)
-        return network

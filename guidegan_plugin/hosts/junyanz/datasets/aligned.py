@@ -11,6 +11,7 @@ from PIL import Image
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
 from guidegan_plugin.hosts.junyanz.datasets.view_recovery import observe, random_state, rewound
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 
 class GuideAlignedDataset(CheckedDataset, AlignedDataset):
@@ -23,7 +24,7 @@ class GuideAlignedDataset(CheckedDataset, AlignedDataset):
 
     def folders(self, opt: Any) -> list[Path]:
         """``<dataroot>/<phase>``."""
-        return [Path(opt.dataroot) / opt.phase]
+        return [Path(read_option(opt, "dataroot")) / read_option(opt, "phase")]
 
     def image_lists(self) -> list[list[str]]:
         """The side-by-side images."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES, check_folder, check_images, check_sizes, corrupt
 from guidegan_plugin.hosts.junyanz.epochs import SAMPLES
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 if TYPE_CHECKING:
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
         opt: Any
 
-        def __init__(self, opt: Any) -> None: ...
+        def __init__(self, opt: Any, *args: Any, **kwargs: Any) -> None: ...
         def __len__(self) -> int: ...
         def __getitem__(self, index: int) -> dict[str, Any]: ...
         @staticmethod
@@ -43,18 +44,18 @@ class CheckedDataset(HostDataset):
         )
         return parser
 
-    def __init__(self, opt: Any) -> None:
+    def __init__(self, opt: Any, *args: Any, **kwargs: Any) -> None:  # forks have arguments of their own
         for folder in self.folders(opt):
             check_folder(folder)
         check_sizes(opt)
-        super().__init__(opt)
+        super().__init__(opt, *args, **kwargs)
         for folder, paths in zip(self.folders(opt), self.image_lists(), strict=True):
             check_images(folder, paths, opt, getattr(opt, MIXED_MODES, "refuse") == "convert", self.halves)
         setattr(opt, SAMPLES, len(self))
 
     def folders(self, opt: Any) -> list[Path]:
         """The folders images come from."""
-        return [Path(opt.dataroot)]
+        return [Path(read_option(opt, "dataroot"))]
 
     def image_lists(self) -> list[list[str]]:
         """The images of each folder."""

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from PIL import Image
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.utils.images import BROKEN
 
 MIXED_MODES = "guide_mixed_modes"
-
-
-class Options(Protocol):
-    """The host's options that decide whether an image can be used."""
-
-    dataroot: str
-    preprocess: str
-    load_size: int
-    crop_size: int
 
 
 def check_folder(folder: Path) -> None:
@@ -36,23 +27,22 @@ def check_folder(folder: Path) -> None:
         raise DataError(f"no images at {folder}: there is no such folder; change --dataroot (or --phase)")
 
 
-def check_sizes(options: Options) -> None:
+def check_sizes(options: object) -> None:
     """Refuse sizes that no image could meet.
 
     Raises:
         DataError: If images are resized to less than the crop.
     """
-    resized = "resize" in options.preprocess or "scale_width" in options.preprocess
-    if "crop" in options.preprocess and resized and options.load_size < options.crop_size:
+    preprocess, load_size, crop_size = (read_option(options, name) for name in ("preprocess", "load_size", "crop_size"))
+    resized = "resize" in preprocess or "scale_width" in preprocess
+    if "crop" in preprocess and resized and load_size < crop_size:
         raise DataError(
-            f"images resized to {options.load_size} are smaller than the crop of {options.crop_size}; "
+            f"images resized to {load_size} are smaller than the crop of {crop_size}; "
             f"change --load_size to at least --crop_size"
         )
 
 
-def check_images(
-    folder: Path, paths: Sequence[str], options: Options, allow_mixed_modes: bool, halves: int = 1
-) -> None:
+def check_images(folder: Path, paths: Sequence[str], options: object, allow_mixed_modes: bool, halves: int = 1) -> None:
     """Read the headers of a folder's images and refuse what cannot be trained on.
 
     Args:
@@ -68,12 +58,13 @@ def check_images(
     if not paths:
         raise DataError(f"no images in {folder}; change --dataroot (or --phase)")
     examples: dict[str, str] = {}
+    crop_size = read_option(options, "crop_size")
     for path in paths:
         mode, (width, height) = _header(path)
         examples.setdefault(mode, path)
-        if options.preprocess == "crop" and min(width // halves, height) < options.crop_size:
+        if read_option(options, "preprocess") == "crop" and min(width // halves, height) < crop_size:
             raise DataError(
-                f"{path} is {width // halves} x {height}, smaller than the crop of {options.crop_size}; "
+                f"{path} is {width // halves} x {height}, smaller than the crop of {crop_size}; "
                 f"change --crop_size, or use --preprocess resize_and_crop"
             )
     if len(examples) > 1 and not allow_mixed_modes:

@@ -13,8 +13,8 @@ from guidegan_plugin.hosts.junyanz.datasets.view_recovery import ObservedTransfo
 class GuideSingleDataset(CheckedDataset, SingleDataset):
     """The host's single data set; items also hold ``A_guide_view``, ``(2, 3)`` float32."""
 
-    def __init__(self, opt: Any) -> None:
-        super().__init__(opt)
+    def __init__(self, opt: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(opt, *args, **kwargs)
         self.transform: ObservedTransform = ObservedTransform(self.transform)
 
     def image_lists(self) -> list[list[str]]:

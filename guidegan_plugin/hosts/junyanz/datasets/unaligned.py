@@ -11,6 +11,7 @@ from torch import Tensor
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
 from guidegan_plugin.hosts.junyanz.datasets.view_recovery import ObservedTransform
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 
 class GuideUnalignedDataset(CheckedDataset, UnalignedDataset):
@@ -19,15 +20,15 @@ class GuideUnalignedDataset(CheckedDataset, UnalignedDataset):
     A fork that keeps no ``transform_A`` (CUT makes one an item) gives views that are not known, NaN.
     """
 
-    def __init__(self, opt: Any) -> None:
-        super().__init__(opt)
+    def __init__(self, opt: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(opt, *args, **kwargs)
         for name in ("transform_A", "transform_B"):
             if hasattr(self, name):
                 setattr(self, name, ObservedTransform(getattr(self, name)))
 
     def folders(self, opt: Any) -> list[Path]:
         """``<dataroot>/<phase>A`` and ``B``."""
-        return [Path(opt.dataroot) / f"{opt.phase}{domain}" for domain in "AB"]
+        return [Path(read_option(opt, "dataroot")) / f"{read_option(opt, 'phase')}{domain}" for domain in "AB"]
 
     def image_lists(self) -> list[list[str]]:
         """Images of both domains."""
