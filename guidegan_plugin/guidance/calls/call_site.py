@@ -110,8 +110,11 @@ class CallSite(InertSite):
         self.mute = not self.arounds
 
     def answer(self, module: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer a call of the module; a replica, which shares this object, is answered as a copy."""
-        if self.module() is not module:
+        """Answer a call of the module; a replica, which shares this object, is answered as a copy.
+
+        A replica of a module whose wrapper is met in its place is given what the wrapper passes on, as it is.
+        """
+        if self.module() is not module and self.arounds:
             return super().answer(module, method, args, kwargs)
         for around in self.arounds[:0:-1]:
             method = functools.partial(_answer_around, around, module, method)

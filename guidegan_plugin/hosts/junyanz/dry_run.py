@@ -29,7 +29,6 @@ def describe(guides: HostGuides) -> list[Fact]:
     lines: list[Fact] = [("model", f"guide_{guides.host_model} ({type(guides.model).__mro__[2].__name__} of the host)")]
     if not guides.active:
         return [*lines, ("attention", "none: the host runs as if we were not there")]
-    guides.adapt()
     dataset = importlib.import_module("data").find_dataset_using_name(read_option(options, "dataset_mode"))(options)
     total = 0
     for pair in guides.pairs:
@@ -74,7 +73,9 @@ def describe(guides: HostGuides) -> list[Fact]:
 def _try_a_batch(guides: HostGuides, dataset: Any) -> list[Fact]:
     """Bind one image, so that a misspelt source or field is found now and not once the training starts."""
     try:
-        guides.model.set_input(default_collate([dataset[0]]))
+        batch = default_collate([dataset[0]])
+        guides.model.set_input(batch)
+        guides.bind(batch)
     except GuideError:
         raise
     except Exception as error:  # the host's own code, on a batch its own loader might have put together otherwise

@@ -76,8 +76,8 @@ class HostGuides:
             )
             self.new_networks.add(self.guides[pair.name], generator, discriminator)
         self._fields = {pair.name: (self._field(pair.keys), self._field(pair.view_field)) for pair in self.pairs}
-        trained = {name for pair in self.pairs for name in (pair.generator, pair.discriminator) if model.isTrain}
-        self._networks = sorted({*trained, *(f"net{name}" for name in self.new_networks.names)})
+        called = {name for pair in self.pairs for name in (pair.generator, pair.discriminator)}
+        self._networks = sorted({*called, *(f"net{name}" for name in self.new_networks.names)})
         self._held: list[nn.Module | None] = []  # as they were at the last batch
         if model.isTrain and config.anneal_span is not None:
             self._progress()  # a host that does not say how long it trains is refused before it does
@@ -122,6 +122,11 @@ class HostGuides:
             generator = self.network(pair.generator)
             if network is None or unwrap(network) is unwrap(generator):
                 self.guides[pair.name].adapt_generator(self.model.optimizers if self.model.isTrain else ())
+
+    def narrow(self) -> None:
+        """Undo :meth:`adapt`."""
+        for guide in self.guides.values():
+            guide.concatenation.restore()
 
     def after_setup(self) -> None:
         """Load the memory that belongs to the checkpoint the host has loaded."""
@@ -192,10 +197,11 @@ class HostGuides:
             return
         for pair in self.pairs:
             guide = self.guides[pair.name]
-            if self.model.isTrain:
-                networks = self.network(pair.generator), self.network(pair.discriminator)
-                if any(map(is_compiled, networks)) and not guide.is_on(*networks):
-                    guide.follow(*networks)
+            networks = [self.network(name) for name in (pair.generator, pair.discriminator) if guide.judges]
+            # DistributedDataParallel calls the very network inside; the others call copies of it, or a graph.
+            wrapped = any(is_compiled(network) or isinstance(network, nn.DataParallel) for network in networks)
+            if wrapped and not guide.is_on(*networks):
+                guide.follow(*networks)
             guide.call_through(self.new_networks.wrapped())
         self._held = held
 

@@ -46,6 +46,9 @@ class HostModel:
     def test(self, *args: Any, **kwargs: Any) -> Any:
         """Forward and visuals, without gradient."""
 
+    def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
+        """Train one step."""
+
     def compute_visuals(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare images for the pages."""
 

@@ -108,6 +108,9 @@ class GuidedModel(HostModel):
         self.attention_visuals = AttentionVisuals(self.guides)
         self.refinement = HostRefinement(self.guides, self.attention_visuals)
         self.speedups: Speedups | None = None  # once the networks are set up
+        # Some hosts run their generators before setup(), to learn the shapes of features: CUT.
+        self._begun = False
+        self.guides.adapt()
 
     # Forks give the family's methods further arguments and results: what is not ours goes through as it came.
 
@@ -127,9 +130,9 @@ class GuidedModel(HostModel):
         self._first_epoch = read_option(opt, "epoch_count")
         with self.guides.new_networks.fresh_without_file(self.guides.suffix), _options_named():
             if self.guides.codebase.generation == "classic":
-                self.guides.adapt()
                 result = super().setup(opt, *args, **kwargs)
             else:
+                self.guides.narrow()  # initialised as wide as the host made them
                 with _after_initialisation(self.guides.adapt):
                     result = super().setup(opt, *args, **kwargs)
         self.guides.after_setup()
@@ -139,6 +142,7 @@ class GuidedModel(HostModel):
         self.speedups = speed_up_model(self.guides)
         if self.guides.active and not self.isTrain and not opt.guide_no_gallery and is_first_rank():
             leave_gallery(opt, self.guides.config.concat)
+        self._begun = True
         return result
 
     def _training_state(self) -> dict[str, Any] | None:
@@ -148,18 +152,25 @@ class GuidedModel(HostModel):
         return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}_guide_state.pth")
 
     def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
-        """The host's, then each pair's source images are bound to their keys."""
+        """The host's, then each pair's source images are bound to their keys; for a pass before setup none are."""
         result = super().set_input(input, *args, **kwargs)
         if self.speedups is not None:
             self.speedups.begin_step()
-        self.guides.bind(input)
+        if self._begun:
+            self.guides.bind(input)
         return result
+
+    def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
+        """The host's."""
+        self._begun = True  # also where a fork trains without setup()
+        return super().optimize_parameters(*args, **kwargs)
 
     def test(self, *args: Any, **kwargs: Any) -> Any:
         """The host's, once refinement has found the maps with which this batch comes out best."""
-        # A test that is told what to translate with, as BicycleGAN's is told its noise, is no plain forward.
-        told = bool(args or kwargs)
-        self.refinement.find(functools.partial(super().test, *args, **kwargs) if told else self.forward)
+        if args or kwargs:  # BicycleGAN's test is told its noise: that is no plain forward
+            self.refinement.find(functools.partial(super().test, *args, **kwargs))
+        else:
+            self.refinement.find()
         return super().test(*args, **kwargs)
 
     def compute_visuals(self, *args: Any, **kwargs: Any) -> Any:

@@ -40,11 +40,11 @@ class HostRefinement:
                 "change --guide_refine or --guide_attention"
             )
 
-    def find(self, translate: Callable[[], object]) -> None:
+    def find(self, translate: Callable[[], object] | None = None) -> None:
         """Translate the batch under way until no pair's score rises, and leave each pair its best maps.
 
         Args:
-            translate: Translates it once, as the host's test does.
+            translate: Translates it once, as the host's test does; by default the model's ``forward``.
 
         The host's forward comes after this; it is to draw the same random numbers (dropout) as every pass did, since
         otherwise it would make another output than the one that was kept.
@@ -53,7 +53,7 @@ class HostRefinement:
             return
         refinements = {pair.name: Refinement(self._passes) for pair in self._guides.pairs}
         while not all(refinement.done for refinement in refinements.values()):
-            self._translate(translate)
+            self._translate(translate or self._model.forward)
             for pair in self._guides.pairs:
                 refinement, visit = refinements[pair.name], self._guides.guides[pair.name].binding.current(pair.name)
                 asked = None if refinement.done else self._visuals.ask(pair)
