@@ -22,7 +22,7 @@ def test_progress_rises_evenly_from_the_first_batch_to_the_last(at_the_start: bo
             epochs.mark()
         for _ in range(2):
             epochs.count(2)
-            shares.append(epochs.progress(first, total, at_the_start))
+            shares.append(epochs.progress(first, total))
         if not at_the_start:
             epochs.mark()
     begun = 2 * (first - 1)
@@ -32,12 +32,53 @@ def test_progress_rises_evenly_from_the_first_batch_to_the_last(at_the_start: bo
 def test_where_an_epochs_length_is_unknown_whole_epochs_count() -> None:
     epochs = counter(None)
     epochs.count(1)
-    assert epochs.progress(1, 4, False) == 0.25
+    assert epochs.progress(1, 4) == 0.25
     epochs.mark()
-    assert epochs.progress(1, 4, False) == 0.5
+    assert epochs.progress(1, 4) == 0.5
 
 
 def test_a_training_that_goes_on_past_its_end_stays_there() -> None:
     epochs = counter()
     epochs.count(9)
-    assert epochs.progress(1, 1, False) == 1 and epochs.progress(7, 5, False) == 1
+    assert epochs.progress(1, 1) == 1 and epochs.progress(7, 5) == 1
+
+
+def run(epochs: EpochCounter, count: int, at_the_start: bool, batches: int = 2) -> list[tuple[int, bool]]:
+    """Train; what a save at the end of each epoch, before a mark there, would say: epochs completed, a step due."""
+    said = []
+    for _ in range(count):
+        if at_the_start:
+            epochs.mark()
+        for _ in range(batches):
+            epochs.count(2)
+        said.append((epochs.completed("latest"), epochs.step_is_due))
+        if not at_the_start:
+            epochs.mark()
+    return said
+
+
+@pytest.mark.parametrize("at_the_start", [False, True])
+def test_where_the_host_marks_is_observed_and_no_epoch_is_lost_or_counted_twice(at_the_start: bool) -> None:
+    epochs = counter()
+    assert run(epochs, 3, at_the_start) == [(number, not at_the_start) for number in (1, 2, 3)]
+    if at_the_start:
+        epochs.mark()
+    assert epochs.completed() == 3 and not epochs.step_is_due, "between epochs"
+    epochs.count(2)
+    assert epochs.completed() == 3 and not epochs.step_is_due, "within one"
+
+
+def test_a_last_batch_that_the_loader_drops_is_not_waited_for() -> None:
+    assert run(counter(5), 2, at_the_start=False) == [(1, True), (2, True)]
+
+
+def test_where_an_epochs_length_is_unknown_the_checkpoints_number_tells_and_later_the_first_epoch() -> None:
+    epochs = counter(None)
+    for _ in range(2):
+        epochs.count(2)
+    assert epochs.completed("latest") == 0 and epochs.completed(1) == 1 and epochs.completed(5000) == 0
+    epochs.mark()
+    epochs.count(2)
+    assert epochs.completed("latest") == 1
+    epochs.count(2)
+    assert epochs.completed("latest") == 2

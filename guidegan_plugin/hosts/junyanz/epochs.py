@@ -13,54 +13,83 @@ SAMPLES = "guide_samples"
 class EpochCounter:
     """Counts the samples this process has seen since the last epoch ended.
 
+    A host marks an epoch where it steps its schedules, and saves before or behind its mark. Some hosts step before the
+    first batch of an epoch, others behind the last one: the very first mark shows which.
+
     Args:
         options: The host's options; our data sets leave the number of samples of an epoch in them.
 
     Attributes:
         seen: Samples seen since the last mark.
+        marks_starts: Whether the host was seen to mark the start of an epoch, before any batch.
     """
 
     def __init__(self, options: Any) -> None:
         self._options = options
-        self._marks = 0
+        self._marks = self._batch = 0
+        self._whole: int | None = None
         self.seen = 0
+        self.marks_starts = False
 
     def mark(self) -> None:
-        """The host steps its schedules: at the end of an epoch, in the classic generation at the start."""
+        """The host steps its schedules."""
+        if self.seen:
+            self._whole = self.seen
+        elif not self._marks:
+            self.marks_starts = True
         self._marks += 1
         self.seen = 0
 
-    def completed(self, marks_the_start: bool) -> int:
+    @property
+    def step_is_due(self) -> bool:
+        """Whether the epoch under way is complete and the host has yet to step its schedules for it."""
+        return not self.marks_starts and self.complete
+
+    def completed(self, named: int | str = "") -> int:
         """Epochs completed in this process.
 
         Args:
-            marks_the_start: Whether the host's marks stand at the start of an epoch.
+            named: What the host calls its checkpoint: the number of an epoch that is over, where nothing else says how
+                long an epoch is.
         """
-        under_way = marks_the_start and not self.complete
-        return max(self._marks - under_way, 0)
+        before = max(self._marks - self.marks_starts, 0)
+        return before + (self.complete or (self.seen > 0 and not self._known and named == before + 1))
 
-    def progress(self, first: int, epochs: int, marks_the_start: bool) -> float:
+    def progress(self, first: int, epochs: int) -> float:
         """Share of the training done once the batch under way is over, in [0, 1]; by whole epochs at worst.
 
         Args:
             first: Number of this process's first epoch, from 1.
             epochs: How many there are in all.
-            marks_the_start: Whether the host's marks stand at the start of an epoch.
         """
-        before = first - 1 + max(self._marks - marks_the_start, 0)
+        before = first - 1 + max(self._marks - self.marks_starts, 0)
         length = self._length
         within = 1.0 if not length else min(self.seen * _world()[1] / length, 1.0)
         return min((before + within) / epochs, 1.0)
 
     def count(self, samples: int) -> None:
-        """A batch of so many samples was bound."""
+        """A batch of so many samples was bound; fewer than none where the last batch was no training after all."""
         self.seen += samples
+        self._batch = max(self._batch, samples)
 
     @property
     def complete(self) -> bool:
-        """Whether this process has seen a whole epoch's share; True where nobody knows how long an epoch is."""
-        length = self._length
-        return length is None or self.seen * _world()[1] >= length
+        """Whether this process has seen a whole epoch's share.
+
+        Where nobody knows how long an epoch is, False, or True where epochs are marked at their start: a host saves at
+        their ends, mostly.
+        """
+        if not self.seen:
+            return False
+        if self._whole is not None:
+            return self.seen >= self._whole
+        # A loader may drop a last batch that is not full.
+        ranks, length = _world()[1], self._length
+        return self.marks_starts if length is None else (self.seen + self._batch) * ranks > length
+
+    @property
+    def _known(self) -> bool:
+        return self._whole is not None or self._length is not None
 
     def not_padding(self, samples: int) -> list[bool] | None:
         """Which samples of the next batch are more than the distributed sampler's padding.

@@ -104,8 +104,7 @@ class HostGuides:
             raise HostError(
                 "the host has no option n_epochs that says how long it trains; change --guide_anneal to off"
             )
-        classic = self.codebase.generation == "classic"
-        return self.epoch.progress(read_option(options, "epoch_count"), sum(lengths), classic)
+        return self.epoch.progress(read_option(options, "epoch_count"), sum(lengths))
 
     def _losses(self) -> dict[str, Tensor | float]:
         """The host's losses of the newest step, as they are: reading a number off one would wait for the device."""
@@ -217,7 +216,7 @@ class HostGuides:
         return view
 
     def end_epoch(self) -> None:
-        """Close an epoch, if one has begun: the classic generation marks an epoch before its first step, too."""
+        """Close an epoch, if one has begun: some hosts mark an epoch before its first step, too."""
         if self.epoch.seen:
             for guide in self.guides.values():
                 guide.end_epoch()

@@ -110,7 +110,13 @@ class GuidedModel(HostModel):
         self.speedups: Speedups | None = None  # once the networks are set up
         # Some hosts run their generators before setup(), to learn the shapes of features: CUT.
         self._begun = False
+        self._random_states: dict[str, Any] = {}
         self.guides.adapt()
+        self._resumed = self._training_state()
+        if self._resumed is not None:
+            opt.epoch_count = self._resumed["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
+            full_state.restore_random_states(self._resumed)  # for a loader that begins before setup()
+        self._first_epoch = read_option(opt, "epoch_count")
 
     # Forks give the family's methods further arguments and results: what is not ours goes through as it came.
 
@@ -124,10 +130,6 @@ class GuidedModel(HostModel):
             raise DryRunFinished(facts)
         (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
-        state = self._training_state()
-        if state is not None:
-            opt.epoch_count = state["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
-        self._first_epoch = read_option(opt, "epoch_count")
         with self.guides.new_networks.fresh_without_file(self.guides.suffix), _options_named():
             if self.guides.codebase.generation == "classic":
                 result = super().setup(opt, *args, **kwargs)
@@ -137,8 +139,8 @@ class GuidedModel(HostModel):
                     result = super().setup(opt, *args, **kwargs)
         self.guides.after_setup()
         self.attention_visuals.load_discriminators()
-        if state is not None:
-            full_state.restore(self, state)
+        if self._resumed is not None:
+            full_state.restore(self, {**self._resumed, **self._random_states})
         self.speedups = speed_up_model(self.guides)
         if self.guides.active and not self.isTrain and not opt.guide_no_gallery and is_first_rank():
             leave_gallery(opt, self.guides.config.concat)
@@ -149,6 +151,7 @@ class GuidedModel(HostModel):
         """What ``--guide_full_state`` saved beside the checkpoint to be resumed, None where that is not asked for."""
         if not (self.isTrain and self.opt.guide_full_state and read_option(self.opt, "continue_train")):
             return None
+        finish(Path(self.save_dir))
         return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}_guide_state.pth")
 
     def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -158,6 +161,9 @@ class GuidedModel(HostModel):
             self.speedups.begin_step()
         if self._begun:
             self.guides.bind(input)
+        elif self._resumed is not None and not self._random_states:
+            # The pass before setup() is no part of the training that goes on.
+            self._random_states = full_state.random_states()
         return result
 
     def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
@@ -210,8 +216,10 @@ class GuidedModel(HostModel):
             if self.guides.active:
                 self.guides.save(writing / f"{epoch}_guide.safetensors")
             if self.opt.guide_full_state:
-                completed = self.guides.epoch.completed(self.guides.codebase.generation == "classic")
-                state = full_state.capture(self, self._first_epoch - 1 + completed)
+                count = self.guides.epoch
+                named = epoch - self._first_epoch + 1 if isinstance(epoch, int) else epoch
+                completed = self._first_epoch - 1 + count.completed(named)
+                state = full_state.capture(self, completed, count.step_is_due)
                 torch.save(state, writing / f"{epoch}_guide_state.pth")
         return result
 

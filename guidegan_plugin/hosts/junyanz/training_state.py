@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,29 @@ from guidegan_plugin.fast.fused_step import set_step_flags, step_flags
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 
 
-def capture(model: HostModel, epochs: int) -> dict[str, Any]:
+def capture(model: HostModel, epochs: int, step_is_due: bool = False) -> dict[str, Any]:
     """Everything a resumed run needs besides weights and maps; tensors, numbers, strings, lists and dicts only.
 
     Args:
         model: The host's model, in training.
         epochs: Epochs completed.
+        step_is_due: Whether the host has yet to step its schedules for the last of them.
     """
-    _, numpy_keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    version, python_keys, gauss = random.getstate()
     return {
         "epochs": epochs,
+        "step_is_due": step_is_due,
         "optimizers": [optimizer.state_dict() for optimizer in model.optimizers],
         "schedulers": [_plain(scheduler.state_dict()) for scheduler in model.schedulers],
         "pools": {name: vars(pool) for name, pool in _pools(model).items()},
+        **random_states(),
+    }
+
+
+def random_states() -> dict[str, Any]:
+    """The states of all generators of random numbers, as :func:`capture` keeps them."""
+    _, numpy_keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    version, python_keys, gauss = random.getstate()
+    return {
         "python": [version, list(python_keys), gauss],
         "numpy": [torch.from_numpy(np.asarray(numpy_keys).astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
@@ -76,6 +86,8 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     for scheduler, saved in zip(model.schedulers, state["schedulers"], strict=True):
         if not isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
             scheduler.load_state_dict(saved)
+            if state.get("step_is_due"):
+                _step(scheduler, model)
             continue
         # The linear schedule adds epoch_count to its own count: restored too, it would decay twice. Its rate is made
         # anew, because the options may say a longer training than the one that was saved.
@@ -86,6 +98,15 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     for name, pool in _pools(model).items():
         vars(pool).update(state["pools"][name])
         pool.images = [image.to(model.device) for image in pool.images]
+    restore_random_states(state)
+
+
+def restore_random_states(state: dict[str, Any]) -> None:
+    """Set all generators of random numbers as they were.
+
+    Args:
+        state: As :func:`capture` or :func:`random_states` returned it.
+    """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return  # one rank's random states would make all ranks draw alike
     version, python_keys, gauss = state["python"]
@@ -95,6 +116,16 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _step(scheduler: Any, model: HostModel) -> None:
+    """Step a schedule as the host was about to when it saved."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch misses the optimizer's step, which was before the save
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            scheduler.step(getattr(model, "metric", 0))
+        else:
+            scheduler.step()
 
 
 def _pools(model: HostModel) -> dict[str, Any]:
