@@ -20,7 +20,8 @@ from torch import Tensor
 
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
-from guidegan_plugin.hosts.junyanz.datasets.view_recovery import fit_affine, observe, random_state, rewound
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import fit_affine, observe
+from guidegan_plugin.utils.random_states import random_state, rewound
 
 REFERENCE_HOST = Path(__file__).resolve().parent.parent.parent / "examples" / "reference_host"
 

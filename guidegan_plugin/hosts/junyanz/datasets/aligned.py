@@ -10,8 +10,9 @@ from data.base_dataset import get_params, get_transform
 from PIL import Image
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
-from guidegan_plugin.hosts.junyanz.datasets.view_recovery import observe, random_state, rewound
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import observe
 from guidegan_plugin.hosts.junyanz.host_options import read_option
+from guidegan_plugin.utils.random_states import random_state, rewound
 
 
 class GuideAlignedDataset(CheckedDataset, AlignedDataset):

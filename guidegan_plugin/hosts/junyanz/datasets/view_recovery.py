@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,33 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from guidegan_plugin.utils.random_states import random_state, rewound
+
 Transform = Callable[[Image.Image], Tensor]
 
 # An affine map explains a replayed ramp to about half a gray level; colour jitter or a warp would not.
 _TOLERANCE = 0.02
-
-
-def random_state() -> tuple[Any, ...]:
-    """The state of every generator a transform may draw from: Python's, NumPy's and torch's (CPU)."""
-    return random.getstate(), np.random.get_state(), torch.get_rng_state()
-
-
-def set_random_state(state: tuple[Any, ...]) -> None:
-    """Go back to a :func:`random_state`."""
-    random.setstate(state[0])
-    np.random.set_state(state[1])
-    torch.set_rng_state(state[2])
-
-
-@contextmanager
-def rewound(state: tuple[Any, ...]) -> Iterator[None]:
-    """Draw again from a former state; afterwards everything is as if nothing had been drawn."""
-    now = random_state()
-    set_random_state(state)
-    try:
-        yield
-    finally:
-        set_random_state(now)
 
 
 class ObservedTransform:
