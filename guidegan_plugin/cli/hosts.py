@@ -12,18 +12,25 @@ from rich.table import Column, Table
 
 from guidegan_plugin.cli.console import show_facts
 from guidegan_plugin.errors import GuideError
+from guidegan_plugin.plugins.host import NotGuided
 
 
 def run(
     script: Annotated[Path, typer.Argument(help="The host's own script, such as train.py.")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS...", help="The script's arguments.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be attached where, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train one step on real data, print what is attached and seen, and stop.")
+    ] = False,
 ) -> None:
     """Run a host's script with guidance; no file of the host changes."""
     from guidegan_plugin.hosts import launcher
 
     if dry_run:
-        show_facts(launcher.dry_run(script, arguments or []))
+        try:
+            show_facts(launcher.dry_run(script, arguments or []))
+        except NotGuided as error:
+            show_facts(error.facts)
+            raise
         return
     try:
         launcher.run(script, arguments or [])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from guidegan_plugin.attaching.pairs import Pair, Where
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.hosts.real_step import seen
 from guidegan_plugin.plugins.host import Fact
 
 
@@ -15,7 +16,7 @@ def describe(pairs: Sequence[Pair], guides: Mapping[str, Guide], trained: bool) 
     Args:
         pairs: Of the class.
         guides: By the pair's name, attached.
-        trained: Whether a step was trained, so that there must be maps.
+        trained: Whether a step was trained, so that something was seen.
     """
     return [fact for pair in pairs for fact in _of_pair(pair, guides[pair.name], trained)]
 
@@ -36,8 +37,8 @@ def _of_pair(pair: Pair, guide: Guide, trained: bool) -> list[Fact]:
     if guide.latest is not None:
         read += f", maps {guide.latest.shape[-2]} x {guide.latest.shape[-1]}"
     facts.append(("attention", read))
-    if trained and guide.latest is None:
-        facts.append(("warning", "no map fell out of a step: no generator call took the source, or nobody judged it"))
+    if trained:
+        facts.append(seen(guide))
     facts.append(("blended", words["concatenation"]))
     return [*facts, *(("new network", name) for name in guide.networks())]
 

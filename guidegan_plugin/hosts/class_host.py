@@ -23,6 +23,7 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.class_dry_run import describe
+from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
 from guidegan_plugin.plugins.host import DryRunFinished, Host
 from guidegan_plugin.plugins.listeners import add_monitor_options, monitors_for
 from guidegan_plugin.plugins.manager import create_manager
@@ -119,13 +120,17 @@ class ClassHost(Host):
         guided(*self.pairs, config=config, bind_in=self.takes_batch, plugins=monitors.values())(trainer)
         for method in self.attaches_before:
             _replace(trainer, method, functools.partial(_attached_before, host=self if self._dry else None))
-        if self.ends_epoch:
-            _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, config=config, run=self._run))
         if self._dry:
             _replace(trainer, self.takes_batch, functools.partial(_described_after, host=self))
+        if self.ends_epoch and self._dry:
+            _replace(trainer, self.ends_epoch, functools.partial(_described_before, host=self))
+        elif self.ends_epoch:
+            _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, config=config, run=self._run))
 
     def _described(self, guides: Mapping[str, Guide], trained: bool) -> DryRunFinished:
-        return DryRunFinished([("model", self.trainer), *describe(self.pairs, guides, trained)])
+        causes = [not_guided(guide) for guide in guides.values() if trained and guide.attention is not None]
+        facts = [("model", self.trainer), *describe(self.pairs, guides, trained)]
+        return DryRunFinished(facts, next(filter(None, causes), ""))
 
 
 def _file(module: str) -> str:
@@ -148,8 +153,25 @@ def _attached_before(method: _Method, host: ClassHost | None) -> _Method:
 
 
 def _described_after(method: _Method, host: ClassHost) -> _Method:
+    """The method, and the end of the dry run once a step was guided, or several were not.
+
+    A method that only takes the batch has nothing to show yet: the step is over when the method is called again.
+    """
+    steps = itertools.count()
+
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        method(self, *args, **kwargs)
+        if next(steps) == PATIENCE:
+            raise host._described(self.guides, trained=True)
+        result = method(self, *args, **kwargs)
+        if all(guide.attention is None or is_judged(guide) for guide in self.guides.values()):
+            raise host._described(self.guides, trained=True)
+        return result
+
+    return call
+
+
+def _described_before(method: _Method, host: ClassHost) -> _Method:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise host._described(self.guides, trained=True)
 
     return call

@@ -13,7 +13,7 @@ from pathlib import Path
 from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.hosts.script_end import whole_script
 from guidegan_plugin.plugins.find_host import recognise
-from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host
+from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host, NotGuided
 
 
 def run(script: Path, arguments: Sequence[str] = ()) -> None:
@@ -34,27 +34,36 @@ def run(script: Path, arguments: Sequence[str] = ()) -> None:
 
 
 def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
-    """Run a script up to the point where its model is set up, keeping what it prints and writes to ourselves.
+    """Train one step on real data, or set up a model to be tested, keeping to ourselves what is printed and written.
+
+    Random numbers of this process are as before.
 
     Args:
         script: A host's own script.
         arguments: Its arguments.
 
     Returns:
-        The host, and what would be attached where.
+        The host, what is attached where, and what was seen of each pair.
 
     Raises:
+        NotGuided: If a pair is not guided; the error holds the facts, too.
         HostError: If the script does not exist, lies in no codebase we know, fails, or sets up no guided model.
         SystemExit: If the script ends before that, for its arguments, say.
     """
+    from guidegan_plugin.utils.random_states import random_state, rewound  # lazily, because it imports torch
+
     script, host = _found(script)
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+    kept = rewound(random_state())
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()), kept:
         arguments = host.dry_run_arguments(arguments, Path(scratch))
         try:
             with host.guided():
                 _execute(script, arguments)
         except DryRunFinished as finished:
-            return [("host", host.description), *finished.facts]
+            facts = [("host", host.description), *finished.facts]
+            if finished.not_guided:
+                raise NotGuided(finished.not_guided, facts) from None
+            return facts
         except GuideError:
             raise
         except Exception as error:  # the host's own, and of any kind

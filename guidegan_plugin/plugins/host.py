@@ -19,14 +19,29 @@ Fact = tuple[str, str]  # a label, and what is so; without a label the fact abov
 
 
 class DryRunFinished(SystemExit):
-    """Ends a host's script after a dry run, with exit code 0.
+    """Ends a host's script after a dry run, with exit code 0, or 1 where the training would not be guided.
 
     Args:
-        facts: What would be attached where, in words.
+        facts: What is attached where, and what was seen of it, in words.
+        not_guided: Why a pair is not guided, and what helps; "" where all are.
     """
 
-    def __init__(self, facts: Sequence[Fact]) -> None:
-        super().__init__(0)
+    def __init__(self, facts: Sequence[Fact], not_guided: str = "") -> None:
+        # A text is what the interpreter writes on standard error before it ends with 1, where nobody catches this.
+        super().__init__(f"guidegan: error: {not_guided}" if not_guided else 0)
+        self.facts, self.not_guided = list(facts), not_guided
+
+
+class NotGuided(HostError):
+    """A dry run found a pair that is not guided.
+
+    Args:
+        cause: Why, and what helps.
+        facts: What else the dry run found.
+    """
+
+    def __init__(self, cause: str, facts: Sequence[Fact]) -> None:
+        super().__init__(cause)
         self.facts = list(facts)
 
 

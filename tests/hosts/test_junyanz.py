@@ -314,14 +314,14 @@ def test_a_dry_run_finds_a_misspelt_source_or_field(
         run_host("train.py", *small("guide_cycle_gan", unpaired), "--guide_pairs", pairs, dry_run=True)
 
 
-def test_a_dry_run_goes_on_where_the_hosts_batch_cannot_be_tried(
+def test_a_dry_run_of_a_test_goes_on_where_the_hosts_batch_cannot_be_tried(
     run_host: Run, small: Small, unpaired: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: object) -> None:
         raise TypeError("a batch of its own")
 
     monkeypatch.setattr("guidegan_plugin.hosts.junyanz.dry_run.default_collate", refuse)
-    run_host("train.py", *small("guide_cycle_gan", unpaired), dry_run=True)
+    run_host("test.py", *small("guide_cycle_gan", unpaired), dry_run=True)
     assert "warning        no batch could be tried (TypeError: a batch of its own)\n" in capsys.readouterr().out
 
 

@@ -37,7 +37,7 @@ PLACES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step.. before:UserWarning")  # the classic hosts do
+@pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler:UserWarning")  # the classic hosts do
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("policy", ["linear", "step"])
 def test_with_the_full_state_a_resumed_run_is_bit_equal_wherever_the_schedule_steps(

@@ -84,16 +84,23 @@ def test_a_dry_run_says_what_is_attached_where_and_leaves_no_file(
     for part in ("toy, in ", "netG (Sequential) reads gray, keys from names", "netD (Sequential) judges it", "T(A)"):
         assert part in printed
     assert ("maps 16 x 16" in printed) == (script == "train.py") and "warning" not in printed
+    assert ("bound 2, read 2, judged 2 in one step on real data" in printed) == (script == "train.py")
     assert [path for path in sorted(Path().rglob("*")) if "__pycache__" not in str(path)] == before
 
 
-def test_a_dry_run_warns_of_a_source_that_no_generator_takes(
-    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_dry_run_says_why_a_source_is_not_guided_and_ends_with_an_error(
+    guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str], steps: int
 ) -> None:
     code = (toy / "toy_gan.py").read_text()
     (toy / "toy_gan.py").write_text(code.replace("self.netG(self.gray)", "self.netG(self.gray + 0)"))
-    assert guidegan("run", "--dry-run", toy / "train.py") == 0
-    assert "no generator call took the source" in capsys.readouterr().out
+    script = (toy / "train.py").read_text().replace("len(names), 2", f"len(names), {6 // steps}")
+    (toy / "train.py").write_text(script)
+    ended = str(guidegan("run", "--dry-run", toy / "train.py", "--out", "run"))
+    printed = capsys.readouterr()
+    assert "pair A is not guided: no generator call took the source" in ended + printed.err
+    assert "bound 0, read 0, judged 0 in one step on real data" in printed.out
+    assert not list(Path("run").glob("*")) if Path("run").exists() else True
 
 
 def test_the_doctor_knows_it_and_asks_its_own_question(

@@ -1,8 +1,12 @@
-"""A dry run: what would be attached where, and what would be stored."""
+"""A dry run: what is attached where, what would be stored, and what a real step showed."""
 
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import torch
@@ -10,17 +14,76 @@ from torch.utils.data import default_collate
 
 from guidegan_plugin.attaching.pairs import NamedPair
 from guidegan_plugin.errors import GuideError
-from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.host_options import read_option
-from guidegan_plugin.plugins.host import Fact
+from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided, seen
+from guidegan_plugin.plugins.host import DryRunFinished, Fact, as_text
+
+_STEPS = 25  # at most: some hosts update their generator in every fifth step only
+
+# What would open windows, start servers or write beside the checkpoints.
+_QUIET = {"display_id": -1, "no_html": True, "use_wandb": False}
+
+
+class DryRun:
+    """A dry run of one model: its host trains until each pair was seen to be guided, or to be none.
+
+    Args:
+        guides: The guides of the model; nothing is trained yet.
+    """
+
+    def __init__(self, guides: HostGuides) -> None:
+        self._guides, self._steps, self._missed = guides, 0, 0
+        for name, value in _QUIET.items():
+            if hasattr(guides.model.opt, name):
+                setattr(guides.model.opt, name, value)
+
+    @property
+    def trains(self) -> bool:
+        """Whether a step is trained: in a training that is guided. Else the model's setup ends the dry run."""
+        return self._guides.active and self._guides.model.isTrain
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Within it the host trains a step.
+
+        Raises:
+            DryRunFinished: When enough was seen.
+        """
+        before = self._versions()
+        yield
+        self._steps += 1
+        guided = all(map(is_judged, self._guides.guides.values()))
+        self._missed += not guided and self._versions() != before
+        if guided or self._missed == PATIENCE or self._steps == _STEPS:
+            self.finish()
+
+    def finish(self) -> None:
+        """End the script; before the first step there is nothing to be said yet.
+
+        Raises:
+            DryRunFinished: With what is attached, and what the newest step showed.
+        """
+        if self._steps or not self.trains:
+            causes = [not_guided(guide) for guide in self._guides.guides.values()] if self.trains else []
+            facts = describe(self._guides)
+            # For a script started plainly; the launcher, which keeps a script's output to itself, has the facts anyway.
+            sys.stdout.write(f"{as_text(facts)}\n")
+            raise DryRunFinished(facts, next(filter(None, causes), ""))
+
+    def _versions(self) -> list[object]:
+        """What an update of a generator changes."""
+        networks = [unwrap(self._guides.network(pair.generator)) for pair in self._guides.pairs]
+        weights = [weight for network in networks for weight in islice(network.parameters(), 1)]
+        return [(weight._version, id(weight.grad)) for weight in weights]
 
 
 def describe(guides: HostGuides) -> list[Fact]:
     """The guidance of a host's model in words; the process is expected to end afterwards.
 
     Args:
-        guides: Attached, its networks not yet trained.
+        guides: Attached; in a training, after a step.
 
     Raises:
         HostError: If a pair names source images or keys that a batch does not bring.
@@ -32,8 +95,7 @@ def describe(guides: HostGuides) -> list[Fact]:
     dataset = importlib.import_module("data").find_dataset_using_name(read_option(options, "dataset_mode"))(options)
     total = 0
     for pair in guides.pairs:
-        guide = guides.guides[pair.name]
-        facts = guide.pair
+        facts = guides.guides[pair.name].pair
         lines += [
             (
                 f"pair {pair.name}",
@@ -42,23 +104,9 @@ def describe(guides: HostGuides) -> list[Fact]:
             ("", f"{pair.discriminator} ({facts['discriminator']}) judges it"),
         ]
         if guides.model.isTrain:
-            height, width = _map_shape(guides, pair)
-            images = _count(dataset, pair, options)
-            size = (
-                images
-                * height
-                * width
-                * torch.empty((), dtype=getattr(torch, guides.config.store_dtype)).element_size()
-            )
+            trained, size = _of_training(guides, pair, _count(dataset, pair, options))
+            lines += trained
             total += size
-            lines += [
-                (
-                    "attention",
-                    f"{guide.attention.name if guide.attention else 'none'}, read off {facts['attention']}, "
-                    f"maps {height} x {width}",
-                ),
-                ("stored", f"{images} maps of {height} x {width} {guides.config.store_dtype}, {size / 2**20:.1f} MiB"),
-            ]
         else:
             again = f", then where D looks, {options.guide_refine} times at most" if options.guide_refine else ""
             lines.append(("attention", f"all ones: test time shows the generator the placeholder{again}"))
@@ -66,12 +114,25 @@ def describe(guides: HostGuides) -> list[Fact]:
     for name in guides.new_networks.names:
         lines.append(("new network", f"net{name}, which the host initialises, saves and loads like its own"))
     if guides.model.isTrain:
-        lines.append(("memory", f"{total / 2**20:.1f} MiB in all, on {_place(guides)}"))
+        return [*lines, ("memory", f"{total / 2**20:.1f} MiB in all, on {_place(guides)}")]
     return [*lines, *_try_a_batch(guides, dataset)]
 
 
+def _of_training(guides: HostGuides, pair: NamedPair, images: int) -> tuple[list[Fact], int]:
+    """A pair's attention, what was seen of the pair, and what its maps need; and the latter in bytes."""
+    guide = guides.guides[pair.name]
+    read = f"{guide.attention.name if guide.attention else 'none'}, read off {guide.pair['attention']}"
+    if guide.latest is None:
+        return [("attention", read), seen(guide)], 0
+    height, width = guide.latest.shape[-2:]
+    kind = guides.config.store_dtype
+    size = images * height * width * torch.empty((), dtype=getattr(torch, kind)).element_size()
+    stored = f"{images} maps of {height} x {width} {kind}, {size / 2**20:.1f} MiB"
+    return [("attention", f"{read}, maps {height} x {width}"), seen(guide), ("stored", stored)], size
+
+
 def _try_a_batch(guides: HostGuides, dataset: Any) -> list[Fact]:
-    """Bind one image, so that a misspelt source or field is found now and not once the training starts."""
+    """Bind one image of a test, so that a misspelt source or field is found now."""
     try:
         batch = default_collate([dataset[0]])
         guides.model.set_input(batch)
@@ -81,15 +142,6 @@ def _try_a_batch(guides: HostGuides, dataset: Any) -> list[Fact]:
     except Exception as error:  # the host's own code, on a batch its own loader might have put together otherwise
         return [("warning", f"no batch could be tried ({type(error).__name__}: {error})")]
     return []
-
-
-def _map_shape(guides: HostGuides, pair: NamedPair) -> tuple[int, int]:
-    discriminator = getattr(guides.model, pair.discriminator)
-    parameter = next(discriminator.parameters())
-    channels = convolutions(discriminator)[0][1].in_channels
-    side = read_option(guides.model.opt, "crop_size")
-    maps = guides.guides[pair.name].look(torch.zeros(1, channels, side, side, device=parameter.device))[1]
-    return maps.shape[-2], maps.shape[-1]
 
 
 def _count(dataset: Any, pair: NamedPair, options: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -22,14 +23,13 @@ from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
 from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
-from guidegan_plugin.hosts.junyanz.dry_run import describe
+from guidegan_plugin.hosts.junyanz.dry_run import DryRun
 from guidegan_plugin.hosts.junyanz.fast_training import reach_loader, speed_up_model
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
 from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
-from guidegan_plugin.plugins.host import DryRunFinished, as_text
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
@@ -75,7 +75,7 @@ class GuidedModel(HostModel):
         manager = create_manager()
         add_guide_options(manager, parser)
         parser.add_argument("--guide_pairs", default="", help="netG:netD:real_A:A_paths,... of a model we do not know")
-        parser.add_argument("--guide_dry_run", action="store_true", help="describe the guidance and stop")
+        parser.add_argument("--guide_dry_run", action="store_true", help="train one step, say what it showed, and stop")
         parser.add_argument("--guide_no_visuals", action="store_true", help="no attention maps on the host's pages")
         if is_train:
             parser.add_argument(
@@ -111,6 +111,7 @@ class GuidedModel(HostModel):
         # Some hosts run their generators before setup(), to learn the shapes of features: CUT.
         self._begun = False
         self._random_states: dict[str, Any] = {}
+        self._dry_run = DryRun(self.guides) if opt.guide_dry_run else None
         self.guides.adapt()
         self._resumed = self._training_state()
         if self._resumed is not None:
@@ -122,12 +123,8 @@ class GuidedModel(HostModel):
 
     def setup(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> Any:
         """The host's setup; generators are widened between their initialisation and any wrapping."""
-        if opt.guide_dry_run:
-            facts = describe(self.guides)
-            sys.stdout.write(
-                f"{as_text(facts)}\n"
-            )  # the launcher, which keeps a script's output to itself, has it anyway
-            raise DryRunFinished(facts)
+        if self._dry_run is not None and not self._dry_run.trains:
+            self._dry_run.finish()
         (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
         with self.guides.new_networks.fresh_without_file(self.guides.suffix), _options_named():
@@ -167,9 +164,10 @@ class GuidedModel(HostModel):
         return result
 
     def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
-        """The host's."""
+        """The host's; in a dry run the last thing that it does."""
         self._begun = True  # also where a fork trains without setup()
-        return super().optimize_parameters(*args, **kwargs)
+        with contextlib.nullcontext() if self._dry_run is None else self._dry_run.step():
+            return super().optimize_parameters(*args, **kwargs)
 
     def test(self, *args: Any, **kwargs: Any) -> Any:
         """The host's, once refinement has found the maps with which this batch comes out best."""
@@ -187,6 +185,8 @@ class GuidedModel(HostModel):
 
     def update_learning_rate(self, *args: Any, **kwargs: Any) -> Any:
         """The host's; it marks the epochs."""
+        if self._dry_run is not None:
+            self._dry_run.finish()
         result = super().update_learning_rate(*args, **kwargs)
         self.guides.end_epoch()
         return result
