@@ -21,7 +21,7 @@ from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.hosts.junyanz.codebase import Codebase
+from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
@@ -54,6 +54,7 @@ class HostGuides:
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt)
         self._no_view_warned = False
+        self._other_data = ""  # the refusal of a store that remembers other images
         self.new_networks = NewNetworks(model, self.codebase.generation)
         self._manager = manager = create_manager()
         if model.isTrain and self.active and not model.opt.guide_dry_run:
@@ -175,13 +176,20 @@ class HostGuides:
         return images
 
     def _keys(self, batch: dict[str, Any], pair: NamedPair) -> list[str]:
-        """Paths relative to the data root."""
+        """Paths relative to the data root, or what else names an image: a word, a number."""
         field = self._fields[pair.name][0]
-        paths = batch.get(field)
-        if paths is None:
+        names = batch.get(field)
+        if names is None:
             raise HostError(f"the batch has no field {field} (it has {', '.join(batch)}); {HOW_TO_WRITE}")
-        paths, root = [paths] if isinstance(paths, str) else paths, read_option(self.model.opt, "dataroot")
-        return [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
+        names = [os.fspath(names)] if isinstance(names, (str, os.PathLike)) else names
+        root, keys = read_option(self.model.opt, "dataroot"), []
+        for name in names.tolist() if isinstance(names, Tensor) else names:
+            if isinstance(name, (str, os.PathLike)) and os.path.lexists(name):
+                self._refuse_other_data()
+                keys.append(os.path.relpath(name, root).replace(os.sep, "/"))
+            else:
+                keys.append(str(name))
+        return keys
 
     def _field(self, name: str) -> str:
         """Fields of the batch swap with the direction: the model's ``real_A`` is then batch B."""
@@ -208,10 +216,17 @@ class HostGuides:
         view = None if theta is None else View.known(theta)
         if view is None and not self._no_view_warned and self.model.isTrain and self.config.align == "canonical":
             self._no_view_warned = True
+            mode = read_option(self.model.opt, "dataset_mode")
+            ours = mode.removeprefix("guide_") in DATASETS
             _log.warning(
                 "data set %s does not say where images are cropped and flipped, so maps are read where they were last "
-                "seen; take --dataset_mode guide_unaligned or guide_aligned",
-                read_option(self.model.opt, "dataset_mode"),
+                "seen; %s",
+                mode,
+                # Also where ours is taken: a fork's loader may give arrays, or images of 16 bits.
+                "its transform cannot be replayed on an image of coordinates; train without --guide_align canonical "
+                "(--guide_align off) or with whole images (--preprocess none --no_flip)"
+                if ours and mode.startswith("guide_")
+                else "take --dataset_mode guide_unaligned or guide_aligned",
             )
         return view
 
@@ -237,7 +252,7 @@ class HostGuides:
         """Take the memories up again; without a file they start from ones, with a notice.
 
         Raises:
-            StoreError: If the file is torn, foreign, of other networks or data, or its maps mean something else.
+            StoreError: If the file is torn, foreign, of other networks, or its maps mean something else.
         """
         if not path.exists():
             _log.warning("no store %s: every image starts from ones", path)
@@ -260,13 +275,22 @@ class HostGuides:
             raise StoreError(f"{error} (--epoch)") from error
 
     def _check_data(self, path: Path, keys: list[str]) -> None:
-        """Refuse a store of another data set; keys are relative, so a moved data root is fine."""
+        """Look for images of a store among the data; keys are relative, so a moved data root is fine."""
         root = Path(read_option(self.model.opt, "dataroot"))
         if keys and not any((root / key).exists() for key in keys):
-            raise StoreError(
+            self._other_data = (
                 f"{path} remembers images that are not in {root} (such as {keys[0]}); change --dataroot, or delete it "
                 "to start from ones"
             )
+
+    def _refuse_other_data(self) -> None:
+        """Refuse a store of another data set, once a batch shows that its keys are paths and no other names.
+
+        Raises:
+            StoreError: If there is none of the store's images.
+        """
+        if self._other_data:
+            raise StoreError(self._other_data)
 
     @property
     def suffix(self) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES, check_folder, check_images, check_sizes, corrupt
 from guidegan_plugin.hosts.junyanz.epochs import SAMPLES
 from guidegan_plugin.hosts.junyanz.host_options import read_option
+from guidegan_plugin.utils.random_states import random_state, rewound
 
 if TYPE_CHECKING:
 
@@ -28,9 +32,11 @@ else:
 
 
 class CheckedDataset(HostDataset):
-    """Mixed into a host's data set, before it."""
+    """Mixed into a host's data set, before it. What the host can use is not refused: in doubt the host is asked."""
 
     halves = 1
+    domains: Sequence[str] = ("A",)
+    reads_images_itself = False  # whether the host's images are none to Pillow: arrays, archives
 
     @classmethod
     def modify_commandline_options(cls, parser: argparse.ArgumentParser, is_train: bool) -> argparse.ArgumentParser:
@@ -45,30 +51,67 @@ class CheckedDataset(HostDataset):
         return parser
 
     def __init__(self, opt: Any, *args: Any, **kwargs: Any) -> None:  # forks have arguments of their own
-        for folder in self.folders(opt):
-            check_folder(folder)
-        check_sizes(opt)
-        super().__init__(opt, *args, **kwargs)
-        for folder, paths in zip(self.folders(opt), self.image_lists(), strict=True):
-            check_images(folder, paths, opt, getattr(opt, MIXED_MODES, "refuse") == "convert", self.halves)
-        setattr(opt, SAMPLES, len(self))
+        try:
+            super().__init__(opt, *args, **kwargs)
+        except Exception:  # the host's own refusal, in better words where we have them
+            for folder in self.folders(opt):
+                check_folder(folder)
+            check_sizes(opt)
+            raise
+        for domain, folder, paths in zip(self.domains, self.folders(opt), self.image_lists(), strict=True):
+            if paths is not None:
+                self._check(domain, Path(getattr(self, f"dir_{domain}", folder)), paths)
+        if not hasattr(opt, SAMPLES):  # the first data set is the one that is trained on
+            setattr(opt, SAMPLES, len(self))
+
+    def _check(self, domain: str, folder: Path, paths: Sequence[object]) -> None:
+        convert = getattr(self.opt, MIXED_MODES, "refuse") == "convert"
+
+        def refuses(position: int) -> bool:
+            return self._refuses(domain, position)
+
+        self.reads_images_itself |= not check_images(folder, paths, self.opt, convert, refuses, self.halves)
+        if refuses(0):
+            check_sizes(self.opt)
+
+    def _refuses(self, domain: str, position: int) -> bool:
+        """Whether the host cannot make an item of an image, or makes one of another size than it crops to."""
+        paired = getattr(self.opt, "serial_batches", False)
+        with rewound(random_state()):
+            try:
+                self.opt.serial_batches = True  # unaligned images of B are drawn otherwise
+                item = super().__getitem__(position)
+            except (OSError, SyntaxError, ValueError, RuntimeError):
+                return True
+            except Exception:  # not ready yet: CUT's data set is told its epoch later
+                return False
+            finally:
+                self.opt.serial_batches = paired
+        image = item.get(domain) if isinstance(item, Mapping) else None
+        crops, size = "crop" in read_option(self.opt, "preprocess"), read_option(self.opt, "crop_size")
+        return crops and isinstance(image, Tensor) and tuple(image.shape[-2:]) != (size, size)
 
     def folders(self, opt: Any) -> list[Path]:
-        """The folders images come from."""
+        """The folders images come from, one a domain."""
         return [Path(read_option(opt, "dataroot"))]
 
-    def image_lists(self) -> list[list[str]]:
-        """The images of each folder."""
-        return []
+    def image_lists(self) -> list[Sequence[object] | None]:
+        """The images of each domain as the host listed them; None where it keeps no such list."""
+        return [getattr(self, f"{domain}_paths", None) for domain in self.domains]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The host's item.
 
         Raises:
-            DataError: If an image is corrupt; the message names all that are.
+            DataError: If an image is corrupt, the message names all that are; or if no image meets the sizes.
         """
         try:
             return super().__getitem__(index)
         except (OSError, SyntaxError) as error:
-            found = corrupt([path for paths in self.image_lists() for path in paths])
+            if self.reads_images_itself:
+                raise
+            found = corrupt([str(path) for paths in self.image_lists() for path in paths or ()])
             raise DataError(f"corrupt images: {', '.join(found) or error}; repair or remove them") from error
+        except (ValueError, RuntimeError):
+            check_sizes(self.opt)
+            raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -42,37 +43,58 @@ def check_sizes(options: object) -> None:
         )
 
 
-def check_images(folder: Path, paths: Sequence[str], options: object, allow_mixed_modes: bool, halves: int = 1) -> None:
+def check_images(
+    folder: Path,
+    paths: Sequence[object],
+    options: object,
+    allow_mixed_modes: bool,
+    refuses: Callable[[int], bool],
+    halves: int = 1,
+) -> bool:
     """Read the headers of a folder's images and refuse what cannot be trained on.
 
     Args:
         folder: Where they are, for messages.
-        paths: The images.
+        paths: The images as the host listed them.
         options: The host's options.
         allow_mixed_modes: Let the host convert images of several modes.
+        refuses: Whether the host itself cannot use the image at a position of the list.
         halves: 2 for side-by-side pairs, whose width counts half.
 
+    Returns:
+        Whether the images could be read; False where the host reads them and Pillow does not.
+
     Raises:
-        DataError: If there are none, one is not an image or smaller than the crop, or their modes are mixed.
+        DataError: If there are none, one is no image or smaller than the crop and the host cannot use it, or their
+            modes are mixed.
     """
     if not paths:
         raise DataError(f"no images in {folder}; change --dataroot (or --phase)")
     examples: dict[str, str] = {}
+    small: set[tuple[int, int]] = set()
     crop_size = read_option(options, "crop_size")
-    for path in paths:
-        mode, (width, height) = _header(path)
-        examples.setdefault(mode, path)
+    for position, path in enumerate(paths):
+        try:
+            mode, (width, height) = _header(path)
+        except BROKEN as error:
+            if refuses(position):
+                raise DataError(f"{path} is no image that can be read ({error}); repair or remove it") from error
+            return False
+        examples.setdefault(mode, str(path))
         if read_option(options, "preprocess") == "crop" and min(width // halves, height) < crop_size:
-            raise DataError(
-                f"{path} is {width // halves} x {height}, smaller than the crop of {crop_size}; "
-                f"change --crop_size, or use --preprocess resize_and_crop"
-            )
+            if (width, height) not in small and refuses(position):
+                raise DataError(
+                    f"{path} is {width // halves} x {height}, smaller than the crop of {crop_size}; "
+                    f"change --crop_size, or use --preprocess resize_and_crop"
+                )
+            small.add((width, height))
     if len(examples) > 1 and not allow_mixed_modes:
         found = ", ".join(f"{mode} ({Path(path).name})" for mode, path in sorted(examples.items()))
         raise DataError(
             f"{folder} mixes image modes: {found}; save them in one mode, or let the host convert them with "
             f"--{MIXED_MODES} convert"
         )
+    return True
 
 
 def corrupt(paths: Sequence[str]) -> list[str]:
@@ -80,12 +102,11 @@ def corrupt(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if not _readable(path)]
 
 
-def _header(path: str) -> tuple[str, tuple[int, int]]:
-    try:
-        with Image.open(path) as image:
-            return image.mode, image.size
-    except BROKEN as error:
-        raise DataError(f"{path} is no image that can be read ({error}); repair or remove it") from error
+def _header(path: object) -> tuple[str, tuple[int, int]]:
+    if not isinstance(path, (str, os.PathLike)):
+        raise OSError(f"{type(path).__name__} in place of a path")
+    with Image.open(path) as image:
+        return image.mode, image.size
 
 
 def _readable(path: str) -> bool:

@@ -7,21 +7,18 @@ from typing import Any
 from data.single_dataset import SingleDataset
 
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
-from guidegan_plugin.hosts.junyanz.datasets.view_recovery import ObservedTransform
+from guidegan_plugin.hosts.junyanz.datasets.view_recovery import Views
 
 
 class GuideSingleDataset(CheckedDataset, SingleDataset):
-    """The host's single data set; items also hold ``A_guide_view``, ``(2, 3)`` float32."""
+    """The host's single data set; items also hold ``A_guide_view``, ``(2, 3)`` float32; NaN where nobody knows."""
 
     def __init__(self, opt: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(opt, *args, **kwargs)
-        self.transform: ObservedTransform = ObservedTransform(self.transform)
-
-    def image_lists(self) -> list[list[str]]:
-        """The images of the one folder."""
-        return [self.A_paths]
+        self._views = Views(self, SingleDataset, {"A": "transform"})
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The host's item and its view."""
-        item = super().__getitem__(index)
-        return {**item, "A_guide_view": self.transform.theta}
+        with self._views.watched():
+            item = super().__getitem__(index)
+        return {**item, **self._views.of(item)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,13 +29,79 @@ class ObservedTransform:
 
     def __init__(self, transform: Transform) -> None:
         self._transform = transform
-        self.theta = torch.full((2, 3), float("nan"))
+        self.theta = unknown()
 
     def __call__(self, image: Image.Image) -> Tensor:
         state = random_state()
         output = self._transform(image)
-        self.theta = observe(self._transform, image.size, state)
+        self.theta = known_or_nan(lambda: observe(self._transform, image.size, state))
         return output
+
+
+class Views:
+    """The views of a data set's items, from its transforms; the data set keeps them, or makes them for each item.
+
+    Args:
+        dataset: The data set, made.
+        host: The host's class of the data set, in whose module it may look for ``get_transform``.
+        attributes: Where the data set keeps its transform, by domain.
+    """
+
+    def __init__(self, dataset: object, host: type, attributes: Mapping[str, str]) -> None:
+        self._module = host.__module__
+        self._kept: dict[str, ObservedTransform | None] = {}
+        self._made: list[tuple[Tensor, Tensor]] = []  # by the transforms of one item: output and view
+        for domain, name in attributes.items():
+            self._kept[domain] = ObservedTransform(getattr(dataset, name)) if hasattr(dataset, name) else None
+            if self._kept[domain] is not None:
+                setattr(dataset, name, self._kept[domain])
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Within it the host makes one item; a transform that it makes for the item is watched, as CUT's is."""
+        module, name = sys.modules[self._module], "get_transform"
+        original = vars(module).get(name)
+        if original is None or all(self._kept.values()):
+            yield
+            return
+
+        def get_transform(*args: Any, **kwargs: Any) -> Transform:
+            observed = ObservedTransform(original(*args, **kwargs))
+
+            def transform(image: Image.Image) -> Tensor:
+                output = observed(image)
+                self._made.append((output, observed.theta))
+                return output
+
+            return transform
+
+        setattr(module, name, get_transform)
+        try:
+            yield
+        finally:
+            setattr(module, name, original)
+
+    def of(self, item: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The views of an item that was just made, ``<domain>_guide_view``, ``(2, 3)``; NaN where nobody knows."""
+        made, self._made = self._made, []
+        found = {}
+        for domain, kept in self._kept.items():
+            own = (theta for output, theta in made if output is item.get(domain))
+            found[f"{domain}_guide_view"] = next(own, unknown()) if kept is None else kept.theta
+        return found
+
+
+def unknown() -> Tensor:
+    """The view of an image that nobody knows the crop and flip of."""
+    return torch.full((2, 3), float("nan"))
+
+
+def known_or_nan(recover: Callable[[], Tensor]) -> Tensor:
+    """A view, or one that is not known where a fork's loader or transform works on other than 8-bit RGB images."""
+    try:
+        return recover()
+    except Exception:  # of the host's code, given an image of coordinates in place of its own
+        return unknown()
 
 
 def observe(transform: Transform, size: tuple[int, int], state: tuple[Any, ...]) -> Tensor:
@@ -85,4 +153,4 @@ def fit_affine(coordinates: Tensor) -> Tensor:
     slope_v = (coordinates * v).mean((1, 2)) / (v * v).mean().clamp(min=1e-12)
     explained = slope_u[:, None, None] * u + slope_v[:, None, None] * v + offset[:, None, None]
     theta = torch.stack([slope_u, slope_v, offset], dim=1)
-    return theta if (coordinates - explained).abs().mean() < _TOLERANCE else torch.full((2, 3), float("nan"))
+    return theta if (coordinates - explained).abs().mean() < _TOLERANCE else unknown()
