@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import warnings
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.fast.fused_step import set_step_flags, step_flags
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+
+_log = logging.getLogger(__name__)
 
 
 def capture(model: HostModel, epochs: int, step_is_due: bool = False) -> dict[str, Any]:
@@ -96,8 +99,7 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
         ):
             group["lr"] = base * factor(scheduler.last_epoch)
     for name, pool in _pools(model).items():
-        vars(pool).update(state["pools"][name])
-        pool.images = [image.to(model.device) for image in pool.images]
+        _refill(pool, state["pools"].get(name, {"pool_size": 0}), name, model)
     restore_random_states(state)
 
 
@@ -126,6 +128,26 @@ def _step(scheduler: Any, model: HostModel) -> None:
             scheduler.step(getattr(model, "metric", 0))
         else:
             scheduler.step()
+
+
+def _refill(pool: Any, saved: dict[str, Any], name: str, model: HostModel) -> None:
+    """Give a pool back the images it held; how many it may hold is what the options say now."""
+    size, before = getattr(pool, "pool_size", None), saved.get("pool_size")
+    images = [image.to(model.device) for image in saved.get("images", ())]
+    vars(pool).update({key: value for key, value in saved.items() if key != "pool_size"})
+    pool.images = images if size is None else images[:size]
+    if hasattr(pool, "num_imgs"):
+        pool.num_imgs = len(pool.images)
+    if size != before:
+        _log.warning(
+            "%s held up to %s images when the training was saved, and --pool_size is %s now: the option wins, and %d "
+            "of %d images are kept; change --pool_size back to go on as before",
+            name,
+            before,
+            size,
+            len(pool.images),
+            len(images),
+        )
 
 
 def _pools(model: HostModel) -> dict[str, Any]:
