@@ -121,3 +121,16 @@ def test_every_broken_plugin_is_named_with_its_cure_and_the_others_go_on(
     monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "first,second,third")
     (healthy,) = check_plugins()[0]
     assert healthy == Check("plugins", "ok", "guidegan_plugin, fourth")
+
+
+def test_what_a_training_needs_of_a_fork_is_looked_for(host: Path, look: Callable[..., dict[str, Check]]) -> None:
+    base = host / "models" / "base_model.py"
+    base.write_text(base.read_text().replace("def update_learning_rate", "def step_schedules"))
+    util = host / "util" / "util.py"
+    util.write_text(util.read_text().replace("import random\n", "import random\nfrom scipy.misc import imresize\n"))
+    check = look(host)["host's methods"]
+    assert check.status == "failure" and "has no update_learning_rate" in check.found and "guided" in check.cure
+    imports = look(host)["host's imports"]
+    assert imports.status == "failure" and "util/util.py imports scipy.misc.imresize" in imports.found
+    util.write_text(util.read_text().replace("from scipy.misc import imresize", "import no_such_package_here"))
+    assert look(host)["host's imports"].cure == "pip install no_such_package_here"

@@ -100,10 +100,16 @@ class JunyanzHost(Host):
 
     def checks(self) -> Sequence[Check]:
         """Packages that the codebase wants, and what its generation needs to hear where they are missing."""
-        from guidegan_plugin.hosts.junyanz.host_checks import check_gpu, check_visdom, check_wandb
+        from guidegan_plugin.hosts.junyanz.host_checks import (
+            check_contract,
+            check_gpu,
+            check_imports,
+            check_visdom,
+            check_wandb,
+        )
 
         classic = [*check_gpu(), *check_visdom()] if self.codebase.generation == "classic" else []
-        return [check_wandb(self.root), *classic]
+        return [check_contract(self.root), *check_imports(self.root), check_wandb(self.root), *classic]
 
     @classmethod
     def read_run(cls, run: Path) -> Run:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ast
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from guidegan_plugin.hosts.junyanz.codebase import DATASETS
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.utils.packages import is_installed
+from guidegan_plugin.utils.python_files import parse_python
+
+_METHODS = ("setup", "set_input", "optimize_parameters", "update_learning_rate", "save_networks")
+
+# What older codebases import from packages that dropped it.
+_GONE = {"scipy.misc": ("imread", "imresize", "imsave")}
 
 
 def check_gpu() -> list[Check]:
@@ -43,12 +51,60 @@ def check_wandb(root: Path) -> Check:
     return Check("wandb", "ok", "not installed; this host does not need it")
 
 
+def check_contract(root: Path) -> Check:
+    """A guided training is told of batches, steps, epochs and checkpoints by methods of the codebase's base model."""
+    body = parse_python(root / "models/base_model.py").body
+    base = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == "BaseModel"), None)
+    has = {node.name for node in base.body if isinstance(node, ast.FunctionDef)} if base is not None else set()
+    missing = [name for name in _METHODS if name not in has]
+    if not missing:
+        return Check("host's methods", "ok", ", ".join(_METHODS))
+    return Check(
+        "host's methods",
+        "failure",
+        f"BaseModel in models/base_model.py has no {', '.join(missing)}",
+        "call the methods as pytorch-CycleGAN-and-pix2pix does, or guide your class with guidegan_plugin.guided",
+    )
+
+
+def check_imports(root: Path) -> list[Check]:
+    """What every training of the codebase imports and this Python lacks; nothing is said where nothing is missing."""
+    own = {path.stem for path in root.iterdir()}
+    paths = [root / "train.py", root / "models/base_model.py", root / "models/networks.py"]
+    paths += [path for folder in ("data", "options", "util") for path in sorted((root / folder).glob("*.py"))]
+    missing: dict[str, Path] = {}
+    for path in paths:
+        if path.stem.endswith("_dataset") and path.stem.removesuffix("_dataset") not in (*DATASETS, "base"):
+            continue  # read where it is asked for
+        for module, names in _imports(path):
+            package = module.partition(".")[0]
+            gone = set(_GONE.get(module, ())).intersection(names)
+            if gone:
+                missing.setdefault(f"{module}.{min(gone)}", path)
+            elif package not in own | {"wandb"} and find_spec(package) is None:
+                missing.setdefault(package, path)
+    return [
+        Check(
+            "host's imports",
+            "failure",
+            f"{path.relative_to(root)} imports {name}, which is not there",
+            f"replace {name} in that file" if "." in name else f"pip install {name}",
+        )
+        for name, path in missing.items()
+    ]
+
+
 def _imports_wandb(path: Path) -> bool:
     """Whether a file does at module level and outside ``try``."""
+    return any(module.partition(".")[0] == "wandb" for module, _ in _imports(path))
+
+
+def _imports(path: Path) -> list[tuple[str, list[str]]]:
+    """What a file imports at module level and outside ``try``: modules, and names taken from them."""
     try:
         body = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError, OSError):
-        return False
-    modules = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
-    modules += [node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level]
-    return any(module.split(".")[0] == "wandb" for module in modules)
+        return []
+    whole = [(alias.name, list[str]()) for node in body if isinstance(node, ast.Import) for alias in node.names]
+    parts = [node for node in body if isinstance(node, ast.ImportFrom) and not node.level]
+    return [*whole, *((node.module or "", [alias.name for alias in node.names]) for node in parts)]
