@@ -14,8 +14,7 @@ from guidegan_plugin.fast import torch_settings
 from guidegan_plugin.fast.fused_step import can_be_fused, fused
 from guidegan_plugin.fast.network_call import FastCall
 from guidegan_plugin.fast.out_of_place import in_place_activations
-from guidegan_plugin.guidance.calls.call_site import add_call_site, arounds_of
-from guidegan_plugin.guidance.layers import is_compiled
+from guidegan_plugin.guidance.calls.call_site import add_call_site, arounds_of, usual_method
 from guidegan_plugin.utils.distributed import is_first_rank
 
 _log = logging.getLogger(__name__)
@@ -179,7 +178,7 @@ class Speedups:
         return found
 
     def _compilable(self) -> list[nn.Module]:
-        found = [network for network in self._callable() if not _runs_compiled(network)]
+        found = [network for network in self._callable() if usual_method(network) == "forward"]
         if not found:
             raise CannotAct("the host has compiled its networks itself")
         return found
@@ -189,11 +188,7 @@ class Speedups:
         for network in self._callable() if bf16 or compiled or graphs else ():
             if any(isinstance(around, FastCall) for around in arounds_of(network)):
                 continue  # of another pair, too
-            own = _runs_compiled(network)
+            method = usual_method(network)
+            own = method != "forward"  # the host has compiled it
             call = FastCall(bf16, compiled and not own, graphs and not own)
-            method = "__call__" if own else "forward"
             self._undo.callback(add_call_site(network, method, call, self._training).remove)
-
-
-def _runs_compiled(network: nn.Module) -> bool:
-    return is_compiled(network) or getattr(network, "_compiled_call_impl", None) is not None

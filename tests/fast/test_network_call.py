@@ -156,3 +156,19 @@ def test_graphs_outputs_belong_to_the_caller(make_generator: Make, monkeypatch: 
     first, kept = network(torch.rand(1, 3, 16, 16)), memory.clone()
     network(torch.rand(1, 3, 16, 16))
     assert torch.equal(first, kept) and not torch.equal(first, memory) and modes == ["reduce-overhead"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_network_that_the_host_compiles_later_is_blended_once(make_generator: Make, make_discriminator: Make) -> None:
+    torch._dynamo.reset()
+    networks, backend, results = (make_generator(), make_discriminator()), CountingBackend(), {}
+    for fast in ("off", "bf16"):
+        generator, discriminator = copy.deepcopy(networks)
+        guide = attach(generator, discriminator, GuideConfig(fast=fast))
+        wrappers = [torch.compile(network, backend=backend) for network in (generator, discriminator)]
+        guide.follow(*wrappers)
+        torch.manual_seed(0)
+        results[fast] = wrappers[0](torch.rand(1, 3, 64, 64)).detach()
+    torch._dynamo.reset()
+    assert torch.allclose(results["off"], results["bf16"], atol=1e-6)

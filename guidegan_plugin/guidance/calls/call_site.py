@@ -84,7 +84,7 @@ class CallSite(InertSite):
         module: As given, weakly.
         arounds: Who answers the calls of the module, the first outermost.
         sole: Who does, where there is but one.
-        mute: Whether nobody does.
+        mute: Whether nobody does, apart from one that says it is ``innermost``, which copies do without.
     """
 
     def __init__(self, module: nn.Module, training: object, stand_in: StandIn = unchanged) -> None:
@@ -107,7 +107,7 @@ class CallSite(InertSite):
 
     def _count(self) -> None:
         self.sole = self.arounds[0] if len(self.arounds) == 1 else None
-        self.mute = not self.arounds
+        self.mute = all(getattr(one, "innermost", False) for one in self.arounds)
 
     def answer(self, module: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of the module; a replica, which shares this object, is answered as a copy.
@@ -213,7 +213,7 @@ class CallSiteHandle:
         module = self._site.module()
         sites = {} if module is None else vars(module).get(_SITES, {})
         methods = [method for method, site in sites.items() if site is self._site]
-        if module is not None and methods and self._site.mute:
+        if module is not None and methods and not self._site.arounds:
             del sites[methods[0]]
             _set_class(module)
 
@@ -246,6 +246,8 @@ def add_call_site(
     if site.training is not training and site.arounds:
         raise ConfigError(f"this {type(module).__name__} is guided already; call detach() on its guide first")
     site.training = training
+    if site.stand_in is unchanged:
+        site.stand_in = stand_in
     site.add(around)
     _set_class(module)
     return CallSiteHandle(site, around)
