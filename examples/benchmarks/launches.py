@@ -50,6 +50,8 @@ MECHANISMS: Mapping[str, tuple[str, ...]] = {
     "gradcam": ("--guide_signal", "gradcam"),
     "tam": ("--guide_attention", "tam"),
     "shuffled": ("--guide_attention", "shuffled"),
+    "activations alone": ("--guide_attention", "none", "--guide_fast", "activations"),
+    "rhp and activations": ("--guide_fast", "activations"),
 }
 WAITS = frozenset(("_local_scalar_dense", "is_nonzero", "nonzero", "equal"))
 ALLOCATIONS = frozenset(("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view"))
