@@ -88,6 +88,8 @@ class InstanceGuidance(SourceBinding):
                 self._pairs[name].source,
                 name,
             )
+        for companion in self.companions.values():
+            companion.begin_step()
         self._batch = batch
         self._due = set(self._pairs) if self._plan.config.attention != "none" else set()
 
@@ -105,6 +107,9 @@ class InstanceGuidance(SourceBinding):
         if generator is not None and generator.training and judge is not None:
             guide.bind(source, self._keys(parts), self._view(parts))
         return super().shown(images, pair)
+
+    def _note_step(self, pair: str) -> None:
+        """A step begins with the batch: what is bound later may be bound between two calls of the networks."""
 
     def bind(
         self,

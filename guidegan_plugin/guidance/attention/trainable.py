@@ -209,7 +209,8 @@ class TrainableAttention(Attention):
     def take_maps(self, prediction: object) -> Tensor | None:
         """The map of the call just made, ``(N, 1, h, w)``, float32 in [0, 1], detached."""
         maps, self._maps = self._maps, {}
-        return in_batch_order(maps, self._devices) if maps else None
+        # A map that a CUDA graph computed lies in memory that the next step writes over.
+        return in_batch_order(maps, self._devices).clone() if maps else None
 
     def forget(self) -> None:
         """Stop listening, and let go of what was recorded, and of its graph."""
