@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from guidegan_plugin.fast.speedups import Speedups
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
+from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.utils.distributed import is_first_rank
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def speed_up_model(guides: HostGuides) -> Speedups:
     model, ours, pieces = guides.model, guides.new_networks.names, guides.config.fast_pieces
     networks = [guides.network(f"net{name}") for name in model.model_names if name not in ours]
     speedups = Speedups(networks, getattr(model, "optimizers", ()), guides.binding)
-    sizes_vary = getattr(model.opt, "preprocess", "") in ("scale_width", "none")
+    sizes_vary = read_option(model.opt, "preprocess") in ("scale_width", "none")
     hindered = {"benchmark": "--preprocess gives images of many sizes, and cuDNN would search anew for each"}
     if model.isTrain and pieces:
         speedups.act(pieces, hindered if sizes_vary else {})
@@ -104,10 +105,10 @@ def speed_up_loader(loader: object, options: argparse.Namespace) -> None:
 
 def _trains_on_gpu(options: argparse.Namespace) -> bool:
     """Both generations: the classic one lists GPUs, the other has its device."""
-    device = getattr(options, "device", None)
+    device = read_option(options, "device")
     if isinstance(device, torch.device):
         return device.type == "cuda"
-    return torch.cuda.is_available() and bool(getattr(options, "gpu_ids", True))
+    return torch.cuda.is_available() and read_option(options, "gpu_ids") != []
 
 
 def _say(level: int, text: str) -> None:
