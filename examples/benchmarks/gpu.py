@@ -2,9 +2,10 @@
 
 Stages, in this order, each with a JSON in OUT: `tests`, those that need a CUDA device; `step`, what guidance costs a
 training step at 256 px, in float32 and bfloat16, for every mechanism, with launches and synchronisations; `fast`, a
-guided step with `--guide_fast` beside the bare host, each alone in its process; `map`, what a map costs beside other
-packages; `study`, shapes at 128 px, with the time that is left. A part that is done is not repeated, and a part that
-fails or is stopped by the clock is named at the end. Nothing is fetched from a network.
+guided step with `--guide_fast` beside the bare host, each alone in its process; `guard`, whether losses under
+`--guide_fast` stay within what another seed changes; `map`, what a map costs beside other packages; `study`, shapes at
+128 px, with the time that is left. A part that is done is not repeated, and a part that fails or is stopped by the clock
+is named at the end. Nothing is fetched from a network.
 
 Examples:
     python examples/benchmarks/gpu.py results
@@ -90,6 +91,10 @@ def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
         options = [] if pieces is None else ["--guide_fast", pieces]
         command = [*step, "--warmup", warmup * 2, "--wall", "--alone", "--", *networks, *options]
         planned.append(Part("fast", name, command))
+    for name in ("on and graphs", "on"):
+        command = [HERE / "fast_guard.py", "--pieces", FAST[name], "--threads", 1, "--json", RESULT]
+        command += ["--steps", 20, "--size", 32, "--", "--ngf", 4, "--ndf", 4] if rehearse else []
+        planned.append(Part("guard", name, command))
     command = [HERE / "map_cost.py", "--size", size * 2, "--ndf", width, "--rounds", rounds, "--json", RESULT]
     planned.append(Part("map", "PatchGAN", command))
     for name, flag in MECHANISMS.items():
