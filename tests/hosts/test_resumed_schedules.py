@@ -62,3 +62,18 @@ def test_with_the_full_state_a_resumed_run_is_bit_equal_wherever_the_schedule_st
     assert all(torch.equal(resumed[name][key], whole[name][key]) for name in whole for key in whole[name])
     one, other = (load_stores(run / "latest_guide.safetensors")[0]["A"] for run in (Path("whole") / "run", CHECKPOINTS))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_validation_between_steps_does_not_count_into_the_epoch(
+    fork: Callable[..., Path], run_fork: Callable[..., None], small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    optimize = "            model.optimize_parameters()\n"
+    validate = "            for _ in range(3):\n                model.set_input(batch)\n                model.test()\n"
+    root = fork({"train.py": [(optimize, optimize + validate)]})
+    options = [*small("guide_cycle_gan", unpaired), *one_epoch, "--guide_full_state", "--save_latest_freq", 1]
+    run_fork(root / "train.py", *options, "--save_by_iter", "--guide_strict")
+    epochs = [
+        torch.load(CHECKPOINTS / f"iter_{step}_guide_state.pth", weights_only=True)["epochs"] for step in (1, 2, 3)
+    ]
+    assert epochs == [0, 0, 1]
+    assert load_stores(CHECKPOINTS / "latest_guide.safetensors")[0]["A"]["visits"].tolist() == [1, 1, 1]

@@ -52,11 +52,13 @@ def _build(model: HostModel, weights: dict[str, Tensor]) -> nn.Module:
     first, *others = inspect.signature(define).parameters
     arguments: dict[str, object] = {first: next(w.shape[1] for w in weights.values() if w.dim() == 4)}
     for name in others:
+        if name == "gpu_ids":  # not wrapped: it is called on one device
+            continue
         if name == "opt":
             arguments[name] = model.opt
         elif name in DEFAULTS:
             arguments[name] = read_option(model.opt, name)
-        elif name != "gpu_ids" and hasattr(model.opt, name):  # not wrapped: it is called on one device
+        elif hasattr(model.opt, name):
             arguments[name] = getattr(model.opt, name)
     with torch.random.fork_rng():  # a test draws the same dropout with and without it
         network: nn.Module = define(**arguments)

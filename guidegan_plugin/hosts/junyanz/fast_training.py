@@ -108,7 +108,7 @@ def _trains_on_gpu(options: argparse.Namespace) -> bool:
     device = read_option(options, "device")
     if isinstance(device, torch.device):
         return device.type == "cuda"
-    return torch.cuda.is_available() and read_option(options, "gpu_ids") != []
+    return torch.cuda.is_available() and bool(read_option(options, "gpu_ids"))
 
 
 def _say(level: int, text: str) -> None:

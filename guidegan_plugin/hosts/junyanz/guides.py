@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,15 @@ from torch import Tensor, nn
 from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.guides_file import save_guides
 from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
-from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, NamedPair, check_distinct
+from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.guidance.memory.store_file import load_stores
-from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
+from guidegan_plugin.hosts.junyanz.batches import BatchReader
+from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
@@ -53,8 +52,9 @@ class HostGuides:
         self.active = config.attention != "none"
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt)
-        self._no_view_warned = False
+        self._counted = 0  # samples of the batch under way, while they may be of a test
         self._other_data = ""  # the refusal of a store that remembers other images
+        self._reader = BatchReader(model, host_model, bool(model.isTrain) and config.align == "canonical")
         self.new_networks = NewNetworks(model, self.codebase.generation)
         self._manager = manager = create_manager()
         if model.isTrain and self.active and not model.opt.guide_dry_run:
@@ -76,7 +76,6 @@ class HostGuides:
                 losses=self._losses,
             )
             self.new_networks.add(self.guides[pair.name], generator, discriminator)
-        self._fields = {pair.name: (self._field(pair.keys), self._field(pair.view_field)) for pair in self.pairs}
         called = {name for pair in self.pairs for name in (pair.generator, pair.discriminator)}
         self._networks = sorted({*called, *(f"net{name}" for name in self.new_networks.names)})
         self._held: list[nn.Module | None] = []  # as they were at the last batch
@@ -150,52 +149,33 @@ class HostGuides:
                         f"--guide_{name}"
                     )
 
-    def bind(self, batch: dict[str, Any]) -> None:
-        """Say which image each source tensor of a batch is."""
+    def bind(self, batch: Any) -> None:
+        """Say which image each source tensor of a batch is.
+
+        Raises:
+            HostError: If the batch lacks what a pair names.
+            StoreError: If the memory that was loaded is of other images, this batch's keys being paths.
+        """
         if self.active:
             self._follow()
-        found = [
-            (pair.name, self._source(pair), self._keys(batch, pair), self._view(batch.get(self._fields[pair.name][1])))
-            for pair in (self.pairs if self.active else ())
-        ]
+        found = [(pair.name, *self._reader.read(batch, pair)) for pair in (self.pairs if self.active else ())]
+        if self._other_data and self._reader.saw_paths:
+            raise StoreError(self._other_data)
+        self.settle()
         count = len(getattr(self.model, self.pairs[0].source))
         remember = self.epoch.not_padding(count)
         # Bound one right after the other: copies of a batch are looked out for from here to the generators' calls.
         for name, images, keys, view in found:
             self.guides[name].bind(images, keys, view, remember)
         self.epoch.count(count)
+        self._counted = count
 
-    def _source(self, pair: NamedPair) -> Tensor:
-        images = getattr(self.model, pair.source, None)
-        if not isinstance(images, Tensor):
-            found = [name for name, value in vars(self.model).items() if isinstance(value, Tensor)]
-            raise HostError(
-                f"model {self.host_model} has no images {pair.source} (its set_input makes {', '.join(found)}); "
-                f"{HOW_TO_WRITE}"
-            )
-        return images
-
-    def _keys(self, batch: dict[str, Any], pair: NamedPair) -> list[str]:
-        """Paths relative to the data root, or what else names an image: a word, a number."""
-        field = self._fields[pair.name][0]
-        names = batch.get(field)
-        if names is None:
-            raise HostError(f"the batch has no field {field} (it has {', '.join(batch)}); {HOW_TO_WRITE}")
-        names = [os.fspath(names)] if isinstance(names, (str, os.PathLike)) else names
-        root, keys = read_option(self.model.opt, "dataroot"), []
-        for name in names.tolist() if isinstance(names, Tensor) else names:
-            if isinstance(name, (str, os.PathLike)) and os.path.lexists(name):
-                self._refuse_other_data()
-                keys.append(os.path.relpath(name, root).replace(os.sep, "/"))
-            else:
-                keys.append(str(name))
-        return keys
-
-    def _field(self, name: str) -> str:
-        """Fields of the batch swap with the direction: the model's ``real_A`` is then batch B."""
-        if read_option(self.model.opt, "direction") == "BtoA" and name[:2] in ("A_", "B_"):
-            return ("B_" if name[0] == "A" else "A_") + name[2:]
-        return name
+    def settle(self) -> None:
+        """Take the batch under way out of the epoch's count if it was only tested, in a validation between steps."""
+        visits = [guide.binding.current(name) for name, guide in self.guides.items()]
+        if self._counted and visits and all(visit and visit.tested and not visit.judged for visit in visits):
+            self.epoch.count(-self._counted)
+        self._counted = 0
 
     def _follow(self) -> None:
         """Go over to what the host holds its networks in by now: it may have compiled or wrapped them."""
@@ -212,26 +192,9 @@ class HostGuides:
             guide.call_through(self.new_networks.wrapped())
         self._held = held
 
-    def _view(self, theta: Tensor | None) -> View | None:
-        view = None if theta is None else View.known(theta)
-        if view is None and not self._no_view_warned and self.model.isTrain and self.config.align == "canonical":
-            self._no_view_warned = True
-            mode = read_option(self.model.opt, "dataset_mode")
-            ours = mode.removeprefix("guide_") in DATASETS
-            _log.warning(
-                "data set %s does not say where images are cropped and flipped, so maps are read where they were last "
-                "seen; %s",
-                mode,
-                # Also where ours is taken: a fork's loader may give arrays, or images of 16 bits.
-                "its transform cannot be replayed on an image of coordinates; train without --guide_align canonical "
-                "(--guide_align off) or with whole images (--preprocess none --no_flip)"
-                if ours and mode.startswith("guide_")
-                else "take --dataset_mode guide_unaligned or guide_aligned",
-            )
-        return view
-
     def end_epoch(self) -> None:
         """Close an epoch, if one has begun: some hosts mark an epoch before its first step, too."""
+        self.settle()
         if self.epoch.seen:
             for guide in self.guides.values():
                 guide.end_epoch()
@@ -282,15 +245,6 @@ class HostGuides:
                 f"{path} remembers images that are not in {root} (such as {keys[0]}); change --dataroot, or delete it "
                 "to start from ones"
             )
-
-    def _refuse_other_data(self) -> None:
-        """Refuse a store of another data set, once a batch shows that its keys are paths and no other names.
-
-        Raises:
-            StoreError: If there is none of the store's images.
-        """
-        if self._other_data:
-            raise StoreError(self._other_data)
 
     @property
     def suffix(self) -> str:

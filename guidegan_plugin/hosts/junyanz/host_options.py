@@ -17,7 +17,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "direction": "AtoB",
         "epoch": "latest",
         "epoch_count": 1,
-        "gpu_ids": None,
+        "gpu_ids": True,  # whatever GPUs there are
         "init_gain": 0.02,
         "init_type": "normal",
         "load_iter": 0,

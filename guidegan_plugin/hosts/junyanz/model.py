@@ -216,6 +216,7 @@ class GuidedModel(HostModel):
             if self.guides.active:
                 self.guides.save(writing / f"{epoch}_guide.safetensors")
             if self.opt.guide_full_state:
+                self.guides.settle()
                 count = self.guides.epoch
                 named = epoch - self._first_epoch + 1 if isinstance(epoch, int) else epoch
                 completed = self._first_epoch - 1 + count.completed(named)
