@@ -15,6 +15,7 @@ from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.junyanz import host_options
 from guidegan_plugin.hosts.junyanz.host_options import DEFAULTS, OTHER_NAMES, name_of_option, read_option
+from guidegan_plugin.hosts.junyanz.known_pairs import known_pairs
 
 Fork = Callable[..., Path]
 RunFork = Callable[..., None]
@@ -193,3 +194,27 @@ def test_a_discriminators_checkpoint_with_stale_buffers_or_a_wrappers_names_is_s
     run_host("test.py", *small("guide_cycle_gan", unpaired), "--guide_show")
     first = Path("first") / "run" / "test_latest" / "images" / "0_attention_A.png"
     assert (RESULTS / "images" / "0_attention_A.png").read_bytes() == first.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "pairs"),
+    [("attention_gan", ["netG_A:netD_A:real_A", "netG_B:netD_B:real_B"]), ("cut", ["netG:netD:real_A"])],
+)
+def test_well_known_forks_need_no_pairs(model: str, pairs: list[str]) -> None:
+    found = known_pairs(model, argparse.Namespace(guide_pairs=""))
+    assert [f"{pair.generator}:{pair.discriminator}:{pair.source}" for pair in found] == pairs
+
+
+def test_results_with_a_folder_for_each_visual_have_a_gallery(
+    fork: Fork, run_fork: RunFork, small: Small, one_epoch: list[str], unpaired: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CUT writes ``images/<visual>/<image>.png``."""
+    named = 'names = [f"{stem}_{label}.png" for label in visuals]\n'
+    folders = 'names = [f"{label}/{stem}.png" for label in visuals]\n    for label in visuals:\n'
+    folders += "        (webpage.get_image_dir() / label).mkdir(exist_ok=True)\n"
+    root = fork({"util/visualizer.py": [(named, folders)]})
+    run_fork(root / "train.py", *small("guide_cycle_gan", unpaired), *one_epoch)
+    run_fork(root / "test.py", *small("guide_cycle_gan", unpaired), "--guide_show")
+    assert (RESULTS / "images" / "real_A" / "0.png").exists()
+    page = (RESULTS / "gallery" / "index.html").read_text()
+    assert page.count("<article") == 6 and "images/fake_B/0.png" in page and "DataError" not in caplog.text

@@ -37,6 +37,7 @@ class JunyanzHost(Host):
     # A test's folder, one of several tests, a training's: its pages, its options, its networks.
     run_holds: ClassVar[tuple[str, ...]] = (
         *(f"{folder}images/*_{visual}*" for folder in ("", "*/") for visual in ("real", "attention")),
+        *(f"{folder}images/{visual}*/*" for folder in ("", "*/") for visual in ("real", "attention")),  # CUT
         "train_opt.txt",
         "*_net_*.pth",
     )

@@ -1,4 +1,4 @@
-"""Which networks of the family's own models belong together."""
+"""Which networks of the family's own models, and of some well-known forks', belong together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 
 def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
-    """The pairs of a model: the user's, or those of the family's own models.
+    """The pairs of a model: the user's, or those of the family's own models, CUT and AttentionGAN.
 
     Raises:
         ConfigError: If ``--guide_pairs`` cannot be read.
@@ -19,9 +19,9 @@ def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
     """
     if options.guide_pairs:
         return parse_pairs(options.guide_pairs)
-    if host_model == "cycle_gan":
+    if host_model in ("cycle_gan", "attention_gan"):
         return tuple(NamedPair(f"netG_{side}", f"netD_{side}", f"real_{side}", f"{side}_paths") for side in "AB")
-    if host_model == "pix2pix":
+    if host_model in ("pix2pix", "cut"):
         return (NamedPair("netG", "netD", "real_A", "A_paths"),)
     if host_model == "test":
         suffix = read_option(options, "model_suffix")

@@ -1,4 +1,7 @@
-"""Reads the results of a host's test: ``<stem>_<visual>.png`` in ``results/<name>/test_<epoch>/images``."""
+"""Reads the results of a host's test: ``<stem>_<visual>.png`` in ``results/<name>/test_<epoch>/images``.
+
+CUT gives each visual a folder there: ``<visual>/<stem>.png``.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def read_images(folder: Path) -> list[Sample]:
     """The translations in a folder of images, by name.
 
     Args:
-        folder: Where ``<stem>_<visual>.png`` lie; other files are passed over.
+        folder: Where ``<stem>_<visual>.png`` or ``<visual>/<stem>.png`` lie; other files are passed over.
 
     Returns:
         One sample an image and pair; groups are named where there are several pairs.
@@ -85,9 +88,7 @@ def _epoch(test: Path) -> str:
 def _by_stem(folder: Path) -> dict[str, Visuals]:
     if not folder.is_dir():
         return {}
-    # A host writes results under the names of its images, and these may begin with a dot; "._" are notes of macOS.
-    files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
-    split = {path.name: path.stem for path in files if not path.name.startswith("._")}
+    split = {path.name: path.stem for path in _files(folder)}
     stems = {match[1] for name in split.values() if (match := _SURE.fullmatch(name))}
     found: dict[str, Visuals] = {}
     for name, text in split.items():
@@ -96,6 +97,23 @@ def _by_stem(folder: Path) -> dict[str, Visuals]:
         stem = next((text[:cut] for cut in reversed(cuts) if text[:cut] in stems), None)
         if stem is not None:
             found.setdefault(stem, {})[text[len(stem) + 1 :]] = folder / name
+    return found or _by_folder(folder)
+
+
+def _files(folder: Path) -> list[Path]:
+    """A host writes results under the names of its images, and these may begin with a dot; "._" are notes of macOS."""
+    files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
+    return [path for path in files if not path.name.startswith("._")]
+
+
+def _by_folder(folder: Path) -> dict[str, Visuals]:
+    """Where each visual has a folder of its own."""
+    visuals = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    found: dict[str, Visuals] = {}
+    if any(_SURE.fullmatch(f"image_{path.name}") for path in visuals):
+        for visual in visuals:
+            for path in _files(visual):
+                found.setdefault(path.stem, {})[visual.name] = path
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from guidegan_plugin.hosts.junyanz.host_options import read_option
+from guidegan_plugin.hosts.junyanz.result_folder import read_images
 from guidegan_plugin.hosts.script_end import at_end
 
 _log = logging.getLogger(__name__)
@@ -27,9 +28,9 @@ def leave_gallery(options: Any, concat: str) -> None:
 
     def make() -> None:
         images = folder / "images"
-        if not images.is_dir():
+        if not read_images(images):
             return
-        count = sum(1 for _ in images.iterdir())
+        count = sum(path.is_file() for path in images.rglob("*"))
         # Thousands take minutes. A warning, because nothing less is shown where a host sets up no logging.
         _log.warning("making a gallery of the %d pictures in %s; --guide_no_gallery leaves it out", count, images)
         from guidegan_plugin.reports.gallery import make_gallery
