@@ -4,8 +4,8 @@ Stages, in this order, each with a JSON in OUT: `tests`, those that need a CUDA 
 training step at 256 px, in float32 and bfloat16, for every mechanism, with launches and synchronisations; `fast`, a
 guided step with `--guide_fast` beside the bare host, each alone in its process; `guard`, whether losses under
 `--guide_fast` stay within what another seed changes; `map`, what a map costs beside other packages; `study`, shapes at
-128 px, with the time that is left. A part that is done is not repeated, and a part that fails or is stopped by the clock
-is named at the end. Nothing is fetched from a network.
+128 px, with the time that is left. A part that is done is not repeated, and a part that fails or is stopped by the
+clock is named at the end. Nothing is fetched from a network.
 
 Examples:
     python examples/benchmarks/gpu.py results
