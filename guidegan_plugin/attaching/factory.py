@@ -20,6 +20,7 @@ from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.rows import KeyOf
+from guidegan_plugin.guidance.calls.stages import Places, entry_and_exit, modules, stages
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
@@ -101,8 +102,8 @@ class GuideFactory:
 
     def guide(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module | Sequence[nn.Module] | None,
+        generator: Places,
+        discriminator: Places | None,
         name: str,
         testing: bool = False,
         memory: str = "image",
@@ -114,7 +115,7 @@ class GuideFactory:
         """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
 
         Args:
-            generator: G.
+            generator: G, as for :func:`attach`.
             discriminator: D, several where several judge G's output, None where there is none.
             name: Name of the pair.
             testing: Whether the source gets the placeholder, too.
@@ -127,8 +128,8 @@ class GuideFactory:
         Raises:
             ConfigError: As :class:`Guide` and :class:`Schedule`.
         """
-        config, parameter = self.config, next(generator.parameters(), None)
-        judges = len(discriminator) if isinstance(discriminator, Sequence) else 1
+        config, parameter = self.config, next(entry_and_exit(generator)[0].module.parameters(), None)
+        judges = 1 if discriminator is None else len(stages(discriminator))
         if parameter is not None:
             self.transfer.to(parameter.device)
         return Guide(
@@ -184,8 +185,8 @@ def share_of(total_steps: int | None) -> Callable[[int], float] | None:
 
 
 def attach(
-    generator: nn.Module,
-    discriminator: nn.Module | Sequence[nn.Module],
+    generator: Places,
+    discriminator: Places,
     config: GuideConfig | None = None,
     plugins: Iterable[object] | None = None,
     *,
@@ -204,8 +205,11 @@ def attach(
     one of D, without gradient. Running statistics and random numbers of that extra pass do not reach the host.
 
     Args:
-        generator: G.
-        discriminator: D, or several that judge G's output (``config.judges`` says how their maps are combined).
+        generator: G. If the training calls a method of G in place of ``G(x)``, that method: ``net.translate``. If two
+            stages translate, entry and exit: ``(gen_a.encode, gen_b.decode)``. What the entry returns is then the code
+            of its images, and the fake is what the exit makes of that code, with noise added or not.
+        discriminator: D, or several that judge G's output (``config.judges`` says how their maps are combined); a
+            method of D where no method that the training calls goes through ``D.forward``.
         config: How; the defaults are the paper's PHA + RHP.
         plugins: Plugins beside the installed ones.
         name: Name of the pair.
@@ -232,22 +236,19 @@ def attach(
     """
     if not re.fullmatch(r"\w+", name):
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
-    judges = list(discriminator) if isinstance(discriminator, (list, tuple)) else [discriminator]
-    networks: list[nn.Module] = [generator, *judges]  # type: ignore[list-item]  # as is checked right here
-    for place, network in zip(("generator", *["discriminator"] * len(judges)), networks, strict=True):
-        if not isinstance(network, nn.Module):
-            raise ConfigError(f"{place}: expected a torch.nn.Module, found {type(network).__name__}; change {place}=")
+    judges = stages(discriminator)
+    networks = modules(*entry_and_exit(generator), *judges)
     factory, optimizers = GuideFactory.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
     if beside is not None:
         factory = factory.beside(beside)
     guide = factory.guide(
-        generator, discriminator, name, memory=memory, judged=judged, progress=share_of(total_steps), key_of=key_of
+        generator, judges, name, memory=memory, judged=judged, progress=share_of(total_steps), key_of=key_of
     )
     try:
         guide.adapt_generator(optimizers)
         speed_up(guide, factory.config, networks, optimizers)
         if optimizers:
-            add_parameters(guide.networks(), generator, networks[1], optimizers)
+            add_parameters(guide.networks(), networks[0], guide.judges[0], optimizers)
     except BaseException:
         guide.detach()
         raise

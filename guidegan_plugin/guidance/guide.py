@@ -20,6 +20,7 @@ from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.calls.stages import Places, Where, stages
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.layers import unwrap
@@ -36,7 +37,8 @@ class Guide(AbstractContextManager["Guide"]):
     """One guided pair. Attached from its construction to :meth:`detach`; also a context manager.
 
     Args:
-        generator: G, called by the host as before; if wrapped (``DataParallel``), the wrapper it calls.
+        generator: G, called by the host as before; if wrapped (``DataParallel``), the wrapper it calls. Where it calls
+            a method, ``net.encode``; where two stages translate, ``(gen_a.encode, gen_b.decode)``.
         discriminator: The D that judges G's output, several where several do, or None where there is none (test time).
         attention: Reads maps off D, one for each D; None attaches nothing at all, neither to D nor to G.
         concatenation: Blends maps into G's input.
@@ -55,8 +57,8 @@ class Guide(AbstractContextManager["Guide"]):
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module | Sequence[nn.Module] | None,
+        generator: Places,
+        discriminator: Places | None,
         attention: Attention | Sequence[Attention] | None,
         concatenation: Concatenation,
         transfer: Transfer,
@@ -90,7 +92,7 @@ class Guide(AbstractContextManager["Guide"]):
             raise
         if discriminator is not None:
             try:
-                self.watch(*([discriminator] if isinstance(discriminator, nn.Module) else discriminator))
+                self.watch(*stages(discriminator))
             except BaseException:
                 self.detach()
                 raise
@@ -113,7 +115,7 @@ class Guide(AbstractContextManager["Guide"]):
         """What is attached where, in words: generator, discriminator, attention, concatenation."""
         discriminator = self._attachment.discriminator
         return {
-            "generator": type(unwrap(self._attachment.generator)).__name__,
+            "generator": self._attachment.way,
             "discriminator": "none" if discriminator is None else type(unwrap(discriminator)).__name__,
             "attention": "none" if self.attention is None else self.attention.place,
             "concatenation": self.concatenation.place,
@@ -124,7 +126,7 @@ class Guide(AbstractContextManager["Guide"]):
         if self.attention is not None:
             self.concatenation.adapt(self._attachment.generator, optimizers)
 
-    def watch(self, *discriminators: nn.Module) -> None:
+    def watch(self, *discriminators: Where) -> None:
         """Tap the discriminators that judge G's output; done by the construction where there are some already.
 
         Raises:
@@ -132,12 +134,12 @@ class Guide(AbstractContextManager["Guide"]):
         """
         self._attachment.watch(*discriminators)
 
-    def follow(self, generator: nn.Module, *discriminators: nn.Module) -> None:
+    def follow(self, generator: Places, *discriminators: Where) -> None:
         """Go over to wrappers of the same networks, compiled or DataParallel, which the host calls from now on."""
         self._attachment.follow(generator, *discriminators)
 
-    def is_on(self, generator: nn.Module, *discriminators: nn.Module) -> bool:
-        """Whether these are the very modules the hooks are on."""
+    def is_on(self, generator: Places, *discriminators: Where) -> bool:
+        """Whether these are the very networks, and methods, that are met."""
         return self._attachment.is_on(generator, *discriminators)
 
     def bind(
@@ -215,8 +217,7 @@ class Guide(AbstractContextManager["Guide"]):
 
     def digest(self) -> str:
         """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
-        judges = {f"D{number or ''}": one for number, one in enumerate(self._attachment.discriminators)}
-        return networks_digest({"G": self._attachment.generator, **judges})
+        return networks_digest(self._attachment.networks)
 
     def facts(self) -> dict[str, str]:
         """What a store's file says of this pair besides its maps: whose weights, how many batches and judged visits."""

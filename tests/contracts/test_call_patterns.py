@@ -64,6 +64,22 @@ class Two(nn.Module):
         return made
 
 
+class Coder(nn.Module):
+    """UNIT, MUNIT: a generator of one domain, entered and left at methods of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder(), nn.Conv2d(6, 3, 3, padding=1)
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        code = self.encoder(images)
+        return code, torch.full_like(code, 0.1)
+
+    def decode(self, code: Tensor) -> Tensor:
+        made: Tensor = torch.tanh(self.decoder(code))
+        return made
+
+
 class NestedJudge(nn.Module):
     """A discriminator that takes lists or dictionaries."""
 
@@ -349,6 +365,33 @@ class Validation(Pattern):
         with torch.no_grad():
             self.judge(self.generator(torch.rand_like(source)))
         return fake
+
+
+class EncodeDecode(Pattern):
+    """UNIT: the code of one domain's generator, with noise, is decoded by the generators of both domains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coders = Coder(), Coder()
+        self.generator = nn.ModuleList(self.coders)
+
+    def attach(self, config: GuideConfig) -> Guide:
+        return attach((self.coders[0].encode, self.coders[1].decode), self.discriminator, config)
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        here, there = self.coders
+        code, noise = here.encode(source)
+        reconstructed, fake = here.decode(code + noise), there.decode(code + noise)
+        cycled = here.decode(there.encode(fake)[0])
+        self.judge(fake.detach())
+        self.learn(self.judge(fake))
+        for other in (reconstructed, cycled, there.decode(there.encode(torch.ones_like(source))[0])):
+            self.judge(other)
+        return fake
+
+    def first_layer(self) -> nn.Module:
+        return self.coders[0].encoder[0]
 
 
 class LateDataParallel(Pattern):

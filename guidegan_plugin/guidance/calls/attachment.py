@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -13,6 +13,22 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.call_site import CallSiteHandle
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
+from guidegan_plugin.guidance.calls.stages import Places, Stage, Where, entry_and_exit, stages
+
+
+class _Place(NamedTuple):
+    """A stage whose network is held weakly."""
+
+    module: weakref.ReferenceType[nn.Module]
+    method: str
+
+    @classmethod
+    def of(cls, stage: Stage) -> _Place:
+        return cls(weakref.ref(stage.module), stage.method)
+
+    def stage(self) -> Stage | None:
+        module = self.module()
+        return None if module is None else Stage(module, self.method)
 
 
 class Attachment:
@@ -20,7 +36,7 @@ class Attachment:
 
     Args:
         pair: Name of the pair.
-        generator: G, or the wrapper the host calls it through.
+        generator: G, or the wrapper the host calls it through; one place, or its entry and its exit.
         adapter: G's call site.
         taps: A call site for each D that judges G's output; none where nothing at all is to be attached.
 
@@ -29,21 +45,25 @@ class Attachment:
     """
 
     def __init__(
-        self, pair: str, generator: nn.Module, adapter: GeneratorAdapter, taps: Sequence[DiscriminatorTap]
+        self, pair: str, generator: Places, adapter: GeneratorAdapter, taps: Sequence[DiscriminatorTap]
     ) -> None:
         self._pair, self._adapter, self._taps = pair, adapter, taps
-        self._generator = weakref.ref(generator)
-        self._discriminators: list[weakref.ReferenceType[nn.Module]] = []
-        self._handles: list[RemovableHandle | CallSiteHandle] = [adapter.attach(generator)] if taps else []
+        self._discriminators: list[_Place] = []
+        self._handles: list[RemovableHandle | CallSiteHandle] = []
+        self._meet(*entry_and_exit(generator))
+
+    def _meet(self, entry: Stage, exit_: Stage | None) -> None:
+        self._generator, self._exit = _Place.of(entry), None if exit_ is None else _Place.of(exit_)
+        self._handles += self._adapter.attach(entry, exit_) if self._taps else []
 
     @property
     def generator(self) -> nn.Module:
-        """G, as the host calls it.
+        """G, as the host calls it; of two stages the entry.
 
         Raises:
             ConfigError: If it no longer exists.
         """
-        generator = self._generator()
+        generator = self._generator.module()
         if generator is None:
             raise ConfigError(
                 f"the generator of pair {self._pair} no longer exists; keep it alive as long as its guide"
@@ -51,40 +71,61 @@ class Attachment:
         return generator
 
     @property
+    def way(self) -> str:
+        """What the source's way through G is, in words: its class, or entry and exit."""
+        met = [there.stage() for there in (self._generator, self._exit) if there is not None]
+        return "..".join(map(str, met))
+
+    @property
     def discriminators(self) -> list[nn.Module]:
         """Those D, as the host calls them, that are watched and exist."""
-        return [network for there in self._discriminators if (network := there()) is not None]
+        return [network for there in self._discriminators if (network := there.module()) is not None]
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Every network of the pair by its role: ``G``, ``exit`` where that is another one, ``D``, ``D1``, ..."""
+        found = {"G": self.generator}
+        left = None if self._exit is None else self._exit.module()
+        if left is not None and left is not found["G"]:
+            found["exit"] = left
+        return found | {f"D{number or ''}": one for number, one in enumerate(self.discriminators)}
 
     @property
     def discriminator(self) -> nn.Module | None:
         """The first D, as the host calls it; None where there is none, or none any more."""
         return next(iter(self.discriminators), None)
 
-    def watch(self, *discriminators: nn.Module) -> None:
+    def watch(self, *discriminators: Where) -> None:
         """Tap the discriminators that judge G's output.
 
         Raises:
             ConfigError: If one is guided already or lacks the layer; that one is untouched then.
         """
-        for tap, discriminator in zip(self._taps, discriminators, strict=bool(self._taps)):
-            self._handles += tap.attach(discriminator)
-            self._discriminators.append(weakref.ref(discriminator))
+        for tap, judge in zip(self._taps, stages(discriminators), strict=bool(self._taps)):
+            self._handles += tap.attach(judge)
+            self._discriminators.append(_Place.of(judge))
 
-    def follow(self, generator: nn.Module, *discriminators: nn.Module) -> None:
-        """Go over to wrappers of the same networks."""
+    def follow(self, generator: Places, *discriminators: Where) -> None:
+        """Go over to wrappers of the same networks; an exit that is not named stays."""
         if not self._taps:
             return
+        entry, exit_ = entry_and_exit(generator)
+        if exit_ is None and self._exit is not None:
+            exit_ = self._exit.stage()
         muted = [handle for handle in self._handles if isinstance(handle, CallSiteHandle)]
         for handle in self._handles:
             handle.mute() if isinstance(handle, CallSiteHandle) else handle.remove()
-        self._generator, self._discriminators = weakref.ref(generator), []
-        self._handles = [*muted, self._adapter.attach(generator)]
+        self._handles, self._discriminators = [*muted], []
+        self._meet(entry, exit_)
         self.watch(*discriminators)
 
-    def is_on(self, generator: nn.Module, *discriminators: nn.Module) -> bool:
-        """Whether these are the very modules that are met."""
-        watched = [there() for there in self._discriminators]
-        return self._generator() is generator and (not watched or watched == list(discriminators))
+    def is_on(self, generator: Places, *discriminators: Where) -> bool:
+        """Whether these are the very networks and methods that are met."""
+        entry, exit_ = entry_and_exit(generator)
+        judges = [_Place.of(judge) for judge in stages(discriminators)]
+        left = self._exit if exit_ is None else _Place.of(exit_)
+        watched = self._discriminators
+        return (self._generator, self._exit) == (_Place.of(entry), left) and (not watched or watched == judges)
 
     def look(self, images: Tensor) -> tuple[Any, Tensor]:
         """As ``Guide.look``; of several discriminators the first is asked.

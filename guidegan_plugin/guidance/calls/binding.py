@@ -45,6 +45,8 @@ class Seen:
         judgements: Calls of the discriminator with something that has a gradient.
         obstacle: The operation that stood between the fake and what the discriminator was called with.
         answered: What the discriminator answered, in words, where no map could be made of the answer.
+        left: Calls of the generator's exit with nothing of the code.
+        between: The operation that stood between the code and what the exit was called with.
     """
 
     generated: int = 0
@@ -52,6 +54,8 @@ class Seen:
     judgements: int = 0
     obstacle: str = ""
     answered: str = ""
+    left: int = 0
+    between: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,7 @@ class Visit:
         ages: How many batches ago each image's map was written, None where it has none; once read from a store.
         refined: ``(N, 1, h, w)``, what test time blends in place of the placeholder; None for the placeholder.
         fakes: Weak references to what the generator made of the images, call by call.
+        codes: The same for what its entry made of them, where its exit makes the fakes.
         judged: Whether the discriminator judged a fake of this visit.
         judgements: By row and key, the maps of this visit so far, ``(n, 1, h, w)``.
         tested: Whether the generator translated it as at test time, where nobody is to judge it.
@@ -104,6 +109,7 @@ class Visit:
     ages: tuple[int | None, ...] = ()
     refined: Tensor | None = None
     fakes: list[tuple[weakref.ReferenceType[Tensor], Made]] = field(default_factory=list)
+    codes: list[tuple[weakref.ReferenceType[Tensor], Made]] = field(default_factory=list)
     judged: bool = False
     judgements: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     tested: bool = False
@@ -117,6 +123,10 @@ class Visit:
     def note(self, fake: Tensor, made: Made) -> None:
         """The generator returned a tensor, which is not held."""
         self.fakes.append((weakref.ref(fake), made))
+
+    def coded(self, code: Tensor) -> Made | None:
+        """What this very tensor is, if the generator's entry returned it in this visit; None for any other."""
+        return next((made for there, made in self.codes if there() is code), None)
 
     def made(self, image: Tensor) -> Made | None:
         """What this very tensor is, if the generator returned it in this visit; None for any other."""
@@ -155,7 +165,7 @@ class SourceBinding:
         newest: By the pair's name: the newest judgement of its fake.
         calls: By the pair's name: how its generator was called for fakes that were judged; these calls translate.
         shared: Whether several pairs have one generator.
-        translators: Each pair's generator, weakly, by the pair's name.
+        translators: Each pair's generator, weakly, and the method it is met at, by the pair's name.
         companions: By the pair's name: what else acts on its networks, from here on until the pair leaves.
     """
 
@@ -165,7 +175,7 @@ class SourceBinding:
         self.visits: dict[str, Visit] = {}
         self._claimed: set[str] = set()
         self.lineage = Lineage()
-        self.translators: dict[str, weakref.ReferenceType[nn.Module]] = {}
+        self.translators: dict[str, tuple[weakref.ReferenceType[nn.Module], str]] = {}
         self.newest: dict[str, Judgement] = {}
         self.calls: dict[str, set[Call]] = {}
         self.shared = False

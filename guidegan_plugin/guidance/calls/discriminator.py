@@ -13,11 +13,12 @@ from torch.utils.hooks import RemovableHandle
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.signals import score
 from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding, Visit
-from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site, usual_method
+from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
 from guidegan_plugin.guidance.calls.generator import turned
 from guidegan_plugin.guidance.calls.rows import Made
+from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
 
@@ -47,19 +48,20 @@ class DiscriminatorTap:
     ) -> None:
         self._pair, self._binding, self._store, self._attention = pair, binding, store, attention
         self._scores, self._affine, self._mean = scores, affine, mean
-        self._looking = False
+        self._looking, self._method = False, "forward"
         # A discriminator called in two threads at once would be read in both.
         self._calls = threading.RLock()
 
-    def attach(self, discriminator: nn.Module, method: str | None = None) -> list[RemovableHandle | CallSiteHandle]:
+    def attach(self, discriminator: Stage) -> list[RemovableHandle | CallSiteHandle]:
         """Meet the discriminator where it is called; if something cannot be, nothing stays.
 
         Raises:
             ConfigError: If the discriminator is guided already, or lacks the method or the mechanism's layer.
         """
-        placed = add_call_site(discriminator, method or usual_method(discriminator), self._called, self._binding)
+        self._method = discriminator.method
+        placed = add_call_site(discriminator.module, discriminator.method, self._called, self._binding)
         try:
-            return [placed, *self._attention.attach(discriminator)]
+            return [placed, *self._attention.attach(discriminator.module)]
         except BaseException:
             placed.remove()
             raise
@@ -83,13 +85,14 @@ class DiscriminatorTap:
             self._attention.forget()
 
     def _ask(self, discriminator: nn.Module, images: Tensor) -> tuple[Any, Tensor | None]:
+        judge = discriminator if self._method == "forward" else getattr(discriminator, self._method)
         if not self._attention.needs_gradient:
             with torch.no_grad():
-                prediction = discriminator(images)
+                prediction = judge(images)
             return prediction, self._attention.take_maps(prediction)
         # D's parameters may be frozen, and the caller may want no gradient: a copy of the images carries one.
         with torch.inference_mode(False), torch.enable_grad():
-            prediction = discriminator(images.detach().clone().requires_grad_())
+            prediction = judge(images.detach().clone().requires_grad_())
             maps = self._attention.take_maps(prediction)
         return tree_map_only(Tensor, Tensor.detach, prediction), maps
 

@@ -12,22 +12,23 @@ from typing import Any, cast
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from guidegan_plugin.guidance.calls.graph_walk import MARK, Walk, moves, operation
+from guidegan_plugin.guidance.calls.graph_walk import AFFINE, ARITHMETIC, CODE, FAKE, NOTHING, Walk, moves, operation
 from guidegan_plugin.guidance.calls.rows import Made
 
 _FAR = 64  # nodes that are looked at, at most, when nothing but a cause is searched for
 
 
-def mark(fake: Tensor, made: Made) -> None:
+def mark(fake: Tensor, made: Made, name: str = FAKE) -> None:
     """Note on a fake's graph what the fake was made of; the note lives and dies with the graph.
 
     Args:
         fake: A tensor that a generator returned; without a graph nothing is noted.
         made: What it was made of.
+        name: ``CODE`` for what the entry of a generator returned, and its exit makes a fake of.
     """
     if fake.grad_fn is not None:
         # Every node carries a dictionary for its user; torch's stubs take the dictionary for a method.
-        cast("dict[str, Any]", fake.grad_fn.metadata).setdefault(MARK, {})[fake.output_nr] = made
+        cast("dict[str, Any]", fake.grad_fn.metadata).setdefault(name, {})[fake.output_nr] = made
 
 
 def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:
@@ -45,18 +46,36 @@ def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:
     node = images.grad_fn if images.requires_grad else None
     if node is None:
         return None
-    found: Made | None = cast("dict[str, Any]", node.metadata).get(MARK, {}).get(images.output_nr)
-    if found is not None:
-        return found
-    walk = Walk(affine)
-    rows = walk.rows(node, images.output_nr)
+    found: Made | None = cast("dict[str, Any]", node.metadata).get(FAKE, {}).get(images.output_nr)
+    return found or _walked(node, images.output_nr, Walk(AFFINE if affine else NOTHING))
+
+
+def fresh_code(tensor: Tensor) -> Made | None:
+    """The code of source images that a tensor shows, noise added or not.
+
+    Args:
+        tensor: What the exit of a generator is called with, ``(N, ...)``.
+
+    Returns:
+        As :func:`fresh_fake`.
+    """
+    node = tensor.grad_fn if tensor.requires_grad else None
+    return None if node is None else _walked(node, tensor.output_nr, Walk(ARITHMETIC, CODE))
+
+
+def _walked(node: Node, output: int, walk: Walk) -> Made | None:
+    rows = walk.rows(node, output)
     if rows is None or walk.made is None or not any(rows):
         return None
     return replace(walk.made, rows=rows)
 
 
-def obstacle(images: Tensor) -> str | None:
+def obstacle(images: Tensor, mark: str = FAKE) -> str | None:
     """The operation that stands between a tensor and a fresh fake that the tensor was computed from.
+
+    Args:
+        images: The tensor.
+        mark: ``CODE`` for the code of a generator in place of its fake.
 
     Returns:
         The operation's name, such as ``add`` or ``clamp``; None where no fresh fake is near.
@@ -68,7 +87,7 @@ def obstacle(images: Tensor) -> str | None:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if cast("dict[str, Any]", node.metadata).get(MARK):
+        if cast("dict[str, Any]", node.metadata).get(mark):
             return first or "cat"  # of tensors whose sizes nothing tells
         name = operation(node)
         known = moves(name)

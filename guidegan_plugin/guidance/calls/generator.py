@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.arguments import Place, find_images, plain_values, replace_argument, translations
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site, usual_method
+from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.lineage import Shown
 from guidegan_plugin.guidance.calls.rows import Made, Rows, SourceCall
+from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -81,7 +83,7 @@ class PlaceholderBlend:
 
 
 class GeneratorAdapter:
-    """The call site on one generator.
+    """The call site on one generator: where it is called, or entered if it is left elsewhere.
 
     Args:
         pair: Name of the pair.
@@ -102,19 +104,38 @@ class GeneratorAdapter:
         fresh: Fresh | None = None,
     ) -> None:
         self._pair, self._binding, self._store, self._blend = pair, binding, store, blend
-        self._how, self._fresh = behaviour, fresh
+        self._how, self._fresh, self._staged = behaviour, fresh, False
         self._resample = Resampler()
 
-    def attach(self, generator: nn.Module, method: str | None = None) -> CallSiteHandle:
-        """Meet the generator where it is called.
+    def attach(self, entry: Stage, exit_: Stage | None = None) -> list[CallSiteHandle]:
+        """Meet the generator where it is called, and where it is left; if one cannot be, nothing stays.
+
+        Args:
+            entry: What is called with source images.
+            exit_: What makes the fake of what the entry returned, where that is not the fake itself.
 
         Raises:
-            ConfigError: If the generator is guided already, or has no such method.
+            ConfigError: If the generator is guided already, has no such method, or is to make maps within a batch
+                though it has an exit.
         """
-        others = [network() for pair, network in self._binding.translators.items() if pair != self._pair]
-        self._binding.shared |= any(network is generator for network in others)
-        self._binding.translators[self._pair] = weakref.ref(generator)
-        return add_call_site(generator, method or usual_method(generator), self._called, self._binding, self._blend)
+        if exit_ is not None and self._fresh is not None:
+            raise ConfigError(
+                "memory='batch' needs a generator that translates in one call, found an entry and an exit; change "
+                "generator=, or memory='image' with keys"
+            )
+        module, method = entry.module, entry.method
+        others = [place for pair, place in self._binding.translators.items() if pair != self._pair]
+        left = [] if exit_ is None else [ExitSite(self._pair, self._binding).attach(exit_)]
+        try:
+            handles = [add_call_site(module, method, self._called, self._binding, self._blend), *left]
+        except BaseException:
+            for handle in left:
+                handle.remove()
+            raise
+        self._binding.shared |= any(network() is module and name == method for network, name in others)
+        self._binding.translators[self._pair] = weakref.ref(module), method
+        self._staged = exit_ is not None
+        return handles
 
     def _called(self, module: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of G: blend a map into its images, and note what it makes of a source."""
@@ -126,7 +147,7 @@ class GeneratorAdapter:
         if visit is not None:
             visit.seen.generated += 1
         if visit is None or shown is None or shown.visit is not visit:
-            if self._binding.shared and not self._answers_for(module, images):
+            if self._binding.shared and not self._answers_for(images):
                 return method(*args, **kwargs)
             blended = self._other_pass(images, visit, tests)
         else:
@@ -136,12 +157,16 @@ class GeneratorAdapter:
             output = method(*args[:where], blended, *args[where + 1 :], **kwargs)
         else:
             output = method(*args, **{**kwargs, where: blended})
-        if made is not None and visit is not None:
-            leaves = [("", output)] if isinstance(output, Tensor) else translations(output)
-            for path, image in leaves:
-                if image.dim() == 4 and len(image) == len(images):
-                    mark(image, one := replace(made, path=path) if path else made)
-                    visit.fakes.append((weakref.ref(image), one))
+        if made is None or visit is None:
+            return output
+        if self._staged:
+            note_code(visit, made, output)
+            return output
+        leaves = [("", output)] if isinstance(output, Tensor) else translations(output)
+        for path, image in leaves:
+            if image.dim() == 4 and len(image) == len(images):
+                mark(image, one := replace(made, path=path) if path else made)
+                visit.fakes.append((weakref.ref(image), one))
         return output
 
     def _source(
@@ -205,9 +230,10 @@ class GeneratorAdapter:
         behind = self._binding.behind(images) if self._how.cycle == "source" and not tests else None
         return self._blend.blend(images, None if behind is None else behind.maps)
 
-    def _answers_for(self, module: nn.Module, images: Tensor) -> bool:
+    def _answers_for(self, images: Tensor) -> bool:
         """Whether this pair blends into what is no source of its own, where several pairs have one generator."""
-        pairs = [pair for pair, network in self._binding.translators.items() if network() is module]
+        own = self._binding.translators[self._pair]
+        pairs = [pair for pair, place in self._binding.translators.items() if place == own]
         if len(pairs) < 2:
             return True
         shown = self._binding.shown(images, self._pair)

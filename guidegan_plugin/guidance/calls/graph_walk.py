@@ -12,7 +12,8 @@ from torch.autograd.graph import Node
 
 from guidegan_plugin.guidance.calls.rows import Made, Rows, flipped, joined, regrouped
 
-MARK = "guidegan_rows"
+FAKE, CODE = "guidegan_rows", "guidegan_code"
+"""Under which name a node's dictionary says what of a fake, or of a code, the node's output is."""
 
 # Autograd's names of operations, without "Backward" and a version.
 # Those that keep every row in its place: copies, casts, views, the pass-through nodes of backward hooks on modules and
@@ -28,7 +29,13 @@ _UPON = """
     UpsampleNearest2D UpsampleNearestExact2D UpsampleBilinear2D UpsampleBilinear2DAa UpsampleBicubic2D
     UpsampleBicubic2DAa
 """
-_KEEPING, _AFFINE = frozenset(_COPY.split()), frozenset(_UPON.split())
+_KEEPING = frozenset(_COPY.split())
+NOTHING: frozenset[str] = frozenset()
+"""No operation upon values: moves alone."""
+AFFINE = frozenset(_UPON.split())
+"""Operations upon pixels that leave each where it was, or nearly."""
+ARITHMETIC = frozenset(("Add", "Sub", "Rsub", "Mul", "Neg"))
+"""Operations by which noise is added to a code."""
 
 
 def moves(name: str) -> bool:
@@ -48,17 +55,25 @@ def shape_of(node: Node, output: int) -> tuple[int, ...]:
 
 
 class Walk:
-    """One walk from a tensor back to the fakes it was made of."""
+    """One walk from a tensor back to the fakes it was made of.
 
-    def __init__(self, affine: bool) -> None:
-        self._affine = affine
+    Args:
+        upon: Operations upon values that are passed, beside moves.
+        mark: What is looked for.
+
+    Attributes:
+        made: What was found last.
+    """
+
+    def __init__(self, upon: frozenset[str] = NOTHING, mark: str = FAKE) -> None:
+        self._upon, self._mark = upon, mark
         self.made: Made | None = None
 
     def rows(self, node: Node | None, output: int) -> Rows | None:
         """Rows of a node's output; None where no fake is reached."""
         if node is None:
             return None
-        found = cast("dict[str, Any]", node.metadata).get(MARK, {}).get(output)
+        found = cast("dict[str, Any]", node.metadata).get(self._mark, {}).get(output)
         if found is not None:
             self.made = cast(Made, found)
             return self.made.rows
@@ -67,7 +82,7 @@ class Walk:
             return _ROWS[name](self, node, output)
         if name in _KEEPING and parents:
             return self.kept(node, output, self.rows(*parents[0]))
-        if self._affine and name in _AFFINE:
+        if name in self._upon:
             reached = [self.kept(node, output, self.rows(*parent)) for parent in parents]
             return next((rows for rows in reached if rows is not None), None)
         return None

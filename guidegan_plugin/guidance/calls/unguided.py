@@ -99,6 +99,13 @@ def cause(visit: Visit) -> str:
             "or copy of it; bind what the generator is called with, after the batch's last change (change "
             "source=, --guide_pairs)"
         )
+    if visit.codes and not visit.fakes:
+        said = (
+            f"the exit of the generator was given the code only after the operation {seen.between!r}"
+            if seen.between
+            else "nothing called the exit of the generator with what its entry returned"
+        )
+        return f"{said}; name what is given the code: change generator= (entry..exit, --guide_pairs)"
     if not seen.judgements:
         return (
             "nothing called the discriminator with what the generator made; if it was replaced or wrapped since, call "
