@@ -21,7 +21,7 @@ from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
 from guidegan_plugin.guidance.calls.blend import PlaceholderBlend
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
-from guidegan_plugin.guidance.calls.stages import Places, Where, stages
+from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.layers import unwrap
@@ -85,18 +85,12 @@ class Guide(AbstractContextManager["Guide"]):
             DiscriminatorTap(name, self.binding, store, one, on_step is not None, how.affine, how.mean)
             for one in self._attentions
         ]
-        self._attachment = Attachment(name, generator, adapter, taps)
+        self.binding.claim(name)
         try:
-            self.binding.claim(name)
+            self._attachment = Attachment(name, generator, adapter, taps, discriminator)
         except BaseException:
-            self._attachment.remove()
+            self.binding.forget(name)
             raise
-        if discriminator is not None:
-            try:
-                self.watch(*stages(discriminator))
-            except BaseException:
-                self.detach()
-                raise
 
     def __exit__(self, *error: object) -> None:
         self.detach()

@@ -39,18 +39,30 @@ class Attachment:
         generator: G, or the wrapper the host calls it through; one place, or its entry and its exit.
         adapter: G's call site.
         taps: A call site for each D that judges G's output; none where nothing at all is to be attached.
+        discriminators: Those D, None where there is none yet.
 
     Raises:
-        ConfigError: If G is guided already.
+        ConfigError: If a network is guided already or lacks the layer; nothing stays attached then.
     """
 
     def __init__(
-        self, pair: str, generator: Places, adapter: GeneratorAdapter, taps: Sequence[DiscriminatorTap]
+        self,
+        pair: str,
+        generator: Places,
+        adapter: GeneratorAdapter,
+        taps: Sequence[DiscriminatorTap],
+        discriminators: Places | None = None,
     ) -> None:
         self._pair, self._adapter, self._taps = pair, adapter, taps
         self._discriminators: list[_Place] = []
         self._handles: list[RemovableHandle | CallSiteHandle] = []
-        self._meet(*entry_and_exit(generator))
+        try:
+            self._meet(*entry_and_exit(generator))
+            if discriminators is not None:
+                self.watch(*stages(discriminators))
+        except BaseException:
+            self.remove()
+            raise
 
     def _meet(self, entry: Stage, exit_: Stage | None) -> None:
         self._generator, self._exit = _Place.of(entry), None if exit_ is None else _Place.of(exit_)
