@@ -26,7 +26,6 @@ from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.optimizers import add_parameters
 from guidegan_plugin.guidance.reports import Losses
 from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
@@ -237,6 +236,10 @@ def attach(
     if not re.fullmatch(r"\w+", name):
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
     judges = stages(discriminator)
+    if not judges:
+        raise ConfigError(
+            "discriminator: expected the network that judges G's output, found none; change discriminator="
+        )
     networks = modules(*entry_and_exit(generator), *judges)
     factory, optimizers = GuideFactory.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
     if beside is not None:
@@ -248,7 +251,7 @@ def attach(
         guide.adapt_generator(optimizers)
         speed_up(guide, factory.config, networks, optimizers)
         if optimizers:
-            add_parameters(guide.networks(), networks[0], guide.judges[0], optimizers)
+            guide.join(optimizers)
     except BaseException:
         guide.detach()
         raise

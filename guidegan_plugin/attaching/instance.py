@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.factory import GuideFactory, share_of, speed_up
 from guidegan_plugin.attaching.pairs import Pair, Where
+from guidegan_plugin.attaching.places import JUDGES, STAGES, follow_path, read_places
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.lineage import Shown, is_part
+from guidegan_plugin.guidance.calls.stages import Stage, modules, stages
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.guidance.optimizers import add_parameters
 from guidegan_plugin.plugins.manager import create_manager
 
 _log = logging.getLogger(__name__)
@@ -102,9 +102,9 @@ class InstanceGuidance(SourceBinding):
         source = self._find(parts.source)
         if not isinstance(source, Tensor) or not is_part(images, source):
             return found
-        generator, judge = self._networks(parts)
+        generator, judges = self._networks(parts)
         self._due.discard(pair)
-        if generator is not None and generator.training and judge is not None:
+        if generator and generator[0].module.training and judges:
             guide.bind(source, self._keys(parts), self._view(parts))
         return super().shown(images, pair)
 
@@ -129,10 +129,7 @@ class InstanceGuidance(SourceBinding):
         """What is found on the instance or else in the batch, None if nothing is."""
         places = (self.instance(), self._batch if in_batch and not callable(where) else None)
         for place in places if where is not None else ():
-            try:
-                found = where(place) if callable(where) else _follow(place, str(where))
-            except (AttributeError, LookupError, TypeError):  # not there, or not there yet
-                continue
+            found = follow_path(place, str(where)) if not callable(where) else _called(where, place)
             if found is not None:
                 return found
         return None
@@ -152,10 +149,17 @@ class InstanceGuidance(SourceBinding):
         known = View.known(view) if isinstance(view, Tensor) else None
         return view if known is None else known
 
-    def _networks(self, pair: Pair) -> tuple[nn.Module | None, nn.Module | None]:
-        found = [self._find(where, in_batch=False) for where in (pair.generator, pair.discriminator)]
-        generator, discriminator = (item if isinstance(item, nn.Module) else None for item in found)
-        return generator, discriminator
+    def _networks(self, pair: Pair) -> tuple[list[Stage], list[Stage]]:
+        """Where the generator is entered and left, and where those that judge it are met; none where one lacks."""
+        return self._places(pair.generator, STAGES), self._places(pair.discriminator, JUDGES)
+
+    def _places(self, where: Where, between: str) -> list[Stage]:
+        try:
+            if callable(where):
+                return stages(self._find(where))
+            return [place.at(self._find(place.path, in_batch=False)) for place in read_places(where, between)]
+        except ConfigError:  # no network, or none yet
+            return []
 
     def attach(self, required: bool = True) -> None:
         """Guide the networks if they are not yet, and give new parameters to optimizers there are by now.
@@ -164,11 +168,11 @@ class InstanceGuidance(SourceBinding):
             ConfigError: If a required network is missing, or new parameters get gradients that no optimizer takes.
         """
         for pair in self._pairs.values() if not self.guides else ():
-            generator, discriminator = self._networks(pair)
+            generator, judges = self._networks(pair)
             # A generator in eval mode without a discriminator is being tested.
-            if generator is None or (discriminator is None and generator.training):
+            if not generator or (not judges and generator[0].module.training):
                 if required:
-                    raise self._lack(pair, "generator" if generator is None else "discriminator")
+                    raise self._lack(pair, "discriminator" if generator else "generator")
                 return
         if not self.guides:
             self._build()
@@ -189,16 +193,16 @@ class InstanceGuidance(SourceBinding):
         optimizers = tuple(self._optimizers())
         try:
             for pair in plan.pairs:
-                generator, judge = self._networks(pair)
-                if generator is not None:
-                    how = judge is None, plan.memory, plan.judged, share_of(plan.total_steps)
-                    made = factory.guide(generator, judge, pair.name, *how)
+                generator, judges = self._networks(pair)
+                if generator:
+                    how = not judges, plan.memory, plan.judged, share_of(plan.total_steps), None, pair.key_of
+                    made = factory.guide(generator, judges or None, pair.name, *how)
                     self.guides[pair.name] = made
                     made.adapt_generator(optimizers)
             for pair in plan.pairs:  # once every guide is attached, since fast acts inside of all of them
-                networks = [network for network in self._networks(pair) if network is not None]
+                generator, judges = self._networks(pair)
                 if pair.name in self.guides:
-                    speed_up(self.guides[pair.name], plan.config, networks, optimizers)
+                    speed_up(self.guides[pair.name], plan.config, modules(*generator, *judges), optimizers)
         except GuideError:
             for guide in self.guides.values():
                 guide.detach()
@@ -207,11 +211,8 @@ class InstanceGuidance(SourceBinding):
 
     def _place_parameters(self) -> None:
         try:
-            for pair in self._pairs.values():
-                generator, discriminator = self._networks(pair)
-                if generator is not None:
-                    networks = self.guides[pair.name].networks()
-                    add_parameters(networks, generator, discriminator, tuple(self._optimizers()))
+            for guide in self.guides.values():
+                guide.join(self._optimizers())
             self._placed = True
         except ConfigError:
             new = [network for guide in self.guides.values() for network in guide.networks().values()]
@@ -229,19 +230,16 @@ class InstanceGuidance(SourceBinding):
             return ()
 
 
+def _called(where: Callable[[Any], Any], place: object) -> Any:
+    try:
+        return where(place)
+    except (AttributeError, LookupError, TypeError):  # not there, or not there yet
+        return None
+
+
 def _optimizers_in(value: object, depth: int = 3) -> Iterator[Optimizer]:
     if isinstance(value, Optimizer):
         yield value
     elif isinstance(value, (Mapping, list, tuple)) and depth:
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _optimizers_in(item, depth - 1)
-
-
-def _follow(place: Any, path: str) -> Any:
-    """``place.nets["G"]`` for ``"nets.G"``, ``place.nets[0]`` for ``"nets[0]"``."""
-    for part in re.findall(r"""[^.\[\]"']+""", path):
-        if isinstance(place, (Mapping, nn.ModuleDict)):
-            place = place[part]
-        else:
-            place = place[int(part)] if part.lstrip("-").isdecimal() else getattr(place, part)
-    return place

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from guidegan_plugin.attaching.places import JUDGES, STAGES, NamedPlace, read_places
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.rows import KeyOf
 
 HOW_TO_WRITE = (
-    "write each pair as generator:discriminator:source:keys[:views], such as netG:netD:real_A:A_paths, "
-    "several joined by commas (--guide_pairs)"
+    "write each pair as generator:discriminator:source:keys[:views], such as netG:netD:real_A:A_paths, or in words, "
+    "such as 'generator=gen_a:encode..gen_b:decode discriminator=netD+netD2 source=real_A keys=A_paths', several "
+    "joined by commas (--guide_pairs)"
 )
+_WORDS = ("generator", "discriminator", "source", "keys", "views", "name")
 
 Where = str | Callable[[Any], Any]
 
@@ -25,15 +29,18 @@ class Pair:
     such as ``"netG"``, ``"nets.G"``, ``"nets[0]"``, or by a function of the object.
 
     Attributes:
-        generator: G.
-        discriminator: D.
+        generator: G. Where the training calls a method in place of ``G(x)``: ``"netG:translate"``. Where two stages
+            translate, entry and exit: ``"gen_a:encode..gen_b:decode"``. A function may return what
+            :func:`~guidegan_plugin.attaching.factory.attach` takes.
+        discriminator: D; several that judge G's output: ``"netD+netD2"``.
         source: The source images G is called with, ``(N, C, H, W)``.
         keys: One key per source image; None where nothing is remembered.
         views: Crop and flip, where anybody knows; by default ``<domain>_guide_view`` beside ``<domain>_paths``.
         name: By default ``A`` for generator ``netG_A``; where it has no suffix, the source's: ``A`` for ``real_A``.
+        key_of: As for :func:`~guidegan_plugin.attaching.factory.attach`.
 
     Raises:
-        ConfigError: If there is no name and none to be made of generator and source.
+        ConfigError: If there is no name and none to be made of generator and source, or a part cannot be read.
     """
 
     generator: Where
@@ -42,8 +49,12 @@ class Pair:
     keys: Where | None = None
     views: Where | None = None
     name: str = ""
+    key_of: KeyOf | None = None
 
     def __post_init__(self) -> None:
+        for where, between in ((self.generator, STAGES), (self.discriminator, JUDGES)):
+            if isinstance(where, str):
+                read_places(where, between)
         name = self.name or self._default_name()
         if not re.fullmatch(r"\w+", name):
             raise ConfigError(
@@ -55,7 +66,7 @@ class Pair:
     def _default_name(self) -> str:
         if not isinstance(self.generator, str):
             return ""
-        suffix = self.generator.removeprefix("netG").strip("_")
+        suffix = read_places(self.generator, STAGES)[0].path.removeprefix("netG").strip("_")
         return suffix or (self.source.rpartition("_")[2] if isinstance(self.source, str) else "")
 
     @property
@@ -76,6 +87,16 @@ class NamedPair(Pair):
     views: str | None = None
 
     @property
+    def stages(self) -> tuple[NamedPlace, ...]:
+        """Where G is met: one place, or its entry and its exit."""
+        return read_places(self.generator, STAGES)
+
+    @property
+    def judges(self) -> tuple[NamedPlace, ...]:
+        """The discriminators that judge G's output."""
+        return read_places(self.discriminator, JUDGES)
+
+    @property
     def view_field(self) -> str:
         """Field of the batch with crop and flip."""
         return self.views or self.keys.removesuffix("_paths") + "_guide_view"
@@ -85,19 +106,48 @@ def parse_pairs(text: str) -> tuple[NamedPair, ...]:
     """Read ``--guide_pairs``.
 
     Args:
-        text: ``netG:netD:real_A:A_paths,...``
+        text: ``netG:netD:real_A:A_paths,...``; or in words, in any order: ``generator=gen_a:encode..gen_b:decode
+            discriminator=netD+netD2 source=real_A keys=A_paths``, and ``views=`` and ``name=`` where wanted.
 
     Raises:
         ConfigError: If it cannot be read, or two pairs have one name.
     """
-    pairs = []
-    for part in text.split(","):
-        names = part.strip().split(":")
-        if len(names) not in (4, 5) or not all(names):
-            raise ConfigError(f"pairs: {part.strip()!r} cannot be read; {HOW_TO_WRITE}")
-        pairs.append(NamedPair(*names))
+    pairs = tuple(_in_words(part) if "=" in part else _in_short(part) for part in text.split(","))
     check_distinct(pairs)
-    return tuple(pairs)
+    return pairs
+
+
+def _in_short(part: str) -> NamedPair:
+    names = part.strip().split(":")
+    if len(names) not in (4, 5) or not all(names):
+        raise _unreadable(part, "expected 4 or 5 parts with colons between")
+    return _named(part, dict(zip(_WORDS, names, strict=False)))
+
+
+def _in_words(part: str) -> NamedPair:
+    given: dict[str, str] = {}
+    for item in part.split():
+        word, found, value = item.partition("=")
+        if not found or word not in _WORDS:
+            raise _unreadable(part, f"{item!r} is none of {', '.join(f'{one}=' for one in _WORDS)}")
+        if word in given or not value:
+            raise _unreadable(part, f"expected one value behind {word}=")
+        given[word] = value
+    missing = [word for word in _WORDS[:4] if word not in given]
+    if missing:
+        raise _unreadable(part, f"{missing[0]}= is missing")
+    return _named(part, given)
+
+
+def _named(part: str, given: Mapping[str, str]) -> NamedPair:
+    try:
+        return NamedPair(**given)  # type: ignore[arg-type]  # words are the fields that are text
+    except ConfigError as error:
+        raise _unreadable(part, str(error)) from error
+
+
+def _unreadable(part: str, reason: str) -> ConfigError:
+    return ConfigError(f"pairs: {part.strip()!r} cannot be read; {reason}; {HOW_TO_WRITE}")
 
 
 def check_distinct(pairs: Sequence[Pair]) -> None:

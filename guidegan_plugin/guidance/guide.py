@@ -30,7 +30,7 @@ from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, suffixes
+from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, place, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
 
 
@@ -203,6 +203,14 @@ class Guide(AbstractContextManager["Guide"]):
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
         return new_networks(self.name, self.transfer, self._attentions)
 
+    def join(self, optimizers: Iterable[Optimizer]) -> None:
+        """Give new parameters to the optimizers that train the networks they serve.
+
+        Raises:
+            ConfigError: If no optimizer does.
+        """
+        place(self.name, self.transfer, self._attentions, self._attachment.generator, self.judges, optimizers)
+
     def call_through(self, networks: Mapping[str, nn.Module]) -> None:
         """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
         self._blend.transfer = networks.get(TRANSFER, self._blend.transfer)
@@ -252,7 +260,7 @@ class Guide(AbstractContextManager["Guide"]):
                 f"{source} belongs to networks with other weights than those loaded for pair {self.name}; "
                 "delete it to start from ones, or load the checkpoint it was saved with"
             )
-        self.store.load_state(states[self.name], self._device())
+        self.store.load_state(states[self.name], self._attachment.device)
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
         self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))
 
@@ -261,7 +269,7 @@ class Guide(AbstractContextManager["Guide"]):
 
         Where training is distributed every rank must call it.
         """
-        exchange(self.store, self._device())
+        exchange(self.store, self._attachment.device)
         self._reporter.epoch(self.statistics, self._attachment, self.binding.newest.get(self.name))
         self.store.end_epoch()
 
@@ -279,7 +287,3 @@ class Guide(AbstractContextManager["Guide"]):
         self._attachment.remove()
         self.concatenation.restore()
         self.binding.forget(self.name)
-
-    def _device(self) -> torch.device:
-        parameter = next(self._attachment.generator.parameters(), None)
-        return parameter.device if parameter is not None else torch.device("cpu")

@@ -56,6 +56,33 @@ def add_parameters(
             _group_of(name, generator if name == TRANSFER else discriminator, groups)["params"].extend(new)
 
 
+def place(
+    pair: str,
+    transfer: Transfer,
+    attentions: Sequence[Attention],
+    generator: nn.Module,
+    judges: Sequence[nn.Module],
+    optimizers: Iterable[Optimizer],
+) -> None:
+    """Give a pair's new networks to the optimizers of the networks they serve, each D's to that D's.
+
+    Args:
+        pair: Name of the pair.
+        transfer: T, which serves G.
+        attentions: The mechanisms, one a D.
+        generator: G.
+        judges: The Ds there are.
+        optimizers: The training's.
+
+    Raises:
+        ConfigError: As :func:`add_parameters`.
+    """
+    optimizers = tuple(optimizers)
+    add_parameters(new_networks(pair, transfer, ()), generator, None, optimizers)
+    for attention, judge in zip(attentions, judges, strict=False):
+        add_parameters(new_networks(pair, transfer, [attention]), generator, judge, optimizers)
+
+
 def _group_of(name: str, owner: nn.Module | None, groups: list[dict[str, Any]]) -> dict[str, Any]:
     """The param group with the first of a network's parameters that is in any."""
     for parameter in owner.parameters() if owner is not None else ():

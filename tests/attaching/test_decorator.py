@@ -363,3 +363,80 @@ def test_a_generator_that_is_no_plain_name_needs_a_name() -> None:
     for generator in (lambda self: self.netG, "nets.G"):
         with pytest.raises(ConfigError, match="change name="):
             Pair(generator, "netD", lambda self: self.real_A, "paths")
+
+
+class Coder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.first(images)  # type: ignore[no-any-return]
+
+    def decode(self, code: Tensor) -> Tensor:
+        return self.last(code)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("generator", "discriminator"),
+    [
+        ("gen_a:encode..gen_b:decode", "judges[0]+judges[1]"),
+        ("gen_a.encode..gen_b.decode", "judges[0]+judges[1]"),
+        (lambda self: (self.gen_a.encode, self.gen_b.decode), lambda self: self.judges),
+    ],
+)
+def test_a_pair_names_entry_and_exit_and_several_judges(
+    make_discriminator: Make, batches: Any, generator: Any, discriminator: Any
+) -> None:
+    @guided(
+        Pair(generator, discriminator, "x_a", "paths", name="A"), config=GuideConfig(attention="tam", judges="mean")
+    )
+    class Munit:
+        def __init__(self) -> None:
+            self.gen_a, self.gen_b = Coder(), Coder()
+            self.judges = [make_discriminator(), make_discriminator()]
+            generators = [*self.gen_a.parameters(), *self.gen_b.parameters()]
+            self.optimizers = [torch.optim.Adam(generators), *(torch.optim.Adam(j.parameters()) for j in self.judges)]
+
+        def training_step(self, batch: dict[str, Any]) -> None:
+            self.x_a = batch["A"]
+            fake = self.gen_b.decode(self.gen_a.encode(self.x_a))
+            self.gen_a.decode(self.gen_a.encode(self.x_a))
+            sum(judge(fake).mean() for judge in self.judges).backward()  # type: ignore[union-attr]
+
+    translator = Munit()
+    for _ in range(2):
+        translator.training_step(next(batches))
+    guide = translator.guides["A"]  # type: ignore[attr-defined]
+    assert guide.statistics()["visits"] == 4 and len(guide.judges) == 2
+    for name, optimizer in zip(("M_A", "M2_A"), translator.optimizers[1:], strict=True):
+        held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+        assert {id(parameter) for parameter in guide.networks()[name].parameters()} <= set(held), (
+            "each D trains its own"
+        )
+
+
+def test_a_pair_says_what_else_its_maps_depend_on(networks: Any, batches: Any) -> None:
+    pair = Pair("netG", "netD", "real_A", "paths", key_of=lambda key, call: f"{key} to {call.kwargs.get('to')}")
+
+    class Targeted(nn.Module):
+        def __init__(self, inside: nn.Module) -> None:
+            super().__init__()
+            self.inside = inside
+
+        def forward(self, images: Tensor, to: str = "x") -> Tensor:
+            return self.inside(images)  # type: ignore[no-any-return]
+
+    @guided(pair)
+    class Mine(Plain):
+        def optimize(self) -> None:
+            self.netD(self.netG(self.real_A, to="y"))
+
+    translator = Mine((Targeted(networks[0]), networks[1]))
+    train(translator, batches, 1)
+    assert translator.guides["A"].maps(["a to y"])[1].all()  # type: ignore[attr-defined]
+
+
+def test_a_place_that_cannot_be_read_is_refused_at_the_class() -> None:
+    with pytest.raises(ConfigError, match="names 3 stages"):
+        Pair("a..b..c", "netD", "real_A", "paths", name="A")

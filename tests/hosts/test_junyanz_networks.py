@@ -282,10 +282,10 @@ def classic(
 
 
 def test_the_classic_generation_initialises_and_wraps_at_once(classic: Any) -> None:
-    model, guide, generator, discriminator = classic
+    model, guide, *_ = classic
     added = NewNetworks(model, "classic")
     for _ in range(2):  # all pairs share T
-        added.add(guide, generator, discriminator)
+        added.add(guide)
     assert model.model_names == ["G", "T"] and isinstance(model.netT, nn.DataParallel)
     assert model.netT.module is guide.transfer and added.wrapped() == {"T": model.netT}
     assert len(model.optimizers[0].param_groups[0]["params"]) == 4 + 6
@@ -299,7 +299,7 @@ def test_the_classic_generation_initialises_and_wraps_at_once(classic: Any) -> N
 
 
 def test_a_host_with_a_network_of_that_name_is_refused(classic: Any) -> None:
-    model, guide, generator, discriminator = classic
+    model, guide, generator, _ = classic
     model.netT = generator
     with pytest.raises(HostError, match=r"has a netT of its own.*--guide_transfer"):
-        NewNetworks(model, "classic").add(guide, generator, discriminator)
+        NewNetworks(model, "classic").add(guide)

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -81,6 +82,12 @@ class Attachment:
                 f"the generator of pair {self._pair} no longer exists; keep it alive as long as its guide"
             )
         return generator
+
+    @property
+    def device(self) -> torch.device:
+        """Of G."""
+        parameter = next(self.generator.parameters(), None)
+        return torch.device("cpu") if parameter is None else parameter.device
 
     @property
     def way(self) -> str:

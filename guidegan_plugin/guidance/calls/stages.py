@@ -48,7 +48,7 @@ Places = Where | Sequence[Where]
 """One place or several: of a generator its entry and its exit, of discriminators those that judge."""
 
 
-def stage(where: Where, role: str) -> Stage:
+def stage(where: object, role: str) -> Stage:
     """Where a network is met: at ``forward``, unless a method is named.
 
     Args:

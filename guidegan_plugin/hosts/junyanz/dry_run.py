@@ -74,7 +74,7 @@ class DryRun:
 
     def _versions(self) -> list[object]:
         """What an update of a generator changes."""
-        networks = [unwrap(self._guides.network(pair.generator)) for pair in self._guides.pairs]
+        networks = [unwrap(self._guides.network(pair.stages[0].path)) for pair in self._guides.pairs]
         weights = [weight for network in networks for weight in islice(network.parameters(), 1)]
         return [(weight._version, id(weight.grad)) for weight in weights]
 

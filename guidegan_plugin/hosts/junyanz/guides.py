@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.guides_file import save_guides
 from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
+from guidegan_plugin.attaching.places import NamedPlace, follow_path
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
+from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
@@ -64,19 +67,16 @@ class HostGuides:
         if not self.active:
             return
         for pair in self.pairs:
-            generator, discriminator = self.network(pair.generator), None
-            if model.isTrain:
-                discriminator = self.network(pair.discriminator)
             self.guides[pair.name] = factory.guide(
-                generator,
-                discriminator,
+                self.stages(pair.stages),
+                self.stages(pair.judges) if model.isTrain else None,
                 pair.name,
                 testing=not model.isTrain,
                 progress=self._progress,
                 losses=self._losses,
             )
-            self.new_networks.add(self.guides[pair.name], generator, discriminator)
-        called = {name for pair in self.pairs for name in (pair.generator, pair.discriminator)}
+            self.new_networks.add(self.guides[pair.name])
+        called = {place.path for pair in self.pairs for place in (*pair.stages, *pair.judges)}
         self._networks = sorted({*called, *(f"net{name}" for name in self.new_networks.names)})
         self._held: list[nn.Module | None] = []  # as they were at the last batch
         if model.isTrain and config.anneal_span is not None:
@@ -88,13 +88,21 @@ class HostGuides:
         Raises:
             HostError: If there is none; the message lists those there are.
         """
-        network = getattr(self.model, attribute, None)
+        network = follow_path(self.model, attribute)
         if not isinstance(network, nn.Module):
             found = [name for name, value in vars(self.model).items() if isinstance(value, nn.Module)]
             raise HostError(
                 f"model {self.host_model} has no network {attribute} (it has {', '.join(found)}); {HOW_TO_WRITE}"
             )
         return network
+
+    def stages(self, places: Sequence[NamedPlace]) -> list[Stage]:
+        """Where networks of the model are met.
+
+        Raises:
+            HostError: As :meth:`network`.
+        """
+        return [place.at(self.network(place.path)) for place in places]
 
     def _progress(self, steps: int = 0) -> float:
         """Share of the training done once the batch under way is over; by epochs, so that a resumed run goes on."""
@@ -118,7 +126,7 @@ class HostGuides:
     def adapt(self, network: nn.Module | None = None) -> None:
         """Widen generators where the concatenation asks for it: this one if it is a guided one, by default all."""
         for pair in self.pairs if self.active else ():
-            generator = self.network(pair.generator)
+            generator = self.network(pair.stages[0].path)
             if network is None or unwrap(network) is unwrap(generator):
                 self.guides[pair.name].adapt_generator(self.model.optimizers if self.model.isTrain else ())
 
@@ -179,16 +187,18 @@ class HostGuides:
 
     def _follow(self) -> None:
         """Go over to what the host holds its networks in by now: it may have compiled or wrapped them."""
-        held = [getattr(self.model, name, None) for name in self._networks]
+        held = [follow_path(self.model, name) for name in self._networks]
         if held == self._held:  # modules are equal to themselves alone
             return
         for pair in self.pairs:
             guide = self.guides[pair.name]
-            networks = [self.network(name) for name in (pair.generator, pair.discriminator) if guide.judges]
-            # DistributedDataParallel calls the very network inside; the others call copies of it, or a graph.
-            wrapped = any(is_compiled(network) or isinstance(network, nn.DataParallel) for network in networks)
-            if wrapped and not guide.is_on(*networks):
-                guide.follow(*networks)
+            if guide.judges:
+                generator, judges = self.stages(pair.stages), self.stages(pair.judges[: len(guide.judges)])
+                networks = [place.module for place in (*generator, *judges)]
+                # DistributedDataParallel calls the very network inside; the others call copies of it, or a graph.
+                wrapped = any(is_compiled(network) or isinstance(network, nn.DataParallel) for network in networks)
+                if wrapped and not guide.is_on(generator, *judges):
+                    guide.follow(generator, *judges)
             guide.call_through(self.new_networks.wrapped())
         self._held = held
 

@@ -74,7 +74,7 @@ class GuidedModel(HostModel):
         parser = super().modify_commandline_options(parser, is_train)
         manager = create_manager()
         add_guide_options(manager, parser)
-        parser.add_argument("--guide_pairs", default="", help="netG:netD:real_A:A_paths,... of a model we do not know")
+        parser.add_argument("--guide_pairs", default="", help="netG:netD:real_A:A_paths,... of an unknown model")
         parser.add_argument("--guide_dry_run", action="store_true", help="train one step, say what it showed, and stop")
         parser.add_argument("--guide_no_visuals", action="store_true", help="no attention maps on the host's pages")
         if is_train:

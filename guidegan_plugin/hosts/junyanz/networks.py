@@ -16,7 +16,6 @@ from torch.nn.parallel import DistributedDataParallel
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
-from guidegan_plugin.guidance.optimizers import add_parameters
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 
@@ -39,7 +38,7 @@ class NewNetworks:
         self._model, self._generation = model, generation
         self.names: list[str] = []
 
-    def add(self, guide: Guide, generator: nn.Module, discriminator: nn.Module | None) -> None:
+    def add(self, guide: Guide) -> None:
         """Add a pair's new networks; in training their parameters join the optimizer of the network they serve.
 
         To be called before ``setup()`` makes the schedulers.
@@ -62,7 +61,7 @@ class NewNetworks:
             self._model.model_names.append(name)
             self.names.append(name)
         if self._model.isTrain:
-            add_parameters(new, generator, discriminator, self._model.optimizers)
+            guide.join(self._model.optimizers)
 
     def wrapped(self) -> dict[str, nn.Module]:
         """The networks by name as the host calls its own: in its wrappers, once it has made them."""

@@ -70,7 +70,8 @@ class HostRefinement:
     def _translate(self, translate: Callable[[], object]) -> None:
         with torch.no_grad(), ExitStack() as stack:
             for pair in self._guides.pairs:
-                stack.enter_context(unnoticed(self._guides.network(pair.generator)))
+                for place in pair.stages:
+                    stack.enter_context(unnoticed(self._guides.network(place.path)))
             translate()
 
     def _report(self, refinements: dict[str, Refinement]) -> None:

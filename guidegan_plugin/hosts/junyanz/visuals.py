@@ -54,7 +54,7 @@ class AttentionVisuals:
 
     def _judged(self, pair: NamedPair, fake: Tensor) -> Tensor:
         """What D is called with: the fake, or source and fake where D is conditional."""
-        expected = convolutions(self._guides.network(pair.discriminator))[0][1].in_channels
+        expected = convolutions(self._guides.network(pair.judges[0].path))[0][1].in_channels
         source: Tensor = getattr(self._model, pair.source)
         if expected == fake.shape[1]:
             return fake
@@ -72,9 +72,10 @@ class AttentionVisuals:
             HostError: If a checkpoint is missing or holds another discriminator; the message names it.
         """
         for pair in self._guides.pairs if self._asks else ():
-            name = f"{self._guides.suffix}_net_{pair.discriminator.removeprefix('net')}.pth"
+            first = pair.judges[0].path
+            name = f"{self._guides.suffix}_net_{first.removeprefix('net')}.pth"
             discriminator = load_discriminator(self._model, Path(self._model.save_dir) / name)
-            setattr(self._model, pair.discriminator, discriminator)
+            setattr(self._model, first, discriminator)
             self._guides.guides[pair.name].watch(discriminator)
             for name, network in self._guides.guides[pair.name].networks().items():
                 if name not in self._guides.new_networks.names:
