@@ -32,6 +32,16 @@ def unwrap(network: nn.Module) -> nn.Module:
             return network
 
 
+def is_distributed(network: nn.Module) -> bool:
+    """Whether a network is in ``DistributedDataParallel``, in other wrappers or not."""
+    while not isinstance(network, nn.parallel.DistributedDataParallel):
+        inside = network.module if isinstance(network, nn.DataParallel) else getattr(network, "_orig_mod", None)
+        if not isinstance(inside, nn.Module):
+            return False
+        network = inside
+    return True
+
+
 def is_compiled(network: nn.Module) -> bool:
     """Whether a network is a wrapper that ``torch.compile`` returned."""
     return isinstance(getattr(network, "_orig_mod", None), nn.Module)

@@ -111,7 +111,9 @@ def test_two_mechanisms_with_one_option_are_an_error_naming_the_option() -> None
 
 def test_defaults_list_what_there_is() -> None:
     found = defaults(create_manager(PLUGINS))
-    assert found == {"tam_start": "paper", "tam_features": "auto", "tam_trunk": "auto", "patch_score_power": 1.0}
+    alpha = {"alpha_image_channels": 0, "alpha_widen": ""}
+    tam = {"tam_start": "paper", "tam_features": "auto", "tam_trunk": "auto"}
+    assert found == {**tam, **alpha, "patch_score_power": 1.0}
 
 
 @pytest.mark.parametrize("name", CONCATENATIONS)

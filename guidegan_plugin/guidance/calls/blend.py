@@ -52,8 +52,7 @@ class PlaceholderBlend:
         blend = self.concatenation.blend_ones if still_ones else self.concatenation.blend
         if channels is None or channels == (0, images.shape[1]):
             return blend(images, transferred)
-        start, end = channels
-        return torch.cat([images[:, :start], blend(images[:, start:end], transferred), images[:, end:]], dim=1)
+        return self.concatenation.blend_part(images, transferred, channels)
 
     def _placeholder(self, images: Tensor) -> Tensor:
         """:func:`placeholder`, made once a device; not for a graph, which may reuse its tensors or fix their size."""

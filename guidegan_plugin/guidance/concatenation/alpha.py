@@ -2,48 +2,99 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.guidance.concatenation.widening import Columns, Widened, refuse_wide_input, widened_before
+from guidegan_plugin.guidance.layers import convolutions, is_distributed
+from guidegan_plugin.utils.options import option
 
-_log = logging.getLogger(__name__)
+_INSTEAD = "change concat (--guide_concat rhp)"
+
+
+@dataclass(frozen=True)
+class AlphaOptions:
+    """Where the alpha channel enters."""
+
+    image_channels: int = option(0, "channels of the image, where G joins labels or noise behind it; 0: all G reads")
+    widen: str = option("", "G's convolutions that read the image, paths with commas between; by default the first")
 
 
 class AlphaChannel(Concatenation):
     """Alpha channel, ``x' = [x, T(A)]``, equation (5); one-channel images are repeated to RGB.
 
     The generator's first convolution is widened in place with zero weights, so at step 0 it computes what it did.
+
+    Args:
+        image_channels: Channels of the image where the generator joins labels or noise behind it, so that the alpha
+            channel stands between; 0 where its first convolution reads the image alone.
+        widen: Dotted paths of the convolutions that read the image, with commas between; "" for the first.
     """
 
     name: ClassVar[str] = "alpha"
+    Options: ClassVar[type[Any]] = AlphaOptions
     preview_text: ClassVar[str] = "the input with the map as its opacity (alpha channel), over gray"
 
-    def __init__(self) -> None:
-        self._convolution: nn.Conv2d | None = None
-        self._path = ""
-        self._channels = 0
-        self._optimizers: tuple[Optimizer, ...] = ()
-        self._loading: RemovableHandle | None = None
+    def __init__(self, image_channels: int = 0, widen: str = "") -> None:
+        self._image_channels, self._widen = image_channels, widen
+        self._read = 0  # channels that the convolution read before it was widened; 0 where nobody knows
+        self._paths = ""
+        self._widened: list[Widened] = []
+        self._checks: list[RemovableHandle] = []
 
-    def __reduce__(self) -> tuple[type[AlphaChannel], tuple[()]]:
+    def __reduce__(self) -> tuple[type[AlphaChannel], tuple[int, str]]:
         # A pickled generator carries one along: how to blend, not what was adapted.
-        return type(self), ()
+        return type(self), (self._image_channels, self._widen)
 
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
-        """``[x, T(A)]``, ``(N, C + 1, H, W)``."""
-        if images.shape[1] == 1:
-            images = images.expand(-1, 3, -1, -1)
-        return torch.cat([images, maps.to(images.dtype)], dim=1)
+        """``[x, T(A)]``, ``(N, C + 1, H, W)``; what was joined behind the image stays behind.
+
+        Raises:
+            ConfigError: If these are not the images that the widened generator reads.
+        """
+        found, end = images.shape[1], self._image_channels or images.shape[1]
+        if self._read and found not in (self._read, self._image_channels):
+            raise self._mismatch(found)
+        image = images if found <= end else images[:, :end]
+        if image.shape[1] == 1:
+            image = image.expand(-1, 3, -1, -1)
+        behind = [] if found <= end else [images[:, end:]]
+        return torch.cat([image, maps.to(images.dtype), *behind], dim=1)
+
+    def blend_part(self, images: Tensor, maps: Tensor, channels: tuple[int, int]) -> Tensor:
+        """As the base.
+
+        Raises:
+            ConfigError: If something stands before the image, or the image does not end where it is said to.
+        """
+        start, end = channels
+        if start or end != self._image_channels:
+            cure = f"set alpha_image_channels (--guide_alpha_image_channels {end})"
+            raise ConfigError(
+                f"concat=alpha: the image is channels {start} to {end - 1} of the generator's {images.shape[1]}; "
+                + (_INSTEAD if start else cure)
+            )
+        return self.blend(images, maps)
+
+    def _mismatch(self, found: int) -> ConfigError:
+        if self._image_channels:
+            return ConfigError(
+                f"alpha_image_channels={self._image_channels}: the generator was called with images of {found} "
+                f"channels; set it to that (--guide_alpha_image_channels {found}), or {_INSTEAD}"
+            )
+        return ConfigError(
+            f"concat=alpha: {self._paths} reads {self._read} channels, but the generator was called with images of "
+            f"{found}; if it joins labels or noise behind them, set alpha_image_channels (--guide_alpha_image_channels "
+            f"{found}), else {_INSTEAD}"
+        )
 
     def without_map(self, images: Tensor) -> Tensor:
         """The image with an alpha channel of zeros."""
@@ -57,59 +108,111 @@ class AlphaChannel(Concatenation):
         """Fold ``x' = [x, 1]``: ``conv([x, 1]; W) = conv(x; W') + c``, equal to a rounding.
 
         One channel was repeated to RGB, so its weights are summed.
+
+        Raises:
+            ConfigError: If several convolutions were widened.
         """
-        images, alpha = weight[:, :-1], weight[:, -1]
-        if channels == 1:
-            images = images.double().sum(1, keepdim=True).to(weight.dtype)
-        return images.clone(), alpha.sum((1, 2), dtype=torch.float64)
+        if "," in self._widen:
+            raise ConfigError("concat=alpha cannot be baked where several convolutions were widened (alpha_widen)")
+        end = self._image_channels or channels
+        place = _repeated(end)
+        image, alpha, behind = weight[:, :place], weight[:, place], weight[:, place + 1 :]
+        if end == 1:
+            image = image.double().sum(1, keepdim=True).to(weight.dtype)
+        return torch.cat([image, behind], 1), alpha.sum((1, 2), dtype=torch.float64)
 
     def adapt(self, generator: nn.Module, optimizers: Iterable[Optimizer] = ()) -> None:
-        """Widen the first convolution.
+        """Widen the convolutions that read the image.
 
         Args:
             generator: The generator, wrapped or not; not yet compiled.
             optimizers: Optimizers that may already hold state of the weight, which is widened too.
 
         Raises:
-            ConfigError: If there is no convolution to widen.
+            ConfigError: If one of them cannot be widened; then none is.
         """
-        found = convolutions(generator)
-        if not found or found[0][1].groups != 1:
-            raise ConfigError(
-                f"concat=alpha widens the first convolution and {type(generator).__name__} has none that can be "
-                "widened; change concat (--guide_concat rhp)"
-            )
-        _refuse_computed(*found[0])
-        self._path, self._convolution = found[0]
-        self._optimizers = tuple(optimizers)
-        before = _widening_of(self._convolution)
+        found = self._found(generator)
+        self._read, self._paths = self._reads(found), ",".join(path for path, _ in found)
+        before = widened_before(found[0][1])
         if before is not None:  # a copy of a guided generator, or one that several pairs have
-            self._channels = before.channels
             return
-        self._channels = self._convolution.in_channels
-        width = _alpha_width(self._channels)
-        _set_width(self._convolution, width, self._optimizers)
-        register = cast(Callable[[object], RemovableHandle], self._convolution.register_load_state_dict_pre_hook)
-        self._loading = register(_WidenOnLoad(self._channels, width))
+        if is_distributed(generator):
+            raise ConfigError(
+                f"concat=alpha cannot widen {self._paths}: the generator is in DistributedDataParallel already; attach "
+                f"before it is wrapped, or {_INSTEAD}"
+            )
+        end = self._image_channels or self._read
+        columns = Columns(end, _repeated(end) + 1 - end)
+        self._widened = [Widened(path, one, columns, tuple(optimizers)) for path, one in found]
+        self._checks = [
+            refuse_wide_input(path, one, self._read + columns.count, self._paths)
+            for path, one in convolutions(generator)
+            if one.in_channels == self._read
+        ]
+
+    def _found(self, generator: nn.Module) -> list[tuple[str, nn.Conv2d]]:
+        """The convolutions that read the image."""
+        there, name = convolutions(generator), type(generator).__name__
+        found = there[:1]
+        if self._widen:
+            paths, known = [path.strip() for path in self._widen.split(",")], dict(there)
+            if missing := [path for path in paths if path not in known]:
+                raise ConfigError(
+                    f"alpha_widen: {name} has no convolution {missing[0]!r} (it has {', '.join(known) or 'none'}); "
+                    "change alpha_widen (--guide_alpha_widen)"
+                )
+            found = [(path, known[path]) for path in paths]
+        if not found or any(one.groups != 1 for _, one in found):
+            raise ConfigError(
+                f"concat=alpha widens the first convolution and {name} has none that can be widened; {_INSTEAD}"
+            )
+        for path, one in found:
+            _refuse_computed(path, one)
+        return found
+
+    def _reads(self, found: list[tuple[str, nn.Conv2d]]) -> int:
+        """How many channels the convolutions read as the host made them."""
+        before = [(path, widened_before(one), one.in_channels) for path, one in found]
+        read = {path: channels if widened is None else widened.channels for path, widened, channels in before}
+        if len(set(read.values())) > 1:
+            listed = ", ".join(f"{path} {channels}" for path, channels in read.items())
+            raise ConfigError(
+                f"alpha_widen: expected convolutions that read the same image, found channels {listed}; change "
+                "alpha_widen (--guide_alpha_widen)"
+            )
+        channels = next(iter(read.values()))
+        end = self._image_channels or channels
+        if not 0 < end <= channels:
+            raise ConfigError(
+                f"alpha_image_channels: expected 1 to {channels}, which {found[0][0] or 'it'} reads, found {end}; "
+                "change alpha_image_channels (--guide_alpha_image_channels)"
+            )
+        if any(widened is not None and widened.columns.at != end for _, widened, _ in before):
+            raise ConfigError(
+                f"alpha_image_channels={self._image_channels}: the generator was widened behind another channel "
+                "before; detach that guide first, or change alpha_image_channels (--guide_alpha_image_channels)"
+            )
+        return channels
 
     def restore(self) -> None:
-        """Narrow the first convolution to what it was."""
-        if self._convolution is not None and self._loading is not None:
-            self._loading.remove()
-            _set_width(self._convolution, self._channels, self._optimizers)
-        self._convolution = self._loading = None
+        """Narrow the convolutions to what they were."""
+        for check in self._checks:
+            check.remove()
+        for one in self._widened:
+            one.narrow()
+        self._widened, self._checks, self._read = [], [], 0
 
     @property
     def place(self) -> str:
         """Where the map enters, in words."""
-        channels = f", {self._path} widened from {self._channels} to {_alpha_width(self._channels)} channels"
-        return "as an alpha channel: x' = [x, T(A)]" + (channels if self._convolution is not None else "")
-
-
-def _widening_of(convolution: nn.Conv2d) -> _WidenOnLoad | None:
-    """How a convolution was widened before, None where it was not."""
-    hooks = [getattr(hook, "hook", hook) for hook in convolution._load_state_dict_pre_hooks.values()]
-    return next((hook for hook in hooks if isinstance(hook, _WidenOnLoad)), None)
+        if not self._read:
+            return "as an alpha channel: x' = [x, T(A)]"
+        end = self._image_channels or self._read
+        width = self._read - end + _repeated(end) + 1
+        behind = f", behind the image's {end}" if end != self._read else ""
+        return (
+            f"as an alpha channel: x' = [x, T(A)], {self._paths} widened from {self._read} to {width} channels{behind}"
+        )
 
 
 def _refuse_computed(path: str, convolution: nn.Conv2d) -> None:
@@ -117,53 +220,10 @@ def _refuse_computed(path: str, convolution: nn.Conv2d) -> None:
     if not isinstance(convolution._parameters.get("weight"), nn.Parameter):
         raise ConfigError(
             f"concat=alpha widens the first convolution, and the weight of {path or 'it'} is computed (spectral "
-            "or weight norm); change concat (--guide_concat rhp)"
+            f"or weight norm); {_INSTEAD}"
         )
 
 
-def _alpha_width(channels: int) -> int:
-    """Channels of [x, T(A)] for images of so many channels."""
-    return (3 if channels == 1 else channels) + 1
-
-
-def _fit(weight: Tensor, width: int) -> Tensor:
-    """A weight ``(out, in, kh, kw)`` with so many input channels: cut, or padded with zeros."""
-    fitted = weight.new_zeros(weight.shape[0], width, *weight.shape[2:])
-    kept = min(width, weight.shape[1])
-    fitted[:, :kept] = weight[:, :kept]
-    return fitted
-
-
-def _set_width(convolution: nn.Conv2d, width: int, optimizers: tuple[Optimizer, ...]) -> None:
-    weight = convolution.weight
-    shape = weight.shape
-    # .data keeps the Parameter object, so an optimizer that was given it goes on holding it.
-    weight.data = _fit(weight.data, width)
-    if weight.grad is not None:
-        weight.grad = _fit(weight.grad, width)
-    for optimizer in optimizers:
-        state: dict[str, Any] = optimizer.state.get(weight, {})
-        for name, value in state.items():
-            if isinstance(value, Tensor) and value.shape == shape:
-                state[name] = _fit(value, width)
-    convolution.in_channels = width
-
-
-@dataclass(frozen=True)
-class _WidenOnLoad:
-    """Pads a checkpoint of the host's width while it is loaded; holds no state, so copies are harmless."""
-
-    channels: int
-    width: int
-
-    def __call__(self, module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
-        weight = state_dict.get(f"{prefix}weight")
-        if weight is None or weight.shape[1] == self.width:
-            return
-        if weight.shape[1] != self.channels:
-            raise StoreError(
-                f"the checkpoint's first convolution takes {weight.shape[1]} channels, expected {self.channels} (the "
-                f"host's) or {self.width} (with alpha); change the generator's input channels, or load another one"
-            )
-        _log.warning("%sweight of a host checkpoint padded with a zero alpha channel", prefix)
-        state_dict[f"{prefix}weight"] = _fit(weight, self.width)
+def _repeated(channels: int) -> int:
+    """Channels of an image as the alpha channel is joined to it: one channel is repeated to RGB."""
+    return 3 if channels == 1 else channels

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -45,6 +46,20 @@ class Concatenation(Configurable, ABC):
             What :meth:`blend` returns, bit for bit.
         """
         return self.blend(images, ones)
+
+    def blend_part(self, images: Tensor, maps: Tensor, channels: tuple[int, int]) -> Tensor:
+        """Concatenate where labels or noise were joined to the image before the generator was called.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            maps: ``(N, 1, H, W)``, in [0, 1].
+            channels: From which channel to which the image stands.
+
+        Returns:
+            ``(N, C', H, W)``: the blended image, and what was joined to it as it was.
+        """
+        start, end = channels
+        return torch.cat([images[:, :start], self.blend(images[:, start:end], maps), images[:, end:]], dim=1)
 
     def without_map(self, images: Tensor) -> Tensor:
         """What the generator gets where the input is to be left alone (``cycle=off``)."""

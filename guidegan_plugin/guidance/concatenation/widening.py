@@ -1,0 +1,144 @@
+"""A convolution somebody else made is given further input channels, with zero weights, in place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.calls.copy_safe import Hook
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """New input channels of a weight ``(out, in, kh, kw)``.
+
+    Attributes:
+        at: Behind how many channels they stand.
+        count: How many there are.
+    """
+
+    at: int
+    count: int
+
+    def inserted(self, weight: Tensor) -> Tensor:
+        """The weight with zeros there."""
+        zeros = weight.new_zeros(weight.shape[0], self.count, *weight.shape[2:])
+        return torch.cat([weight[:, : self.at], zeros, weight[:, self.at :]], dim=1)
+
+    def removed(self, weight: Tensor) -> Tensor:
+        """The weight without them."""
+        return torch.cat([weight[:, : self.at], weight[:, self.at + self.count :]], dim=1)
+
+
+class Widened:
+    """One convolution with new input channels, until it is narrowed again.
+
+    Args:
+        path: Where in the generator it is.
+        convolution: The convolution.
+        columns: Its new channels.
+        optimizers: Optimizers that may already hold state of the weight.
+
+    Attributes:
+        path: As given.
+        channels: What it read before.
+    """
+
+    def __init__(
+        self, path: str, convolution: nn.Conv2d, columns: Columns, optimizers: tuple[Optimizer, ...] = ()
+    ) -> None:
+        self.path, self.channels = path, convolution.in_channels
+        self._convolution, self._columns, self._optimizers = convolution, columns, optimizers
+        _change(convolution, columns.inserted, optimizers)
+        register = cast(Callable[[object], RemovableHandle], convolution.register_load_state_dict_pre_hook)
+        self._loading = register(PadOnLoad(self.channels, columns))
+
+    def narrow(self) -> None:
+        """Make the convolution what it was."""
+        self._loading.remove()
+        _change(self._convolution, self._columns.removed, self._optimizers)
+
+
+@dataclass(frozen=True)
+class PadOnLoad:
+    """Pads a checkpoint of the host's width while it is loaded; holds no state, so copies are harmless.
+
+    Attributes:
+        channels: What the host's convolution reads.
+        columns: Its new channels.
+    """
+
+    channels: int
+    columns: Columns
+
+    def __call__(self, module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
+        """As a hook of a module whose state is loaded.
+
+        Raises:
+            StoreError: If the weight has neither width.
+        """
+        weight, width = state_dict.get(f"{prefix}weight"), self.channels + self.columns.count
+        if weight is None or weight.shape[1] == width:
+            return
+        if weight.shape[1] != self.channels:
+            raise StoreError(
+                f"the checkpoint's first convolution takes {weight.shape[1]} channels, expected {self.channels} (the "
+                f"host's) or {width} (with alpha); change the generator's input channels, or load another one"
+            )
+        _log.warning("%sweight of a host checkpoint padded with a zero alpha channel", prefix)
+        state_dict[f"{prefix}weight"] = self.columns.inserted(weight)
+
+
+def widened_before(convolution: nn.Conv2d) -> PadOnLoad | None:
+    """How a convolution was widened before, in this network or in the one it is a copy of; None where it was not."""
+    hooks = [getattr(hook, "hook", hook) for hook in convolution._load_state_dict_pre_hooks.values()]
+    return next((hook for hook in hooks if isinstance(hook, PadOnLoad)), None)
+
+
+def refuse_wide_input(path: str, convolution: nn.Conv2d, width: int, widened: str) -> RemovableHandle:
+    """Say plainly that a convolution that was not widened is given the widened input, in place of torch's error.
+
+    Args:
+        path: Where in the generator it is.
+        convolution: The convolution.
+        width: Channels of the widened input.
+        widened: Paths of the convolutions that were widened, as an option names them.
+
+    Returns:
+        The hook's handle.
+    """
+
+    def check(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if args and isinstance(args[0], Tensor) and args[0].dim() == 4 and args[0].shape[1] == width:
+            paths = f"{widened},{path}"
+            raise ConfigError(
+                f"concat=alpha widened {widened}, and {path} reads the image, too; name both: change alpha_widen "
+                f"(--guide_alpha_widen {paths})"
+            )
+
+    return convolution.register_forward_pre_hook(Hook(check))
+
+
+def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimizers: tuple[Optimizer, ...]) -> None:
+    weight = convolution.weight
+    shape = weight.shape
+    # .data keeps the Parameter object, so an optimizer that was given it goes on holding it.
+    weight.data = change(weight.data)
+    if weight.grad is not None:
+        weight.grad = change(weight.grad)
+    for optimizer in optimizers:
+        state: dict[str, Any] = optimizer.state.get(weight, {})
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == shape:
+                state[name] = change(value)
+    convolution.in_channels = weight.shape[1]

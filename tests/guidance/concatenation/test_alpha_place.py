@@ -1,0 +1,215 @@
+"""The alpha channel stands behind the image's channels, in every convolution that reads the image, or is refused."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from guidegan_plugin import GuideConfig, attach
+from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
+
+
+class Labelled(nn.Module):
+    """StarGAN: labels are joined to the image inside of G, or before."""
+
+    def __init__(self, channels: int = 3, labels: int = 5) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(channels + labels, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        if labels is not None:
+            images = torch.cat([images, labels[:, :, None, None].expand(-1, -1, *images.shape[-2:])], 1)
+        made: Tensor = self.last(self.first(images).relu())
+        return made
+
+
+class Munit(nn.Module):
+    """Two encoders read the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.style, self.content = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+        self.last = nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = self.last(self.content(images) + self.style(images).mean((2, 3), keepdim=True))
+        return made
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_at_step_0_a_generator_with_joined_labels_equals_the_host_bit_for_bit(channels: int) -> None:
+    torch.manual_seed(0)
+    generator, alpha = Labelled(channels), AlphaChannel(image_channels=channels)
+    images, labels, maps = torch.rand(2, channels, 8, 8), torch.rand(2, 5), torch.rand(2, 1, 8, 8)
+    expected, inside = generator(images, labels), copy.deepcopy(generator.state_dict())
+    alpha.adapt(generator)
+    assert torch.equal(generator(alpha.blend(images, maps), labels), expected)
+    before = torch.cat([images, labels[:, :, None, None].expand(-1, -1, 8, 8)], 1)
+    assert torch.equal(generator(alpha.blend(before, maps)), expected), "labels joined before G stay behind"
+    assert torch.equal(generator(alpha.blend_part(before, maps, (0, channels))), expected)
+    assert alpha.place.endswith(f"first widened from {channels + 5} to 9 channels, behind the image's {channels}")
+    alpha.restore()
+    assert all(torch.equal(value, inside[name]) for name, value in generator.state_dict().items())
+
+
+def test_gradient_and_state_of_adam_move_with_the_labels() -> None:
+    generator = Labelled()
+    optimizer = torch.optim.Adam(generator.parameters())
+    generator(torch.rand(2, 3, 8, 8), torch.rand(2, 5)).sum().backward()
+    optimizer.step()
+    weight = generator.first.weight
+    moment, gradient = optimizer.state[weight]["exp_avg"].clone(), weight.grad.clone()  # type: ignore[union-attr]
+    alpha = AlphaChannel(image_channels=3)
+    alpha.adapt(generator, [optimizer])
+    for wide, narrow in ((optimizer.state[weight]["exp_avg"], moment), (weight.grad, gradient)):
+        assert torch.equal(wide[:, [0, 1, 2, 4, 5, 6, 7, 8]], narrow) and not wide[:, 3].any()  # type: ignore[index]
+    alpha.restore()
+    assert torch.equal(optimizer.state[weight]["exp_avg"], moment)
+
+
+def test_a_hosts_checkpoint_is_padded_behind_the_image_and_a_guided_one_loads_as_it_is() -> None:
+    host, generator = Labelled(), Labelled()
+    AlphaChannel(image_channels=3).adapt(generator)
+    generator.load_state_dict(host.state_dict())
+    assert (
+        torch.equal(generator.first.weight[:, 4:], host.first.weight[:, 3:]) and not generator.first.weight[:, 3].any()
+    )
+    other = Labelled()
+    AlphaChannel(image_channels=3).adapt(other)
+    other.load_state_dict(generator.state_dict())
+    assert torch.equal(other.first.weight, generator.first.weight)
+    with pytest.raises(StoreError, match=r"takes 7 channels, expected 8 \(the host's\) or 9 \(with alpha\)"):
+        generator.load_state_dict(Labelled(labels=4).state_dict())
+
+
+def test_baking_keeps_what_was_joined_behind_the_image() -> None:
+    weight, images = torch.randn(4, 9, 3, 3), torch.rand(2, 8, 6, 6)
+    alpha = AlphaChannel(image_channels=3)
+    folded, constant = alpha.bake(weight, 8)
+    with torch.no_grad():
+        expected = nn.functional.conv2d(alpha.blend(images, torch.ones(2, 1, 6, 6)), weight)
+        found = nn.functional.conv2d(images, folded) + constant.float()[:, None, None]
+    assert torch.allclose(found, expected, atol=1e-4)
+    with pytest.raises(ConfigError, match="several convolutions were widened"):
+        AlphaChannel(widen="a,b").bake(weight, 8)
+
+
+def test_every_convolution_that_reads_the_image_is_widened_where_it_is_named() -> None:
+    generator, images = Munit(), torch.rand(2, 3, 8, 8)
+    expected = generator(images)
+    alpha = AlphaChannel(widen="style, content")
+    alpha.adapt(generator)
+    assert torch.equal(generator(alpha.blend(images, torch.rand(2, 1, 8, 8))), expected)
+    assert generator.style.in_channels == generator.content.in_channels == 4
+    alpha.restore()
+    assert torch.equal(generator(images), expected) and not generator.last._forward_pre_hooks
+
+
+def test_a_convolution_that_reads_the_image_and_was_not_named_is_said() -> None:
+    generator, alpha = Munit(), AlphaChannel()
+    alpha.adapt(generator)
+    with pytest.raises(ConfigError, match=r"widened style, and content reads the image.*alpha_widen style,content"):
+        generator(alpha.blend(torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 8)))
+    alpha.restore()
+    assert not generator.content._forward_pre_hooks and generator(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+
+
+def test_a_convolution_that_reads_something_else_is_left_alone() -> None:
+    generator, alpha = Munit(), AlphaChannel(widen="style")
+    alpha.adapt(generator)
+    assert generator.style(alpha.blend(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8))).shape[1] == 4
+    assert generator.content(torch.rand(1, 3, 8, 8)).shape[1] == 4
+
+
+@pytest.mark.parametrize(
+    ("alpha", "cure"),
+    [
+        (
+            AlphaChannel(image_channels=9),
+            r"expected 1 to 8, which first reads, found 9; .*--guide_alpha_image",
+        ),
+        (AlphaChannel(image_channels=-1), r"expected 1 to 8, which first reads, found -1"),
+        (AlphaChannel(widen="enc"), r"Labelled has no convolution 'enc' \(it has first, last\); .*--guide_alpha_widen"),
+        (
+            AlphaChannel(widen="first,last"),
+            r"the same image, found channels first 8, last 4; .*--guide_alpha_widen",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_changes(alpha: AlphaChannel, cure: str) -> None:
+    generator = Labelled()
+    before = [tuple(parameter.shape) for parameter in generator.parameters()]
+    with pytest.raises(ConfigError, match=cure):
+        alpha.adapt(generator)
+    assert [tuple(parameter.shape) for parameter in generator.parameters()] == before
+    assert not generator.first._load_state_dict_pre_hooks
+
+
+def test_images_of_other_channels_than_the_convolution_reads_are_refused_with_the_number_to_type() -> None:
+    alpha, wrong = AlphaChannel(), AlphaChannel(image_channels=2)
+    alpha.adapt(Labelled())
+    with pytest.raises(ConfigError, match=r"first reads 8 channels, but .* of 3; .*--guide_alpha_image_channels 3\)"):
+        alpha.blend(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
+    with pytest.raises(ConfigError, match=r"is channels 0 to 2 of .* 8; .*--guide_alpha_image_channels 3\)"):
+        alpha.blend_part(torch.rand(1, 8, 8, 8), torch.ones(1, 1, 8, 8), (0, 3))
+    wrong.adapt(Labelled())
+    with pytest.raises(ConfigError, match=r"alpha_image_channels=2: .* of 3 channels; .*_image_channels 3\)"):
+        wrong.blend(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
+    with pytest.raises(ConfigError, match=r"is channels 5 to 7 of the generator's 8; .*--guide_concat rhp"):
+        alpha.blend_part(torch.rand(1, 8, 8, 8), torch.ones(1, 1, 8, 8), (5, 8))
+
+
+NORMS = [
+    nn.utils.spectral_norm,
+    nn.utils.parametrizations.spectral_norm,
+    nn.utils.parametrizations.weight_norm,
+]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_computed_weight_is_refused_with_what_to_type(norm: Callable[[nn.Module], nn.Module]) -> None:
+    generator = Munit()
+    norm(generator.content)
+    keys = list(generator.state_dict())
+    with pytest.raises(ConfigError, match=r"the weight of content is computed .*--guide_concat rhp"):
+        AlphaChannel(widen="style,content").adapt(generator)
+    assert list(generator.state_dict()) == keys and generator.style.in_channels == 3
+
+
+@pytest.fixture
+def one_rank(tmp_path: Path) -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_a_generator_in_ddp_is_refused_before_anything_changes(
+    one_rank: None, make_discriminator: Callable[..., nn.Module]
+) -> None:
+    wrapped = nn.parallel.DistributedDataParallel(Munit())
+    config = GuideConfig(concat="alpha", options={"alpha_widen": "style,content"})
+    with pytest.raises(ConfigError, match=r"is in DistributedDataParallel already; attach before .*--guide_concat rhp"):
+        attach(wrapped, make_discriminator(), config)
+    assert wrapped.module.style.in_channels == 3 and type(wrapped) is nn.parallel.DistributedDataParallel
+    attach(wrapped, make_discriminator(), GuideConfig()).detach()
+
+
+def test_a_copy_that_was_widened_is_taken_as_it_is_or_refused_where_the_place_differs() -> None:
+    generator, alpha = Labelled(), AlphaChannel(image_channels=3)
+    alpha.adapt(generator)
+    copied, again = copy.deepcopy(generator), AlphaChannel(image_channels=3)
+    again.adapt(copied)
+    assert copied.first.in_channels == 9 and "widened from 8 to 9" in again.place
+    with pytest.raises(ConfigError, match="was widened behind another channel"):
+        AlphaChannel().adapt(copied)
+    images, labels, carried = torch.rand(2, 3, 8, 8), torch.rand(2, 5), pickle.loads(pickle.dumps(again))
+    blended = [one.blend(images, torch.ones(2, 1, 8, 8)) for one in (carried, again)]
+    assert torch.equal(copied(blended[0], labels), generator(blended[1], labels))
