@@ -18,9 +18,8 @@ from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
-from guidegan_plugin.guidance.calls.blend import PlaceholderBlend
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
-from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
+from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer

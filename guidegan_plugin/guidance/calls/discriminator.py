@@ -16,7 +16,7 @@ from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding, Vis
 from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
-from guidegan_plugin.guidance.calls.generator import turned
+from guidegan_plugin.guidance.calls.row_maps import turned
 from guidegan_plugin.guidance.calls.rows import Made
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.memory.store import AttentionStore

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +15,70 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.arguments import Place, find_images, plain_values, replace_argument, translations
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.blend import PlaceholderBlend
 from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.lineage import Shown
-from guidegan_plugin.guidance.calls.rows import Made, Rows, SourceCall
+from guidegan_plugin.guidance.calls.row_maps import maps_of_rows, noise
+from guidegan_plugin.guidance.calls.rows import Made, SourceCall
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
+from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import Resampler
 
 Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
 """Makes maps within the step, from G and its method, its arguments with the placeholder, and the source."""
+
+
+class PlaceholderBlend:
+    """Blends all ones into every input: what test time, other passes and copies of a generator see.
+
+    Attributes:
+        concatenation: How a map enters the input.
+        transfer: T, or what the host wrapped T in.
+        argument: Where the generator takes its images, once that was seen; None for its first images.
+    """
+
+    def __init__(self, concatenation: Concatenation, transfer: nn.Module, argument: Place | None = None) -> None:
+        self.concatenation, self.transfer, self.argument = concatenation, transfer, argument
+        self._ones: dict[torch.device, Tensor] = {}
+
+    def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Concatenation, nn.Module, Place | None]]:
+        # A pickled generator carries one along: T itself, not the wrapper (DDP) it is called through.
+        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer), self.argument)
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """The arguments of a call with the placeholder blended in; as a stand-in."""
+        where, images = find_images(args, kwargs, self.argument)
+        return replace_argument(args, kwargs, where, self.blend(images))
+
+    def blend(self, images: Tensor, maps: Tensor | None = None, channels: tuple[int, int] | None = None) -> Tensor:
+        """T, then the concatenation.
+
+        Args:
+            images: ``(N, C, H, W)``.
+            maps: ``(N, 1, h, w)``, in [0, 1]; None for the placeholder.
+            channels: From which channel to which the images stand, where labels or noise were joined to them.
+
+        Returns:
+            ``(N, C', H, W)``.
+        """
+        given = self._placeholder(images) if maps is None else maps.detach()
+        transferred = self.transfer(given, (images.shape[-2], images.shape[-1]))
+        still_ones = maps is None and getattr(self.transfer, "keeps_ones", False)
+        blend = self.concatenation.blend_ones if still_ones else self.concatenation.blend
+        if channels is None or channels == (0, images.shape[1]):
+            return blend(images, transferred)
+        return self.concatenation.blend_part(images, transferred, channels)
+
+    def _placeholder(self, images: Tensor) -> Tensor:
+        """:func:`placeholder`, made once a device; not for a graph, which may reuse its tensors or fix their size."""
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            return placeholder(images)
+        if images.device not in self._ones:
+            with torch.inference_mode(False):
+                self._ones[images.device] = placeholder(images[:1])
+        return self._ones[images.device].expand(len(images), 1, 1, 1)
 
 
 class GeneratorAdapter:
@@ -145,7 +197,7 @@ class GeneratorAdapter:
                 visit.reads[keys] = self._recalled(visit, keys, images.device)
             maps = visit.maps = visit.reads[keys]
         if maps is not None and shown is not visit.shown and self._fresh is None:
-            maps = _of_rows(maps, shown.rows, visit)
+            maps = maps_of_rows(maps, shown.rows, visit)
         return Made(shown.rows, "", call, keys, visit), maps
 
     def _find(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Place, Tensor, Shown | None]:
@@ -226,28 +278,6 @@ class GeneratorAdapter:
         return torch.stack(rows)
 
 
-def _of_rows(maps: Tensor, rows: Rows, visit: Visit) -> Tensor:
-    """The maps of a visit for the rows of a tensor: mirrored as they are, and ones for rows of nobody."""
-    if rows is visit.rows or rows == visit.rows:
-        return maps
-    nobody = torch.ones_like(maps[0])
-    return torch.stack(
-        [turned(maps[row.index], row.flips) if row is not None and row.visit is visit else nobody for row in rows]
-    )
-
-
-def turned(maps: Tensor, flips: str) -> Tensor:
-    """Maps ``(..., h, w)`` mirrored along the axes named: ``"x"``, ``"y"`` or both."""
-    axes = [{"x": -1, "y": -2}[axis] for axis in flips]
-    return maps.flip(axes) if axes else maps
-
-
-def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:
-    """Uniform noise that depends on the image and the seed alone, so neither order, resume nor ranks change it.
-
-    Returns:
-        ``(1, h, w)``, float32 in [0, 1), on the CPU.
-    """
-    digest = hashlib.sha256(f"{seed} {key}".encode(errors="surrogateescape")).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-    return torch.rand(1, *shape, generator=generator)
+def placeholder(images: Tensor) -> Tensor:
+    """All ones, "based on the assumption that whole image is important" (section 4): ``(N, 1, 1, 1)``, float32."""
+    return images.new_ones((images.shape[0], 1, 1, 1), dtype=torch.float32)

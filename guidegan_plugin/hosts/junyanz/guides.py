@@ -187,7 +187,8 @@ class HostGuides:
 
     def _follow(self) -> None:
         """Go over to what the host holds its networks in by now: it may have compiled or wrapped them."""
-        held = [follow_path(self.model, name) for name in self._networks]
+        model = self.model
+        held = [getattr(model, at, None) if at.isidentifier() else follow_path(model, at) for at in self._networks]
         if held == self._held:  # modules are equal to themselves alone
             return
         for pair in self.pairs:

@@ -1,0 +1,38 @@
+"""Maps of the rows of a tensor: in the order of the rows, mirrored as they are, or noise where an image has none."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.rows import Rows
+
+
+def maps_of_rows(maps: Tensor, rows: Rows, visit: Visit) -> Tensor:
+    """The maps of a visit for the rows of a tensor: mirrored as they are, and ones for rows of nobody."""
+    if rows is visit.rows or rows == visit.rows:
+        return maps
+    nobody = torch.ones_like(maps[0])
+    return torch.stack(
+        [turned(maps[row.index], row.flips) if row is not None and row.visit is visit else nobody for row in rows]
+    )
+
+
+def turned(maps: Tensor, flips: str) -> Tensor:
+    """Maps ``(..., h, w)`` mirrored along the axes named: ``"x"``, ``"y"`` or both."""
+    axes = [{"x": -1, "y": -2}[axis] for axis in flips]
+    return maps.flip(axes) if axes else maps
+
+
+def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:
+    """Uniform noise that depends on the image and the seed alone, so neither order, resume nor ranks change it.
+
+    Returns:
+        ``(1, h, w)``, float32 in [0, 1), on the CPU.
+    """
+    digest = hashlib.sha256(f"{seed} {key}".encode(errors="surrogateescape")).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+    return torch.rand(1, *shape, generator=generator)
