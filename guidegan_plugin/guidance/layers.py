@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import torch
 from torch import nn
 
 from guidegan_plugin.errors import ConfigError
@@ -45,6 +48,20 @@ def is_distributed(network: nn.Module) -> bool:
 def is_compiled(network: nn.Module) -> bool:
     """Whether a network is a wrapper that ``torch.compile`` returned."""
     return isinstance(getattr(network, "_orig_mod", None), nn.Module)
+
+
+def forget_graphs(networks: Iterable[nn.Module]) -> None:
+    """Let compiled networks be compiled anew at their next call.
+
+    A graph that was made before a hook was added, or removed, goes on without it, also where the graph was made of
+    another network of the same classes. Graphs cannot be dropped one by one: all of this process are.
+
+    Args:
+        networks: As the host calls them; nothing is done where no part of them was compiled.
+    """
+    parts = (part for network in networks for part in network.modules())
+    if any(is_compiled(part) or part._compiled_call_impl is not None for part in parts):
+        torch._dynamo.reset()
 
 
 def convolutions(network: nn.Module) -> list[tuple[str, nn.Conv2d]]:

@@ -80,3 +80,32 @@ def test_guidance_adds_no_graph_and_stores_the_same_maps(
             guide.detach()
     assert graphs[attached] == graphs["bare"]
     assert torch.allclose(maps[attached], maps["eager"], atol=1.5 / 255)
+
+
+@pytest.mark.parametrize("options", [{}, {"concat": "alpha"}, {"attention": "tam"}], ids=lambda options: str(options))
+@pytest.mark.parametrize("way", ["the wrappers", "followed", "in place", "others of the same classes"])
+def test_networks_that_ran_compiled_before_are_guided_and_given_back(
+    make_generator: Make, make_discriminator: Make, way: str, options: dict[str, Any]
+) -> None:
+    torch._dynamo.reset()
+    plain = make_generator(), make_discriminator()
+    judged = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = [network(judged) for network in plain]
+    called: list[Any] = [torch.compile(network, backend="eager") for network in plain]
+    if way == "in place":
+        for network in plain:
+            network.compile(backend="eager")
+        called = list(plain)
+    train(*called, None)
+    if way == "others of the same classes":
+        plain = copy.deepcopy(plain)
+        called = [torch.compile(network, backend="eager") for network in plain]
+    guide = attach(*(plain if way == "followed" else called), GuideConfig(**options))
+    if way == "followed":
+        guide.follow(*called)
+    train(*called, guide)
+    assert guide.statistics()["visits"] == 8 and guide.maps(["a", "b"])[1].all()
+    guide.detach()
+    with torch.no_grad():
+        assert all(torch.equal(one(judged), wanted) for one, wanted in zip(called, expected, strict=True))

@@ -15,6 +15,7 @@ from guidegan_plugin.guidance.calls.call_site import CallSiteHandle
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
 from guidegan_plugin.guidance.calls.stages import Places, Stage, Where, entry_and_exit, stages
+from guidegan_plugin.guidance.layers import forget_graphs
 
 
 class _Place(NamedTuple):
@@ -64,6 +65,11 @@ class Attachment:
         except BaseException:
             self.remove()
             raise
+
+    def _forget_graphs(self) -> None:
+        """Networks that ran compiled are compiled anew, now that their hooks are others."""
+        there = [place.module() for place in (self._generator, self._exit, *self._discriminators) if place is not None]
+        forget_graphs(network for network in there if network is not None)
 
     def _meet(self, entry: Stage, exit_: Stage | None) -> None:
         self._generator, self._exit = _Place.of(entry), None if exit_ is None else _Place.of(exit_)
@@ -123,6 +129,8 @@ class Attachment:
         for tap, judge in zip(self._taps, stages(discriminators), strict=bool(self._taps)):
             self._handles += tap.attach(judge)
             self._discriminators.append(_Place.of(judge))
+        if self._handles:
+            self._forget_graphs()
 
     def follow(self, generator: Places, *discriminators: Where) -> None:
         """Go over to wrappers of the same networks; an exit that is not named stays."""
@@ -168,4 +176,6 @@ class Attachment:
         """Remove everything; twice is fine."""
         for handle in self._handles:
             handle.remove()
+        if self._handles:
+            self._forget_graphs()
         self._handles = []
