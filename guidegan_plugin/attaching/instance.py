@@ -18,7 +18,7 @@ from guidegan_plugin.attaching.places import JUDGES, STAGES, follow_path, read_p
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.lineage import Shown, is_part
+from guidegan_plugin.guidance.calls.lineage import is_part
 from guidegan_plugin.guidance.calls.stages import Stage, modules, stages
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.view import View
@@ -48,7 +48,7 @@ def left_in_copy(guided: bool) -> str | None:
 class InstanceGuidance(SourceBinding):
     """The guidance of one instance: a binding that binds by itself when a generator is called with its source."""
 
-    always_asked = True
+    binds_itself = True
 
     def __init__(self, instance: object, plan: Plan) -> None:
         super().__init__()
@@ -93,20 +93,19 @@ class InstanceGuidance(SourceBinding):
         self._batch = batch
         self._due = set(self._pairs) if self._plan.config.attention != "none" else set()
 
-    def shown(self, images: Tensor, pair: str) -> Shown | None:
-        """As the base; a source seen for the first time in this step is bound."""
-        parts, guide, found = self._pairs[pair], self.guides.get(pair), super().shown(images, pair)
+    def called_with(self, images: Tensor, pair: str) -> None:
+        """A source that a generator is called with for the first time in this step is bound."""
+        parts, guide, found = self._pairs[pair], self.guides.get(pair), self.shown(images, pair)
         own = found is not None and any(row is not None and row.visit.pair == pair for row in found.rows)
         if guide is None or (own and pair not in self._due):
-            return found
+            return
         source = self._find(parts.source)
         if not isinstance(source, Tensor) or not is_part(images, source):
-            return found
+            return
         generator, judges = self._networks(parts)
         self._due.discard(pair)
         if generator and generator[0].module.training and judges:
             guide.bind(source, self._keys(parts), self._view(parts))
-        return super().shown(images, pair)
 
     def _note_step(self, pair: str) -> None:
         """A step begins with the batch: what is bound later may be bound between two calls of the networks."""

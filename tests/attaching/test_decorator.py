@@ -440,3 +440,15 @@ def test_a_pair_says_what_else_its_maps_depend_on(networks: Any, batches: Any) -
 def test_a_place_that_cannot_be_read_is_refused_at_the_class() -> None:
     with pytest.raises(ConfigError, match="names 3 stages"):
         Pair("a..b..c", "netD", "real_A", "paths", name="A")
+
+
+def test_a_look_up_binds_nothing(networks: Any, batches: Any) -> None:
+    translator = guided(PAIR)(type("Mine", (Plain,), {}))(networks)
+    translator.set_input(next(batches))
+    guide = translator.guides["A"]
+    for _ in range(2):
+        assert guide.binding.shown(translator.real_A, "A") is None
+        assert guide.binding.behind(translator.real_A) is None and guide.binding.translation("A") is None
+    assert guide.binding.current("A") is None and guide.statistics()["bound"] == 0
+    translator.optimize()
+    assert guide.binding.shown(translator.real_A, "A") is not None, "a call of the generator binds"

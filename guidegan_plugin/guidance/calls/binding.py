@@ -169,7 +169,7 @@ class SourceBinding:
         companions: By the pair's name: what else acts on its networks, from here on until the pair leaves.
     """
 
-    always_asked = False  # whether a generator's images may be bound while they are looked up
+    binds_itself = False  # whether images are bound when a generator is called with them
 
     def __init__(self) -> None:
         self.visits: dict[str, Visit] = {}
@@ -230,6 +230,9 @@ class SourceBinding:
         self.visits[pair] = visit
         self.lineage.begin(images, visit.shown)
         return visit
+
+    def called_with(self, images: Tensor, pair: str) -> None:
+        """A pair's generator is about to be called with images, which are bound now where ``binds_itself``."""
 
     def _note_step(self, pair: str) -> None:
         """A step begins with the first pair that is bound again; the others may be bound later in it, between calls."""

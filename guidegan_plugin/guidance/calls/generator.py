@@ -207,11 +207,13 @@ class GeneratorAdapter:
         for where, value in places:
             if not isinstance(value, Tensor) or value.dim() != 4:
                 continue
+            if binding.binds_itself:
+                binding.called_with(value, self._pair)
             shown, visit = None, binding.visits.get(self._pair)
-            if visit is not None and visit.images() is value and not binding.always_asked:
+            if visit is not None and visit.images() is value:
                 shown = visit.shown
-            elif binding.always_asked or value.untyped_storage()._cdata in binding.lineage.storages:
-                shown, visit = binding.shown(value, self._pair), binding.visits.get(self._pair)
+            elif value.untyped_storage()._cdata in binding.lineage.storages:
+                shown = binding.shown(value, self._pair)
             # A call in another thread than the one that bound the visit is a test.
             if shown is not None and shown.visit is visit and visit and visit.thread == threading.get_ident():
                 self._blend.argument = where
