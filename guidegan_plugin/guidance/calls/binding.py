@@ -7,15 +7,17 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.companion import Companion
+from guidegan_plugin.guidance.calls.key_watch import KeyWatch
 from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
 from guidegan_plugin.guidance.calls.rows import Call, Made, Row, Rows
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.utils.keys import ItemKey
 
 
 def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
@@ -144,16 +146,6 @@ class Visit:
         return chosen[-1] if chosen else None
 
 
-class Companion(Protocol):
-    """Something that acts on the networks of a pair beside its guide."""
-
-    def begin_step(self) -> None:
-        """A step of the training begins."""
-
-    def remove(self) -> None:
-        """Undo everything, as the pair leaves the training; twice is fine."""
-
-
 class SourceBinding:
     """The current visit of every pair.
 
@@ -181,6 +173,7 @@ class SourceBinding:
         self.shared = False
         self.companions: dict[str, Companion] = {}
         self._bound: set[str] = set()  # since the step began
+        self._datasets = KeyWatch()
 
     def claim(self, pair: str) -> None:
         """A pair joins the training.
@@ -223,6 +216,8 @@ class SourceBinding:
         if remember is not None and len(remember) != count:
             found = f"{count} images, {len(remember)} flags"
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
+        if named and keys is not None and isinstance(keys[0], ItemKey):
+            self._datasets.see(pair, list(keys))
         self._note_step(pair)
         kept = None if remember is None or all(remember) else tuple(remember)
         visit = Visit(pair, weakref.ref(images), images.shape, named, view, kept)
