@@ -38,6 +38,13 @@ def test_blending_keeps_batch_size_and_precision_and_writes_to_nothing(
     assert torch.equal(images, before[0]) and torch.equal(maps, before[1]) and blended.data_ptr() != images.data_ptr()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_placeholder_is_blended_as_a_map_of_ones_bit_for_bit(name: str, dtype: torch.dtype) -> None:
+    images, ones = torch.randn(2, 3, 6, 5).to(dtype), torch.ones(1, 1, 1, 1).expand(2, 1, 6, 5)
+    concatenation = REGISTERED[name]()
+    assert torch.equal(concatenation.blend_ones(images, ones), concatenation.blend(images, ones))
+
+
 def test_attached_and_detached_the_generator_is_what_it_was(
     name: str, make_generator: Callable[..., nn.Module], make_discriminator: Callable[..., nn.Module], same_state: Any
 ) -> None:

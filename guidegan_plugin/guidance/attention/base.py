@@ -49,7 +49,8 @@ class Attention(Configurable, ABC):
             prediction: What the discriminator answered.
 
         Returns:
-            ``(N, 1, h, w)``, float32 in [0, 1], detached; None if the call did not pass the layer.
+            ``(N, 1, h, w)``, float32 in [0, 1], detached; None if the call did not pass the layer. A tensor of its
+            own: a store holds it for some steps before it writes it, so nobody may change it later.
         """
 
     enters: ClassVar[bool] = False

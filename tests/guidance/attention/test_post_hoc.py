@@ -42,6 +42,12 @@ def test_each_sample_is_stretched_by_itself() -> None:
     assert together.amin((1, 2, 3)).tolist() == [0, 0, 0] and together.amax((1, 2, 3)).tolist() == [1, 1, 1]
 
 
+def test_a_stretched_map_is_the_quotient_of_differences_bit_for_bit() -> None:
+    signal = 100 * torch.rand(4, 1, 31, 31) - 3
+    low, high = signal.amin((1, 2, 3), keepdim=True), signal.amax((1, 2, 3), keepdim=True)
+    assert torch.equal(min_max(signal), ((signal - low) / (high - low)).clamp(0, 1))
+
+
 @pytest.mark.parametrize("bad", [0.0, 3.5, float("nan"), float("inf"), -float("inf"), 1e38])
 def test_a_sample_without_range_becomes_ones_and_spares_its_neighbour(bad: float) -> None:
     signal = torch.rand(2, 1, 3, 3)

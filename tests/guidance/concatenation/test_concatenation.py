@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
@@ -119,3 +120,15 @@ def test_restore_without_adapt_is_harmless_and_a_pickle_carries_no_network() -> 
     alpha.restore()
     alpha.adapt(nn.Sequential(nn.Conv2d(3, 64, 7)))
     assert len(pickle.dumps(alpha)) < 200
+
+
+@pytest.mark.parametrize("config", [GuideConfig(concat="alpha"), GuideConfig(transfer="conv")], ids=["alpha", "conv"])
+def test_a_placeholder_made_in_inference_mode_serves_a_training(config: GuideConfig) -> None:
+    generator = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 1))
+    discriminator = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(5)))
+    with attach(generator, discriminator, config) as guide:
+        guide.adapt_generator()
+        with torch.inference_mode():
+            generator(torch.rand(2, 3, 8, 8))
+        generator(torch.rand(4, 3, 8, 8)).sum().backward()
+        assert all(parameter.grad is not None for parameter in generator.parameters())

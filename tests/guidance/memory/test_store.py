@@ -92,6 +92,36 @@ def test_of_an_image_that_is_in_a_batch_twice_the_last_map_and_view_are_kept() -
     assert torch.equal(recalled.views.theta, View.identity(2).theta)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("size", [2, 100], ids=["some wait", "many were written"])
+def test_maps_that_wait_are_read_and_packed_as_those_that_are_stored(size: int) -> None:
+    store, maps = AttentionStore(), torch.rand(size, 1, 3, 3)
+    for row in range(size):
+        store.write([str(row)], maps[row : row + 1])
+    stored = (maps * 255).round().to(torch.uint8)
+    assert torch.equal(store.state()["maps.3x3"], stored)
+    store.write(["0", "new"], torch.stack([maps[1], maps[0]]))
+    assert torch.equal(store.recall(["new", "0"]).maps, stored[:2].float() / 255)
+    store.write(["0"], maps[:1])
+    store.write(["0"], maps[1:2])
+    assert torch.equal(next(store.chunks())[0], stored[1].float() / 255)
+
+
+def test_a_place_that_changes_hands_while_maps_wait_belongs_to_the_newest() -> None:
+    store = AttentionStore(dtype="float32")
+    store.write(["a"], torch.zeros(1, 1, 2, 2))
+    store.write(["a"], torch.ones(1, 1, 4, 4))  # frees the first place
+    store.write(["b"], torch.full((1, 1, 2, 2), 0.25))
+    assert (store.recall(["b"]).maps == 0.25).all() and (store.recall(["a"]).maps == 1).all()
+
+
+def test_what_is_recalled_does_not_change_with_later_visits() -> None:
+    store = AttentionStore(dtype="float32")
+    store.write(["a"], torch.zeros(1, 1, 2, 2))
+    recalled = store.recall(["a"]).maps
+    store.write(["a"], torch.ones(1, 1, 2, 2))
+    assert (store.recall(["a"]).maps == 1).all() and (recalled == 0).all()
+
+
 def test_a_remembered_view_holds_no_file_of_a_loaders_worker() -> None:
     store, theta = AttentionStore(), View.identity().theta.share_memory_()
     store.write(["a"], torch.ones(1, 1, 3, 3), View(theta))

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.memory.view import resample
+from guidegan_plugin.guidance.memory.view import Resampler, resample
 
 
 def test_a_view_places_pixels_where_crop_and_flip_took_them_from() -> None:
@@ -38,6 +39,25 @@ def test_resampling_undoes_a_flip() -> None:
     moved = resample(maps, theta)
     assert torch.allclose(moved[0], maps[0].flip(-1), atol=1e-5)
     assert torch.allclose(moved[1], maps[1], atol=1e-5)
+
+
+def test_a_grid_that_was_made_once_samples_as_a_new_one_bit_for_bit_whatever_comes_next() -> None:
+    move = Resampler()
+    for shape in ((3, 1, 31, 31), (1, 1, 31, 31), (2, 1, 7, 30), (3, 1, 31, 31)):
+        maps, theta = torch.rand(shape), torch.eye(3)[:2] + 0.3 * torch.randn(shape[0], 2, 3)
+        grid = F.affine_grid(theta, list(shape), align_corners=False)
+        expected = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+        assert torch.equal(move(maps, theta), expected)
+
+
+def test_a_view_is_known_where_no_visit_is_unknown() -> None:
+    theta = View.identity(2).theta.clone()
+    known = View.known(theta)
+    assert known is not None and torch.equal(known.theta, theta)
+    theta[1] = torch.nan
+    assert View.known(theta) is None
+    with pytest.raises(ConfigError, match="crop with an area"):
+        View.known(torch.full((1, 2, 3), torch.inf))
 
 
 def test_theta_of_another_shape_is_refused() -> None:
