@@ -166,6 +166,8 @@ class GuidedModel(HostModel):
     def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
         """The host's; in a dry run the last thing that it does."""
         self._begun = True  # also where a fork trains without setup()
+        if self.speedups is None:
+            self.speedups = speed_up_model(self.guides)
         with contextlib.nullcontext() if self._dry_run is None else self._dry_run.step():
             return super().optimize_parameters(*args, **kwargs)
 
