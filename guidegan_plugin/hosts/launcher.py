@@ -7,6 +7,7 @@ import io
 import runpy
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -67,10 +68,22 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
         except GuideError:
             raise
         except Exception as error:  # the host's own, and of any kind
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise HostError(f"{script.name} itself fails with these arguments ({reason}); change ARGS") from error
+            raise HostError(_failure(script, error)) from error
     scripts = " or ".join(host.scripts)
     raise HostError(f"{script} ended without setting up a guided model; change SCRIPT to the host's {scripts}")
+
+
+def _failure(script: Path, error: Exception) -> str:
+    """What a script failed with, and a cure that fits: nobody can type their way out of a missing package."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, ImportError):
+        return f"{script.name} imports what is not there ({reason}); guidegan doctor {script.parent} says what helps"
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if frames[-1].startswith("guidegan_plugin."):
+        return (
+            f"guidegan_plugin fails in {script.name} ({reason}); please report that, with the traceback of a real run"
+        )
+    return f"{script.name} itself fails with these arguments ({reason}); change ARGS"
 
 
 def _found(script: Path) -> tuple[Path, Host]:

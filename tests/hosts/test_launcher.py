@@ -138,6 +138,22 @@ def test_two_cpu_processes_train_through_torchrun(unpaired: Path, tmp_path: Path
     )
 
 
+def test_a_dry_run_that_lacks_a_package_or_meets_a_fault_of_ours_asks_for_no_other_arguments(
+    unpaired: Path, in_host: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Path(shutil.copytree(REFERENCE_HOST, tmp_path / "host"))
+    script = host / "train.py"
+    text = script.read_text()
+    script.write_text(text.replace("import time\n", "import time\nimport no_such_package_here\n"))
+    with pytest.raises(HostError, match=r"imports what is not there .*no_such_package_here.*; guidegan doctor .*host"):
+        dry_run(script, ["--dataroot", str(unpaired), "--model", "guide_cycle_gan"])
+    script.write_text(text)
+    in_host()
+    monkeypatch.setattr("guidegan_plugin.hosts.junyanz.model.config_from", lambda *_: None)
+    with pytest.raises(HostError, match=r"guidegan_plugin fails in train.py \(AttributeError: .*please report"):
+        dry_run(script, ["--dataroot", str(unpaired), "--model", "guide_cycle_gan", "--num_threads", "0"])
+
+
 def test_a_dry_run_says_in_one_line_why_the_host_itself_fails(unpaired: Path, in_host: Callable[[], None]) -> None:
     arguments = ["--dataroot", str(unpaired), "--model", "guide_cycle_gan", "--netG", "nope", "--num_threads", "0"]
     with pytest.raises(HostError, match=r"train.py itself fails with these arguments \(ValueError: .*\); change ARGS"):

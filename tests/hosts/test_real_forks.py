@@ -1,0 +1,168 @@
+"""Real checkouts of CUT, BicycleGAN and AttentionGAN: ``GUIDEGAN_FORK_DIRS=/a/cut:/b/bicycle make test``.
+
+They train through the launcher, small and on the CPU, and no file of theirs changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from guidegan_plugin.guidance.memory.store_file import load_stores
+
+FORKS = [Path(text) for text in os.environ.get("GUIDEGAN_FORK_DIRS", "").split(os.pathsep) if text]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not FORKS, reason="GUIDEGAN_FORK_DIRS names no checkout of a fork")]
+
+CUT = "--model guide_cut --load_size 72 --crop_size 64 --num_patches 16 --netF_nc 16"
+BICYCLE = (
+    "--model guide_bicycle_gan --netG unet_128 --netD basic_128_multi --netD2 basic_128_multi --netE resnet_128 "
+    "--nef 4 --load_size 140 --crop_size 128 --guide_pairs netG:netD:real_A:A_paths"
+)
+ATTENTION = "--model guide_attention_gan --load_size 72 --crop_size 64"
+# AttentionGAN imports what newer SciPy dropped; at this size of images the function is asked for nothing.
+SHIM = "import scipy.misc\nscipy.misc.imresize = lambda image, size, interp=None: image\n"
+Guidegan = Callable[..., str]
+
+
+def fork_with(model: str) -> Path:
+    found = next((fork for fork in FORKS if (fork / "models" / f"{model}_model.py").is_file()), None)
+    if found is None:
+        pytest.skip(f"no checkout has a model {model}")
+    return found
+
+
+@pytest.fixture
+def images(tmp_path: Path, noise_image: Callable[..., None]) -> Path:
+    """Four images a domain for unpaired forks, and four pairs side by side."""
+    splits = ("trainA", "trainB", "testA", "testB", "train", "val")
+    for number, (split, index) in enumerate(itertools.product(splits, range(4))):
+        noise_image(
+            tmp_path / "images" / split / f"{index}.png", (280, 140) if split in splits[4:] else (80, 76), number
+        )
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def guidegan_in(tmp_path: Path, images: Path) -> Guidegan:
+    """``guidegan run`` on a script of a checkout, beside which nothing is written; what it prints."""
+    (tmp_path / "shim").mkdir()
+    (tmp_path / "shim" / "sitecustomize.py").write_text(SHIM)
+    path = os.pathsep.join([str(tmp_path / "shim"), str(Path(__file__).resolve().parents[2])])
+
+    def call(script: Path, text: str, *more: object, dry_run: bool = False) -> str:
+        before = checksum(script.parent)
+        options = f"--dataroot {images} --gpu_ids -1 --ngf 4 --ndf 4 --num_threads 0 {text}".split()
+        if script.name == "train.py":
+            known = (script.parent / "options" / "train_options.py").read_text()
+            epochs = "--n_epochs" if "--n_epochs" in known else "--niter"
+            options += ["--display_id", "-1", epochs, "1", f"{epochs}_decay", "1", "--save_epoch_freq", "1"]
+        command = ["-m", "guidegan_plugin", "run", *["--dry-run"] * dry_run, str(script), *options, *map(str, more)]
+        ended = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        assert ended.returncode == 0, ended.stderr[-2000:]
+        assert checksum(script.parent) == before
+        return ended.stdout + ended.stderr
+
+    return call
+
+
+def checksum(root: Path) -> str:
+    digest = hashlib.sha256()
+    for folder in ("models", "data", "options", "util"):
+        for path in sorted((root / folder).rglob("*")):
+            digest.update(str(path.relative_to(root)).encode() + (path.read_bytes() if path.is_file() else b""))
+    return digest.hexdigest()
+
+
+def visits(run: Path, pair: str = "A") -> list[int]:
+    states, facts = load_stores(run / "latest_guide.safetensors")
+    assert facts[f"{pair}.visits"] == facts[f"{pair}.steps"], "every batch was judged"
+    assert states[pair]["views"].isfinite().all()
+    found: list[int] = states[pair]["visits"].tolist()
+    return found
+
+
+def weights(run: Path) -> dict[str, dict[str, Tensor]]:
+    return {path.name: torch.load(path, weights_only=True) for path in sorted(run.glob("latest_net_*.pth"))}
+
+
+def unwrap_checkpoints(run: Path) -> None:
+    """On the CPU CUT saves the names that weights have in DataParallel, which it cannot load itself."""
+    for path in run.glob("*_net_*.pth"):
+        saved = torch.load(path, weights_only=True)
+        torch.save({key.removeprefix("module."): weight for key, weight in saved.items()}, path)
+
+
+@pytest.mark.parametrize(
+    "mode", ["", "--CUT_mode FastCUT", "--nce_idt False", "--guide_concat alpha", "--guide_attention tam"]
+)
+def test_cut_stores_every_visit_in_each_of_its_modes(guidegan_in: Guidegan, tmp_path: Path, mode: str) -> None:
+    script = fork_with("cut") / "train.py"
+    assert "bound 1, read 1, judged 1" in guidegan_in(script, CUT, *mode.split(), dry_run=True)
+    guidegan_in(script, CUT, *mode.split(), "--name", "run", "--guide_strict")
+    assert visits(tmp_path / "checkpoints" / "run") == [2, 2, 2, 2]
+
+
+def test_cut_is_tested_and_shown_and_has_a_gallery(guidegan_in: Guidegan, tmp_path: Path) -> None:
+    fork = fork_with("cut")
+    guidegan_in(fork / "train.py", CUT, "--name", "run")
+    unwrap_checkpoints(tmp_path / "checkpoints" / "run")
+    guidegan_in(fork / "test.py", CUT, "--name", "run", "--num_test", 2, "--guide_show", "--guide_refine", 1)
+    results = tmp_path / "results" / "run" / "test_latest"
+    assert (results / "images" / "attention_A" / "0.png").exists() and (results / "gallery" / "index.html").exists()
+
+
+def test_cut_resumes_bit_equal_although_it_steps_at_the_epochs_end_and_sets_up_within_the_loop(
+    guidegan_in: Guidegan, tmp_path: Path
+) -> None:
+    script = fork_with("cut") / "train.py"
+    full = "--guide_full_state", "--guide_strict"
+    guidegan_in(script, CUT, "--name", "whole", *full)
+    whole, run = tmp_path / "checkpoints" / "whole", tmp_path / "checkpoints" / "run"
+    unwrap_checkpoints(whole)
+    shutil.copytree(whole, run)
+    for path in [*run.glob("latest_*"), *run.glob("2_*")]:
+        path.unlink()
+    guidegan_in(script, CUT, "--name", "run", *full, "--continue_train", "--epoch", 1)
+    unwrap_checkpoints(run)
+    one, other = weights(whole), weights(run)
+    assert list(one) == list(other) and len(one) == 3
+    assert all(torch.equal(one[name][key], other[name][key]) for name in one for key in one[name])
+
+
+def test_bicycle_gan_trains_resumes_and_tests(guidegan_in: Guidegan, tmp_path: Path) -> None:
+    fork = fork_with("bicycle_gan")
+    guidegan_in(fork / "train.py", BICYCLE, "--name", "run", "--guide_strict")
+    assert sum(visits(tmp_path / "checkpoints" / "run")) == 4, "half of each batch is translated"
+    more = "--continue_train", "--guide_strict"
+    guidegan_in(fork / "train.py", BICYCLE, "--name", "run", *more)
+    assert sum(visits(tmp_path / "checkpoints" / "run")) == 8
+    tested = "--num_test", 1, "--n_samples", 1, "--guide_refine", 1, "--results_dir", tmp_path / "results"
+    assert "kept translation" in guidegan_in(fork / "test.py", BICYCLE, "--name", "run", *tested)
+
+
+@pytest.mark.parametrize("mechanism", [[], ["--guide_attention", "tam"], ["--guide_signal", "gradcam"]], ids=str)
+def test_attention_gan_is_guided_by_its_first_output(
+    guidegan_in: Guidegan, tmp_path: Path, mechanism: list[str]
+) -> None:
+    fork = fork_with("attention_gan")
+    guidegan_in(fork / "train.py", ATTENTION, "--name", "run", "--guide_strict", *mechanism)
+    run = tmp_path / "checkpoints" / "run"
+    assert visits(run) == [2, 2, 2, 2] and sum(visits(run, "B")) == 8
+    guidegan_in(fork / "test.py", ATTENTION, "--name", "run", "--saveDisk", "--num_test", 1, "--guide_show", *mechanism)
+    assert (tmp_path / "results" / "run" / "test_latest" / "images" / "0_attention_A.png").exists()
