@@ -218,3 +218,13 @@ def test_results_with_a_folder_for_each_visual_have_a_gallery(
     assert (RESULTS / "images" / "real_A" / "0.png").exists()
     page = (RESULTS / "gallery" / "index.html").read_text()
     assert page.count("<article") == 6 and "images/fake_B/0.png" in page and "DataError" not in caplog.text
+
+
+def test_a_fork_that_initialises_its_networks_in_its_own_way_trains_with_alpha(
+    fork: Fork, run_fork: RunFork, small: Small, one_epoch: list[str], unpaired: Path
+) -> None:
+    own = 'networks.init_net(getattr(self, f"net{name}"), opt.init_type, opt.init_gain)', 'getattr(self, f"net{name}")'
+    root = fork({"models/base_model.py": [own]})
+    run_fork(root / "train.py", *small("guide_cycle_gan", unpaired), *one_epoch, "--guide_concat", "alpha")
+    weights = torch.load(CHECKPOINTS / "latest_net_G_A.pth", weights_only=True)
+    assert next(iter(weights.values())).shape[1] == 4 and visits() == [1, 1, 1]

@@ -55,6 +55,7 @@ class HostGuides:
         self.active = config.attention != "none"
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt)
+        self._adapted: set[str] = set()  # pairs whose generator takes the blended input
         self._counted = 0  # samples of the batch under way, while they may be of a test
         self._other_data = ""  # the refusal of a store that remembers other images
         self._reader = BatchReader(model, host_model, bool(model.isTrain) and config.align == "canonical")
@@ -124,16 +125,18 @@ class HostGuides:
         }
 
     def adapt(self, network: nn.Module | None = None) -> None:
-        """Widen generators where the concatenation asks for it: this one if it is a guided one, by default all."""
+        """Widen generators where the concatenation asks for it and nobody has yet: this one if it is guided, or all."""
         for pair in self.pairs if self.active else ():
             generator = self.network(pair.stages[0].path)
-            if network is None or unwrap(network) is unwrap(generator):
+            if pair.name not in self._adapted and (network is None or unwrap(network) is unwrap(generator)):
                 self.guides[pair.name].adapt_generator(self.model.optimizers if self.model.isTrain else ())
+                self._adapted.add(pair.name)
 
     def narrow(self) -> None:
         """Undo :meth:`adapt`."""
         for guide in self.guides.values():
             guide.concatenation.restore()
+        self._adapted.clear()
 
     def after_setup(self) -> None:
         """Load the memory that belongs to the checkpoint the host has loaded."""

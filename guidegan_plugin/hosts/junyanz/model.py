@@ -134,6 +134,7 @@ class GuidedModel(HostModel):
                 self.guides.narrow()  # initialised as wide as the host made them
                 with _after_initialisation(self.guides.adapt):
                     result = super().setup(opt, *args, **kwargs)
+        self.guides.adapt()  # those that a fork initialises otherwise
         self.guides.after_setup()
         self.attention_visuals.load_discriminators()
         if self._resumed is not None:
