@@ -11,7 +11,7 @@ from guidegan_plugin.diagnosis import diagnose
 from guidegan_plugin.plugins.check import Check
 
 REFERENCE_HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"
-SUBJECTS = ["torch", "torchvision", "CUDA", "visdom", "plugins", "host", "scripts", "models", "wandb"]
+SUBJECTS = ["torch", "torchvision", "CUDA", "visdom", "plugins", "host", "scripts", "models", "host's methods", "wandb"]
 SUBJECTS += ["weights for KID", "write access", "free disk"]
 
 Command = Callable[..., int | str]
