@@ -29,6 +29,21 @@ def test_plugins_lists_version_distribution_and_hooks(
         assert part in printed
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["plugins"]])
+def test_a_folder_that_is_not_installed_has_no_version(
+    guidegan: Callable[..., int | str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert guidegan(*arguments) == 0
+    assert "unknown" in capsys.readouterr().out
+
+
 def test_presets_show_the_papers_values_beside_the_familys_and_where_they_stand(
     guidegan: Callable[..., int | str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

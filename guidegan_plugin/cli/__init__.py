@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import logging
 import sys
 from typing import Annotated
@@ -20,6 +19,7 @@ from guidegan_plugin.cli.replay import replay
 from guidegan_plugin.cli.report import grid, report
 from guidegan_plugin.errors import GuideError
 from guidegan_plugin.hosts.excepthook import in_one_line
+from guidegan_plugin.utils.packages import version_of
 
 TRAIN, RESULTS, HELP = "Train and test", "Data and results", "What is there"
 
@@ -55,7 +55,7 @@ app.command(rich_help_panel=HELP)(hosts.presets)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(importlib.metadata.version("guidegan_plugin"))
+        typer.echo(version_of("guidegan_plugin"))
         raise typer.Exit
 
 

@@ -23,6 +23,7 @@ TRACE = "GUIDEGAN_TRACE_PLUGINS"
 
 # By name, as an installed plugin is: the mechanisms, hosts and monitors in that module stand above this one.
 BUILTIN = "guidegan_plugin.builtin"
+OURS = "guidegan_plugin"
 
 KINDS = ("attention", "concatenation", "transfer", "host", "monitor")
 
@@ -41,18 +42,17 @@ def create_manager(plugins: Iterable[object] = (), broken: list[PluginError] | N
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(importlib.import_module(BUILTIN), name="guidegan_plugin")
-    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-    for distribution in importlib.metadata.distributions():
-        for entry in distribution.entry_points:
-            if entry.group == ENTRY_POINTS and entry.name not in disabled and not manager.has_plugin(entry.name):
-                try:
-                    _load(manager, entry, distribution)
-                except PluginError as error:
-                    if broken is None:
-                        raise
-                    broken.append(error)
+    manager.register(importlib.import_module(BUILTIN), name=OURS)
+    for entry, distribution in installed().values():
+        try:
+            _load(manager, entry, distribution)
+        except PluginError as error:
+            if broken is None:
+                raise
+            broken.append(error)
     for plugin in plugins:
+        if manager.is_registered(plugin):  # installed as well
+            continue
         name = _name_of(plugin)
         taken = sum(other.partition("#")[0] == name for other, _ in manager.list_name_plugin())
         _register(
@@ -62,6 +62,17 @@ def create_manager(plugins: Iterable[object] = (), broken: list[PluginError] | N
         manager.trace.root.setwriter(lambda line: _log.warning("%s", line.rstrip()))
         manager.enable_tracing()
     return manager
+
+
+def installed() -> dict[str, tuple[importlib.metadata.EntryPoint, importlib.metadata.Distribution]]:
+    """Entry points that are to be loaded, each with its distribution, by the entry point's name."""
+    left_out = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()} | {OURS}
+    found: dict[str, tuple[importlib.metadata.EntryPoint, importlib.metadata.Distribution]] = {}
+    for distribution in importlib.metadata.distributions():
+        for entry in distribution.entry_points:
+            if entry.group == ENTRY_POINTS and entry.name not in left_out:
+                found.setdefault(entry.name, (entry, distribution))
+    return found
 
 
 def _name_of(plugin: object) -> str:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,6 +68,26 @@ def test_an_installed_plugin_is_found_and_can_be_disabled(install, monkeypatch: 
     assert GuideFactory.open(GuideConfig(concat="halved")).concatenation.name == "halved"
     monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "other, halved")
     assert "halved" not in collect(create_manager(), "concatenation")
+
+
+def test_an_installed_plugin_is_listed_with_its_own_distribution_and_version(
+    install: Callable[[str, str], None],
+    guidegan: Callable[..., int | str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install("halved", CONCATENATION.format(name="halved"))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert guidegan("plugins") == 0
+    rows = [re.split(r"\s*│\s*", line)[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert ["halved", "1.2", "halved-dist", "register_concatenation"] in rows
+
+
+def test_an_installed_plugin_that_is_given_as_well_is_registered_once(install: Callable[[str, str], None]) -> None:
+    install("halved", CONCATENATION.format(name="halved"))
+    given = importlib.import_module("halved_plugin_module")
+    manager = create_manager([given])
+    assert "halved" in collect(manager, "concatenation") and manager.get_name(given) == "halved"
 
 
 @pytest.mark.parametrize(
