@@ -44,7 +44,7 @@ def recognise(root: Path, manager: pluggy.PluginManager | None = None, cure: str
 
 
 def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
-    """The host adapter for a codebase, None if no host knows it.
+    """The host adapter for a codebase, None if no host knows it; hosts of plugins are asked before ours.
 
     Args:
         root: The codebase's folder.
@@ -53,7 +53,7 @@ def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
     Raises:
         HostError: If a host knows the folder but cannot read its files.
     """
-    return next(filter(None, (kind.recognise(root) for kind in registered_hosts(manager))), None)
+    return next(filter(None, (kind.recognise(root) for kind in _ours_last(registered_hosts(manager)))), None)
 
 
 def what_is_missing(manager: pluggy.PluginManager) -> str:
@@ -63,5 +63,10 @@ def what_is_missing(manager: pluggy.PluginManager) -> str:
 
 
 def host_of_run(folder: Path, hosts: Iterable[type[Host]]) -> type[Host] | None:
-    """The first host that knows a folder as what a run of its codebase left; None if none does."""
-    return next((kind for kind in hosts if kind.is_run(folder)), None)
+    """The first host that knows a folder as what a run of its codebase left, None if none does; as in find_host."""
+    return next((kind for kind in _ours_last(hosts) if kind.is_run(folder)), None)
+
+
+def _ours_last(hosts: Iterable[type[Host]]) -> list[type[Host]]:
+    """Whoever installs a host means it: what ours would take as well, such as ``images/*_real.png``, is that host's."""
+    return sorted(hosts, key=lambda kind: kind.__module__.partition(".")[0] == __name__.partition(".")[0])

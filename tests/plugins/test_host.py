@@ -86,6 +86,15 @@ def test_the_first_host_that_knows_a_run_reads_it(tmp_path: Path, hosts: list[ty
     assert "<title>an exhibition" in text and text.count("<article") == 1
 
 
+def test_a_plugins_host_is_asked_before_ours(tmp_path: Path, hosts: list[type[Host]]) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "one_real.png").write_bytes(b"")
+    ours = host_of_run(tmp_path, hosts)
+    assert ours is not None and ours.name == "junyanz"
+    (tmp_path / "one.canvas").write_bytes(b"")
+    assert host_of_run(tmp_path, hosts) is Painter
+
+
 def test_a_folder_that_no_host_knows_says_what_each_looks_for(tmp_path: Path, hosts: list[type[Host]]) -> None:
     with pytest.raises(
         DataError, match=r"junyanz looks for images/\*_real\*.*; painter looks for \*\.canvas; "
