@@ -79,19 +79,31 @@ class InstanceGuidance(SourceBinding):
         self.attach()
 
     def _begin(self, batch: object) -> None:
-        for name in self._due - self._warned if self.guides else ():
-            self._warned.add(name)
-            _log.warning(
-                "pair %s: no generator call took the tensor that is source %r in the last step, so no map was read or "
-                "written; change source=, or call self.guides[%r].bind(images, keys)",
-                name,
-                self._pairs[name].source,
-                name,
-            )
+        for name in self._due - (set() if self._plan.config.strict else self._warned) if self.guides else ():
+            self._say_not_taken(name)
         for companion in self.companions.values():
             companion.begin_step()
         self._batch = batch
         self._due = set(self._pairs) if self._plan.config.attention != "none" else set()
+
+    def _say_not_taken(self, name: str) -> None:
+        pair, generator = self._pairs[name], self._networks(self._pairs[name])[0]
+        cause = f"no generator call took the tensor that is source {pair.source!r} in the last step"
+        if self._find(pair.source) is None:
+            cause = f"{self._neither()} has source {pair.source!r} for the generator"
+        cure = f"change source= to the very tensor it is called with, or call self.guides[{name!r}].bind(images, keys)"
+        message = f"pair {name}: {cause}, so no map was read or written; {cure}"
+        # A step that trains the discriminator alone is no error, and a source that was taken once is right.
+        trained = generator and any(weight.grad is not None for weight in generator[0].module.parameters())
+        if self._plan.config.strict and trained and name not in self.visits:
+            raise GuideError(f"{message} (strict=True, --guide_strict)")
+        if name not in self._warned:
+            _log.warning("%s", message)
+        self._warned.add(name)
+
+    def _neither(self) -> str:
+        fields = f" (it has {', '.join(map(str, self._batch))})" if isinstance(self._batch, Mapping) else ""
+        return f"neither {type(self.instance()).__name__} nor its batch{fields}"
 
     def called_with(self, images: Tensor, pair: str) -> None:
         """A source that a generator is called with for the first time in this step is bound."""
@@ -136,10 +148,9 @@ class InstanceGuidance(SourceBinding):
     def _keys(self, pair: Pair) -> Sequence[str] | Tensor | None:
         keys: Sequence[str] | Tensor | None = self._find(pair.keys)
         if keys is None and self._plan.memory != "batch":
-            fields = f" (it has {', '.join(map(str, self._batch))})" if isinstance(self._batch, Mapping) else ""
             raise ConfigError(
-                f"pair {pair.name}: neither {type(self.instance()).__name__} nor its batch{fields} has keys "
-                f"{pair.keys!r}; change keys=, or memory='batch' where a loader has none"
+                f"pair {pair.name}: {self._neither()} has keys {pair.keys!r}; change keys=, or memory='batch' where a "
+                "loader has none"
             )
         return keys
 

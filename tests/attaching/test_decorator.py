@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, Pair, View, guided, hookimpl
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, Transfer
 
 PAIR = Pair(generator="netG", discriminator="netD", source="real_A", keys="paths")
@@ -316,12 +316,38 @@ def test_a_batch_without_keys_can_remember_within_itself(networks: Any, batches:
 def test_a_source_no_generator_takes_is_warned_of_once(
     networks: Any, batches: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    translator = guided(Pair("netG", "netD", "nowhere", "paths"))(type("Mine", (Plain,), {}))(networks)
+    translator = guided(Pair("netG", "netD", "real_B", "paths"))(type("Mine", (Plain,), {}))(networks)
     train(translator, batches, 3)
-    assert caplog.text.count("no generator call took the tensor that is source 'nowhere'") == 1
+    assert caplog.text.count("no generator call took the tensor that is source 'real_B'") == 1
     translator = guided(PAIR, config=GuideConfig(attention="none"))(type("Mine", (Plain,), {}))(networks)
     train(translator, batches, 3)
     assert caplog.text.count("no generator call") == 1
+
+
+def test_a_source_that_is_nowhere_is_warned_of_naming_the_batchs_fields(
+    networks: Any, batches: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    translator = guided(Pair("netG", "netD", "nowhere", "paths"))(type("Mine", (Plain,), {}))(networks)
+    train(translator, batches, 3)
+    found = "pair nowhere: neither Mine nor its batch (it has A, B, paths) has source 'nowhere'"
+    assert caplog.text.count(found) == 1 and "change source=" in caplog.text
+
+
+@pytest.mark.parametrize("source", ["nowhere", "real_B"])
+def test_a_source_no_generator_takes_is_an_error_where_guidance_is_strict(
+    networks: Any, batches: Any, source: str
+) -> None:
+    pair = Pair("netG", "netD", source, "paths")
+    translator = guided(pair, config=GuideConfig(strict=True))(type("Mine", (Plain,), {}))(networks)
+    with pytest.raises(GuideError, match=rf"source '{source}'.*--guide_strict"):
+        train(translator, batches, 3)
+
+
+def test_steps_without_a_generator_are_no_error_where_guidance_is_strict(networks: Any, batches: Any) -> None:
+    translator = guided(PAIR, config=GuideConfig(strict=True))(type("Mine", (Plain,), {}))(networks)
+    for batch in [next(batches) for _ in range(2)]:
+        translator.set_input(batch)  # the generator waits
+    train(translator, batches, 2)
 
 
 def test_a_batch_that_lacks_its_keys_is_refused_naming_its_fields(networks: Any) -> None:
