@@ -18,7 +18,7 @@ from guidegan_plugin.attaching.guides_file import save_guides
 from guidegan_plugin.attaching.mechanism_options import add_guide_options, config_from, full_config
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.config import GuideConfig
-from guidegan_plugin.errors import StoreError
+from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.after_import import after_import
@@ -73,12 +73,19 @@ class ClassHost(Host):
         """An adapter if the folder's file of the module has the class.
 
         Raises:
-            HostError: If that file is not Python.
+            HostError: If that file is not Python, or the subclass lacks a declaration.
         """
+        if not hasattr(cls, "trainer"):
+            raise HostError(f"the host {cls.name} declares no trainer; add it to {cls.__name__}")
         module, _, name = cls.trainer.partition(":")
         path = root / _file(module)
         body = parse_python(path).body if path.is_file() else []
-        return cls(root) if any(isinstance(node, ast.ClassDef) and node.name == name for node in body) else None
+        if not any(isinstance(node, ast.ClassDef) and node.name == name for node in body):
+            return None
+        missing = [declaration for declaration in ("takes_batch", "pairs") if not hasattr(cls, declaration)]
+        if missing:
+            raise HostError(f"the host {cls.name} declares no {' and no '.join(missing)}; add it to {cls.__name__}")
+        return cls(root)
 
     def guided(self) -> AbstractContextManager[None]:
         """While it lasts, whoever imports the class gets it guided."""
@@ -116,6 +123,7 @@ class ClassHost(Host):
     def _guide(self, module: ModuleType, name: str) -> None:
         """Mix guidance into the class; from here on its instances are guided."""
         trainer, config = getattr(module, name), config_from(create_manager(), self._options)
+        self._check_methods(trainer)
         monitors = {} if self._dry else monitors_for(create_manager(), self._options, self._run)
         guided(*self.pairs, config=config, bind_in=self.takes_batch, plugins=monitors.values())(trainer)
         for method in self.attaches_before:
@@ -126,6 +134,16 @@ class ClassHost(Host):
             _replace(trainer, self.ends_epoch, functools.partial(_described_before, host=self))
         elif self.ends_epoch:
             _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, config=config, run=self._run))
+
+    def _check_methods(self, trainer: type) -> None:
+        named = [(name, "attaches_before") for name in self.attaches_before]
+        for name, declaration in [(self.takes_batch, "takes_batch"), *named, (self.ends_epoch, "ends_epoch")]:
+            if name and not callable(getattr(trainer, name, None)):
+                own = ", ".join(key for key, value in vars(trainer).items() if callable(value) and key[0] != "_")
+                raise HostError(
+                    f"{trainer.__name__} has no method {name!r} (it has {own}); change {declaration} of the host "
+                    f"{self.name}"
+                )
 
     def _described(self, guides: Mapping[str, Guide], trained: bool) -> DryRunFinished:
         causes = [not_guided(guide) for guide in guides.values() if trained and guide.attention is not None]

@@ -103,6 +103,30 @@ def test_a_dry_run_says_why_a_source_is_not_guided_and_ends_with_an_error(
     assert not list(Path("run").glob("*")) if Path("run").exists() else True
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong", "message"),
+    [
+        ('takes_batch: ClassVar[str] = "train_on"', 'takes_batch = "fit"', "no method 'fit' .*change takes_batch of"),
+        (
+            '("load", "translate")',
+            '("load", "infer")',
+            "'infer' .it has train_on, translate, save, load.; change attaches",
+        ),
+        ('ends_epoch: ClassVar[str] = "save"', 'ends_epoch = "end"', "'end' .*change ends_epoch of the host toy$"),
+        ('takes_batch: ClassVar[str] = "train_on"', "", "the host toy declares no takes_batch; add it to ToyHost$"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_wrong_declaration_is_refused_in_one_line_by_its_name(
+    guidegan: Command, toy: Path, monkeypatch: pytest.MonkeyPatch, line: str, wrong: str, message: str, dry: list[str]
+) -> None:
+    assert SOURCE.count(line) == 1
+    monkeypatch.setitem(sys.modules, "guidegan_toy_host", sys)  # whatever stood there stands there again afterwards
+    del sys.modules["guidegan_toy_host"]
+    (toy.parent / "site" / "guidegan_toy_host.py").write_text(SOURCE.replace(line, wrong))
+    assert re.search(message, str(guidegan("run", *dry, toy / "train.py")))
+
+
 def test_the_doctor_knows_it_and_asks_its_own_question(
     guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

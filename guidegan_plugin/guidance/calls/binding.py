@@ -24,8 +24,10 @@ def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
     """Keys as they are remembered: a loader collates numbers into a tensor, and one string is one key.
 
     Raises:
-        ConfigError: If a key is None, or no text that a file can hold.
+        ConfigError: If a key is None, more than one value, or no text that a file can hold.
     """
+    if isinstance(keys, Tensor) and keys.numel() != len(keys):
+        raise ConfigError(f"bind: expected one key an image, found a tensor of {tuple(keys.shape)}; change keys=")
     values = [keys] if isinstance(keys, str) else keys.tolist() if isinstance(keys, Tensor) else list(keys)
     named = tuple(map(str, values))
     if None in values:
@@ -82,8 +84,7 @@ class Visit:
     Attributes:
         pair: Name of the pair whose generator reads these images as its source.
         images: Weak reference to the bound tensor ``(N, C, H, W)``.
-        shape: Of the bound tensor.
-        device: Of the bound tensor.
+        shape, device: Of the bound tensor.
         keys: One key per image; none where nothing is to be stored.
         view: Crop and flip of each image, or None where nobody knows.
         remember: Which images' maps are to be stored, all where None.

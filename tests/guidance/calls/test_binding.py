@@ -78,7 +78,14 @@ def test_a_mode_of_somebody_elses_is_left_on() -> None:
     assert torch.overrides._get_current_function_mode() is None
 
 
-@pytest.mark.parametrize(("keys", "found"), [([None, "a"], "found None"), (["a", "\ud800"], "cannot be written")])
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ([None, "a"], "found None"),
+        (["a", "\ud800"], "cannot be written"),
+        (torch.rand(2, 3), r"found a tensor of \(2, 3\)"),
+    ],
+)
 def test_what_can_be_no_key_is_refused(keys: list[object], found: str) -> None:
     with pytest.raises(ConfigError, match=found):
         SourceBinding().bind("A", torch.rand(2, 3, 4, 4), keys)  # type: ignore[arg-type]
