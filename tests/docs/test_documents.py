@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import re
 import shlex
@@ -14,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
-from guidegan_plugin.attaching.mechanism_options import add_guide_options
+from guidegan_plugin import ConfigError, GuideConfig, attach
+from guidegan_plugin.attaching.mechanism_options import add_guide_options, build
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import collect, create_manager
@@ -52,6 +56,42 @@ def test_the_script_and_the_class_train_and_the_plugin_registers() -> None:
     module = types.ModuleType("readme_plugin")
     exec(plugin, module.__dict__)
     assert "half_rhp" in collect(create_manager([module]), "concatenation")
+
+
+@pytest.fixture
+def hooks_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[types.ModuleType]:
+    """The plugins on the page, each a module."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sources = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "hooks.md").read_text(), re.DOTALL)
+    names = [f"hooks_page_{tmp_path.name}_{number}" for number in range(len(sources))]
+    for name, source in zip(names, sources, strict=True):
+        (tmp_path / f"{name}.py").write_text(source)
+    return list(map(importlib.import_module, names))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "option"), [("attention", "sharp", "power"), ("concatenation", "weak_rhp", "strength")]
+)
+def test_plugins_on_the_page_of_hooks_are_built_and_refuse_what_cannot_work(
+    hooks_page: list[types.ModuleType], kind: str, name: str, option: str
+) -> None:
+    mechanism = collect(create_manager(hooks_page), kind)[name]
+    assert build(mechanism, GuideConfig(options={f"{name}_{option}": 3.0})).name == name  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=f"{option} must be above 0, found 0.0; change --guide_{name}_{option}"):
+        build(mechanism, GuideConfig(options={f"{name}_{option}": 0.0}))
+
+
+def test_the_page_of_hooks_takes_the_map_of_pha_to_a_power(hooks_page: list[types.ModuleType]) -> None:
+    torch.manual_seed(0)
+    G, D = nn.Conv2d(3, 3, 1), nn.Sequential(nn.Conv2d(3, 4, 4, 2), nn.ReLU(), nn.Conv2d(4, 1, 4))
+    images, found = torch.rand(1, 3, 32, 32), {}
+    for name, options in (("pha", {}), ("sharp", {"sharp_power": 3.0})):
+        config = GuideConfig(attention=name, layer=1, store_dtype="float32", options=options)
+        with attach(G, D, config, plugins=hooks_page) as guide:
+            guide.bind(images, keys=["a"])
+            D(G(images)).mean().backward()
+            found[name] = guide.maps(["a"])[0]
+    assert torch.allclose(found["pha"] ** 3, found["sharp"]) and found["sharp"].max() == 1
 
 
 def test_make_knows_its_targets() -> None:

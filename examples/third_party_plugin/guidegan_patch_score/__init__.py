@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from guidegan_plugin import Attention, Concatenation, hookimpl, min_max, option
+from guidegan_plugin import Attention, Concatenation, ConfigError, hookimpl, min_max, option
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,17 @@ class PatchScore(Attention):
 
     Args:
         power: Of the magnitude; above 0.
+
+    Raises:
+        ConfigError: If it is not.
     """
 
     name: ClassVar[str] = "patch_score"
     Options: ClassVar[type[PatchScoreOptions]] = PatchScoreOptions
 
     def __init__(self, power: float = 1.0) -> None:
+        if power <= 0:
+            raise ConfigError(f"power must be above 0, found {power}; change --guide_patch_score_power")
         self._power = power
 
     def attach(self, discriminator: nn.Module) -> list[RemovableHandle]:
