@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from guidegan_plugin.attaching.places import JUDGES, STAGES, NamedPlace, read_places
@@ -96,7 +97,7 @@ class NamedPair(Pair):
         """The discriminators that judge G's output."""
         return read_places(self.discriminator, JUDGES)
 
-    @property
+    @cached_property
     def view_field(self) -> str:
         """Field of the batch with crop and flip."""
         return self.views or self.keys.removesuffix("_paths") + "_guide_view"

@@ -63,10 +63,13 @@ class PlaceholderBlend:
         Returns:
             ``(N, C', H, W)``.
         """
+        size = (images.shape[-2], images.shape[-1])
         given = self._placeholder(images) if maps is None else maps.detach()
-        transferred = self.transfer(given, (images.shape[-2], images.shape[-1]))
-        still_ones = maps is None and getattr(self.transfer, "keeps_ones", False)
-        blend = self.concatenation.blend_ones if still_ones else self.concatenation.blend
+        if maps is None and getattr(self.transfer, "keeps_ones", False):  # T has nothing to do
+            transferred = given.expand(-1, -1, *size)
+            blend: Callable[[Tensor, Tensor], Tensor] = self.concatenation.blend_ones
+        else:
+            blend, transferred = self.concatenation.blend, self.transfer(given, size)
         if channels is None or channels == (0, images.shape[1]):
             return blend(images, transferred)
         return self.concatenation.blend_part(images, transferred, channels)

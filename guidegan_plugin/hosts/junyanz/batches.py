@@ -33,6 +33,9 @@ class BatchReader:
 
     def __init__(self, model: HostModel, host_model: str, needs_views: bool) -> None:
         self._model, self._host_model, self._needs_views = model, host_model, needs_views
+        # Read once: options do not change in a training, and a batch asks for them often.
+        self._swapped = read_option(model.opt, "direction") == "BtoA"
+        self._root = read_option(model.opt, "dataroot")
         self.saw_paths = False
 
     def read(self, batch: Any, pair: NamedPair) -> tuple[Tensor, list[str], View | None]:
@@ -66,7 +69,7 @@ class BatchReader:
         if not isinstance(name, (str, os.PathLike)) or not os.path.lexists(name):
             return str(name)
         self.saw_paths = True
-        return os.path.relpath(name, read_option(self._model.opt, "dataroot")).replace(os.sep, "/")
+        return os.path.relpath(name, self._root).replace(os.sep, "/")
 
     def _look_up(self, batch: Any, name: str) -> Any:
         """A field of the batch; where the batch has no fields or no such one, the model's attribute of that name."""
@@ -75,7 +78,7 @@ class BatchReader:
 
     def _field(self, name: str) -> str:
         """Fields of the batch swap with the direction: the model's ``real_A`` is then batch B."""
-        if read_option(self._model.opt, "direction") == "BtoA" and name[:2] in ("A_", "B_"):
+        if self._swapped and name[:2] in ("A_", "B_"):
             return ("B_" if name[0] == "A" else "A_") + name[2:]
         return name
 

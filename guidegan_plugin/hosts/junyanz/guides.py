@@ -183,7 +183,7 @@ class HostGuides:
 
     def settle(self) -> None:
         """Take the batch under way out of the epoch's count if it was only tested, in a validation between steps."""
-        visits = [guide.binding.current(name) for name, guide in self.guides.items()]
+        visits = [guide.binding.visits.get(name) for name, guide in self.guides.items()]
         if self._counted and visits and all(visit and visit.tested and not visit.judged for visit in visits):
             self.epoch.count(-self._counted)
         self._counted = 0
