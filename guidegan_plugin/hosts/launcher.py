@@ -83,7 +83,7 @@ def _failure(script: Path, error: Exception) -> str:
         return (
             f"guidegan_plugin fails in {script.name} ({reason}); please report that, with the traceback of a real run"
         )
-    return f"{script.name} itself fails with these arguments ({reason}); change ARGS"
+    return f"{script.name} itself fails with these arguments ({reason}); change ARGS; guidegan --debug run shows where"
 
 
 def _found(script: Path) -> tuple[Path, Host]:
