@@ -38,6 +38,9 @@ class Speedups:
         optimizers: Those that train them.
         training: What the guides of the same training share, so that both may meet a network.
         title: Put before the lines of the log, such as ``"pair A: "``.
+
+    Attributes:
+        graphs: Whether CUDA graphs compute, which must know where a step begins.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Speedups:
         self._networks, self._optimizers = list(networks), list(optimizers)
         self._training, self._title = training, title
         self._undo = contextlib.ExitStack()
-        self._graphs = False
+        self.graphs = False
 
     def act(self, fast: Collection[str], hindered: Mapping[str, str] | None = None, says_why_not: bool = True) -> None:
         """Let pieces act; log in one line what was done, and for each piece that does nothing in one line why.
@@ -89,12 +92,12 @@ class Speedups:
 
     def begin_step(self) -> None:
         """Say that a step begins: what CUDA graphs computed in the step before may be written over."""
-        if self._graphs:
+        if self.graphs:
             torch.compiler.cudagraph_mark_step_begin()
 
     def remove(self) -> None:
         """Undo everything; twice is fine."""
-        self._graphs = False
+        self.graphs = False
         self._undo.close()
 
     def _say(self, level: int, text: str) -> None:
@@ -184,7 +187,7 @@ class Speedups:
         return found
 
     def _meet(self, bf16: bool, compiled: bool, graphs: bool) -> None:
-        self._graphs = graphs
+        self.graphs = graphs
         for network in self._callable() if bf16 or compiled or graphs else ():
             if any(isinstance(around, FastCall) for around in arounds_of(network)):
                 continue  # of another pair, too

@@ -219,7 +219,8 @@ class SourceBinding:
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
         if named and keys is not None and isinstance(keys[0], ItemKey):
             self._datasets.see(pair, list(keys))
-        self._note_step(pair)
+        if self.companions:
+            self._note_step(pair)
         kept = None if remember is None or all(remember) else tuple(remember)
         visit = Visit(pair, weakref.ref(images), images.shape, named, view, kept)
         self.lineage.forget(self.visits.get(pair))

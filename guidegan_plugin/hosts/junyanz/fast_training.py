@@ -99,8 +99,9 @@ def speed_up_loader(loader: object, options: argparse.Namespace) -> None:
         done.append(f"{loader.num_workers} persistent workers")
     if done:
         _say(logging.INFO, ", ".join(done))
-    else:
-        _say(logging.WARNING, f"loading does nothing: {'; '.join(hindered)}")
+    else:  # at INFO, where nobody asked for this piece by its name
+        level = logging.INFO if getattr(options, "guide_fast", "") == "on" else logging.WARNING
+        _say(level, f"loading does nothing: {'; '.join(hindered)}")
 
 
 def _trains_on_gpu(options: argparse.Namespace) -> bool:

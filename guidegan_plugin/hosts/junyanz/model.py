@@ -155,7 +155,7 @@ class GuidedModel(HostModel):
     def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
         """The host's, then each pair's source images are bound to their keys; for a pass before setup none are."""
         result = super().set_input(input, *args, **kwargs)
-        if self.speedups is not None:
+        if self.speedups is not None and self.speedups.graphs:
             self.speedups.begin_step()
         if self._begun:
             self.guides.bind(input)
