@@ -118,11 +118,14 @@ def test_new_networks_are_trained_saved_and_loaded_by_the_host(
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+@pytest.mark.parametrize("fast", ["off", "activations"])
 def test_without_attention_it_is_bit_equal_to_the_bare_host(
-    execute: Callable[..., None], tmp_path: Path, model: str
+    execute: Callable[..., None], tmp_path: Path, model: str, fast: str
 ) -> None:
-    execute("train.py", model, "--name", "bare")
-    execute("train.py", f"guide_{model}", "--name", "guided", "--guide_attention", "none")
+    norm = [] if fast == "off" else ["--norm", "instance"]  # where there are activations behind it
+    execute("train.py", model, "--name", "bare", *norm)
+    options = ["--guide_attention", "none", "--guide_fast", fast]
+    execute("train.py", f"guide_{model}", "--name", "guided", *norm, *options)
     bare, guided = weights(tmp_path / "checkpoints" / "bare"), weights(tmp_path / "checkpoints" / "guided")
     assert len(bare) >= 2 and list(bare) == list(guided)
     for name in bare:
