@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from torch import Tensor
 
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.hosts.junyanz.datasets.checks import MIXED_MODES, check_folder, check_images, check_sizes, corrupt
@@ -60,36 +58,31 @@ class CheckedDataset(HostDataset):
             raise
         for domain, folder, paths in zip(self.domains, self.folders(opt), self.image_lists(), strict=True):
             if paths is not None:
-                self._check(domain, Path(getattr(self, f"dir_{domain}", folder)), paths)
+                self._check(Path(getattr(self, f"dir_{domain}", folder)), paths)
         if not hasattr(opt, SAMPLES):  # the first data set is the one that is trained on
             setattr(opt, SAMPLES, len(self))
 
-    def _check(self, domain: str, folder: Path, paths: Sequence[object]) -> None:
+    def _check(self, folder: Path, paths: Sequence[object]) -> None:
         convert = getattr(self.opt, MIXED_MODES, "refuse") == "convert"
 
-        def refuses(position: int) -> bool:
-            return self._refuses(domain, position)
-
-        self.reads_images_itself |= not check_images(folder, paths, self.opt, convert, refuses, self.halves)
-        if refuses(0):
+        self.reads_images_itself |= not check_images(folder, paths, self.opt, convert, self._refuses, self.halves)
+        if self._refuses(0):
             check_sizes(self.opt)
 
-    def _refuses(self, domain: str, position: int) -> bool:
-        """Whether the host cannot make an item of an image, or makes one of another size than it crops to."""
+    def _refuses(self, position: int) -> bool:
+        """Whether the host cannot make an item of the image at a position; what it makes is the host's business."""
         paired = getattr(self.opt, "serial_batches", False)
         with rewound(random_state()):
             try:
                 self.opt.serial_batches = True  # unaligned images of B are drawn otherwise
-                item = super().__getitem__(position)
+                super().__getitem__(position)
             except (OSError, SyntaxError, ValueError, RuntimeError):
                 return True
             except Exception:  # not ready yet: CUT's data set is told its epoch later
                 return False
             finally:
                 self.opt.serial_batches = paired
-        image = item.get(domain) if isinstance(item, Mapping) else None
-        crops, size = "crop" in read_option(self.opt, "preprocess"), read_option(self.opt, "crop_size")
-        return crops and isinstance(image, Tensor) and tuple(image.shape[-2:]) != (size, size)
+        return False
 
     def folders(self, opt: Any) -> list[Path]:
         """The folders images come from, one a domain."""
