@@ -198,7 +198,11 @@ def test_a_discriminators_checkpoint_with_stale_buffers_or_a_wrappers_names_is_s
 
 @pytest.mark.parametrize(
     ("model", "pairs"),
-    [("attention_gan", ["netG_A:netD_A:real_A", "netG_B:netD_B:real_B"]), ("cut", ["netG:netD:real_A"])],
+    [
+        ("attention_gan", ["netG_A:netD_A:real_A", "netG_B:netD_B:real_B"]),
+        ("cut", ["netG:netD:real_A"]),
+        ("bicycle_gan", ["netG:netD+netD2:real_A"]),
+    ],
 )
 def test_well_known_forks_need_no_pairs(model: str, pairs: list[str]) -> None:
     found = known_pairs(model, argparse.Namespace(guide_pairs=""))

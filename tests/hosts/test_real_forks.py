@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not FORKS, reason="GUIDEGAN_F
 CUT = "--model guide_cut --load_size 72 --crop_size 64 --num_patches 16 --netF_nc 16"
 BICYCLE = (
     "--model guide_bicycle_gan --netG unet_128 --netD basic_128_multi --netD2 basic_128_multi --netE resnet_128 "
-    "--nef 4 --load_size 140 --crop_size 128 --guide_pairs netG:netD:real_A:A_paths"
+    "--nef 4 --load_size 140 --crop_size 128"
 )
 ATTENTION = "--model guide_attention_gan --load_size 72 --crop_size 64"
 # AttentionGAN imports what newer SciPy dropped; at this size of images the function is asked for nothing.
@@ -145,8 +145,10 @@ def test_cut_resumes_bit_equal_although_it_steps_at_the_epochs_end_and_sets_up_w
     assert all(torch.equal(one[name][key], other[name][key]) for name in one for key in one[name])
 
 
-def test_bicycle_gan_trains_resumes_and_tests(guidegan_in: Guidegan, tmp_path: Path) -> None:
+def test_bicycle_gan_trains_with_both_judges_resumes_and_tests(guidegan_in: Guidegan, tmp_path: Path) -> None:
     fork = fork_with("bicycle_gan")
+    printed = guidegan_in(fork / "train.py", BICYCLE, dry_run=True)
+    assert "netD2" in printed and "bound 2, read 1, judged 1" in printed
     guidegan_in(fork / "train.py", BICYCLE, "--name", "run", "--guide_strict")
     assert sum(visits(tmp_path / "checkpoints" / "run")) == 4, "half of each batch is translated"
     more = "--continue_train", "--guide_strict"

@@ -34,6 +34,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "pool_size": None,
         "preprocess": "resize_and_crop",
         "results_dir": "./results/",
+        "use_same_D": False,  # of BicycleGAN
     }
 )
 """What stands in place of an option that a host lacks: the family's default, None where nobody knows."""

@@ -11,7 +11,7 @@ from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 
 def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
-    """The pairs of a model: the user's, or those of the family's own models, CUT and AttentionGAN.
+    """The pairs of a model: the user's, or those of the family's own models, CUT, BicycleGAN and AttentionGAN.
 
     Raises:
         ConfigError: If ``--guide_pairs`` cannot be read.
@@ -23,6 +23,9 @@ def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
         return tuple(NamedPair(f"netG_{side}", f"netD_{side}", f"real_{side}", f"{side}_paths") for side in "AB")
     if host_model in ("pix2pix", "cut"):
         return (NamedPair("netG", "netD", "real_A", "A_paths"),)
+    if host_model == "bicycle_gan":  # one judge for the encoded style, one for the random one
+        judges = "netD" if read_option(options, "use_same_D") else "netD+netD2"
+        return (NamedPair("netG", judges, "real_A", "A_paths"),)
     if host_model == "test":
         suffix = read_option(options, "model_suffix")
         return (NamedPair(f"netG{suffix}", f"netD{suffix}", "real", "A_paths"),)
