@@ -21,8 +21,12 @@ from torch.utils.checkpoint import checkpoint
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.guidance.guide import Guide
 
-# What torch says of a backward hook on a network whose input has no gradient.
-pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")
+pytestmark = [
+    # What torch says of a backward hook on a network whose input has no gradient.
+    pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning"),
+    # Dynamo itself looks at the gradient of an input that is no leaf.
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+]
 
 KEYS = ["a", "b"]
 
@@ -80,6 +84,45 @@ class Coder(nn.Module):
         return made
 
 
+class Labelled(nn.Module):
+    """StarGAN: labels are joined to the image inside of G; or before, where none are given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder(5), nn.Conv2d(6, 3, 3, padding=1)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        if labels is not None:
+            images = torch.cat([images, planes(labels, images)], 1)
+        made: Tensor = torch.tanh(self.decoder(self.encoder(images)))
+        return made
+
+
+class Noisy(Network):
+    """A generator of an image and a z."""
+
+    def forward(self, images: Tensor, z: Tensor) -> Tensor:  # type: ignore[override]
+        made: Tensor = torch.tanh(self.decoder(self.encoder(images) + z))
+        return made
+
+
+def planes(labels: Tensor, images: Tensor) -> Tensor:
+    """Two channels that say which target is wanted."""
+    return F.one_hot(labels, 2)[:, :, None, None].expand(-1, -1, *images.shape[-2:]).to(images.dtype)
+
+
+class TwoEncoders(nn.Module):
+    """MUNIT: style and content are read off the image by convolutions of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.style, self.encoder, self.decoder = encoder(), encoder(), nn.Conv2d(6, 3, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        made: Tensor = torch.tanh(self.decoder(self.encoder(images) * self.style(images).mean((2, 3), keepdim=True)))
+        return made
+
+
 class NestedJudge(nn.Module):
     """A discriminator that takes lists or dictionaries."""
 
@@ -93,11 +136,17 @@ class NestedJudge(nn.Module):
 
 
 class Pattern:
-    """One loop. ``step`` binds, translates and judges; it returns the judged fakes, one a key, in the order of KEYS."""
+    """One loop. ``step`` binds, translates and judges; it returns the judged fakes, one a key, in the keys' order.
+
+    Attributes:
+        keys: Under which the maps of the fakes are remembered; images go round where there are more keys than images.
+        several: Whether G is called once for each of several parts of the keys.
+    """
 
     layer: ClassVar[int | str] = 2
     options: ClassVar[dict[str, Any]] = {}
-    size: ClassVar[int] = 2
+    keys: ClassVar[list[str]] = KEYS
+    several: ClassVar[bool] = False
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -128,6 +177,9 @@ class Pattern:
 
     def first_layer(self) -> nn.Module:
         return self.generator.encoder[0]  # type: ignore[union-attr,index,return-value]
+
+    def detach(self, guide: Guide) -> None:
+        guide.detach()
 
 
 class Plain(Pattern):
@@ -178,6 +230,8 @@ class ChannelsLast(Derived):
 
 class Slices(Pattern):
     """BicycleGAN: halves of the bound batch go through G one after another."""
+
+    several = True
 
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         self.bind(guide, source)
@@ -394,6 +448,131 @@ class EncodeDecode(Pattern):
         return self.coders[0].encoder[0]
 
 
+class JoinedLabels(Pattern):
+    """StarGAN: G joins labels to the image."""
+
+    options: ClassVar[dict[str, Any]] = {"options": {"alpha_image_channels": 3}}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Labelled()
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source, torch.tensor([0, 1]))
+        self.judge(self.generator(fake, torch.tensor([1, 0])))
+        self.learn(self.judge(fake))
+        return fake
+
+
+class LabelsJoinedBefore(JoinedLabels):
+    """The loop joins labels to the image, and calls G with both."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(torch.cat([source, planes(torch.tensor([0, 1]), source)], 1))
+        self.judge(self.generator(torch.cat([fake, planes(torch.tensor([1, 0]), fake)], 1)))
+        self.learn(self.judge(fake))
+        return fake
+
+
+class TwoTargets(JoinedLabels):
+    """StarGAN: each image is translated into two domains, and a map belongs to one of them."""
+
+    keys: ClassVar[list[str]] = ["a to 0", "b to 0", "a to 1", "b to 1"]
+    several = True
+
+    def attach(self, config: GuideConfig) -> Guide:
+        return attach(
+            self.generator,
+            self.discriminator,
+            config,
+            key_of=lambda key, call: f"{key} to {int(call.args[1][call.row])}",
+        )
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fakes = [self.generator(source, torch.tensor([target, target])) for target in (0, 1)]
+        for fake in fakes:
+            self.learn(self.judge(fake))
+        return torch.cat(fakes)
+
+
+class TwoFirstConvolutions(Pattern):
+    """MUNIT: two convolutions read the image."""
+
+    options: ClassVar[dict[str, Any]] = {"options": {"alpha_widen": "style.0,encoder.0"}}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = TwoEncoders()
+
+
+class TwoNoises(Pattern):
+    """BicycleGAN: the same image with two z; the map of the last judgement stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Noisy()
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        encoded, fake = (self.generator(source, torch.full((2, 1, 1, 1), z)) for z in (-1.0, 1.0))
+        self.learn(self.judge(encoded))
+        self.learn(self.judge(fake))
+        made: Tensor = fake
+        return made
+
+
+class TwoJudges(Pattern):
+    """BicycleGAN: two discriminators judge the same fake, and the map of the last one stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = patch_gan()
+
+    def attach(self, config: GuideConfig) -> Guide:
+        return attach(self.generator, [self.discriminator, self.other], config)
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)
+        self.learn(self.other(fake) + self.judge(fake))
+        self.other(fake.detach()), self.judge(fake.detach())
+        return fake
+
+
+class OneJudgeOfTwoPairs(Pattern):
+    """One discriminator judges the outputs of two generators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beside = Network()
+
+    def attach(self, config: GuideConfig) -> Guide:
+        first = super().attach(config)
+        self.second = attach(self.beside, self.discriminator, config, name="B", beside=first)
+        return first
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        other = torch.full_like(source, 0.25)
+        if guide is not None:
+            self.second.bind(other, ["c", "d"])
+        fake: Tensor = self.generator(source)
+        made = self.beside(other)
+        self.learn(self.judge(fake))
+        self.learn(self.judge(made))
+        self.beside(fake), self.generator(made)
+        if guide is not None and guide.attention is not None:
+            assert self.second.maps(["c", "d"])[1].all() and not self.second.maps(KEYS)[1].any()
+        return fake
+
+    def detach(self, guide: Guide) -> None:
+        self.second.detach()
+        guide.detach()
+
+
 class LateDataParallel(Pattern):
     """A wrapper is put on after the networks were attached to; on a machine without GPUs it calls what it wraps."""
 
@@ -406,6 +585,48 @@ class LateDataParallel(Pattern):
     def first_layer(self) -> nn.Module:
         module = getattr(self, "inside", self.generator)
         return module.encoder[0]  # type: ignore[no-any-return]
+
+
+class FollowedDataParallel(LateDataParallel):
+    """The same, and the guide is told."""
+
+    def attach(self, config: GuideConfig) -> Guide:
+        guide = super().attach(config)
+        guide.follow(self.generator, self.discriminator)
+        return guide
+
+
+class Compiled(Pattern):
+    """The networks ran compiled before they are guided."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch._dynamo.reset()
+        self.inside = self.generator
+        self.wrap()
+        self.judge(self.generator(torch.zeros(2, 3, 32, 32)))
+
+    def wrap(self) -> None:
+        self.generator, self.discriminator = (
+            torch.compile(network, backend="eager") for network in (self.generator, self.discriminator)
+        )
+
+    def first_layer(self) -> nn.Module:
+        torch._dynamo.reset()  # whoever adds a hook to a network that ran compiled must say so
+        return self.inside.encoder[0]  # type: ignore[union-attr,index,return-value]
+
+
+class CompiledAfter(Compiled):
+    """The networks are compiled once they are guided, and the guide is told."""
+
+    def wrap(self) -> None:
+        pass
+
+    def attach(self, config: GuideConfig) -> Guide:
+        guide = super().attach(config)
+        super().wrap()
+        guide.follow(self.generator, self.discriminator)
+        return guide
 
 
 def patterns(kind: type[Pattern] = Pattern) -> list[type[Pattern]]:
@@ -422,7 +643,12 @@ MECHANISMS = [
 ]
 
 
-@pytest.fixture(params=ALL, ids=lambda kind: kind.__name__)
+SLOW = (Compiled, CompiledAfter)
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW), id=kind.__name__) for kind in ALL]
+)
 def pattern(request: pytest.FixtureRequest) -> Pattern:
     made: Pattern = request.param()
     return made
@@ -470,18 +696,18 @@ def test_the_right_map_is_remembered_and_blended_into_the_right_image(
 ) -> None:
     guide = pattern.attach(config_of(pattern, concat=concat, **mechanism))
     fakes = pattern.step(guide, batches[0])
-    maps, visited = guide.maps(KEYS)
-    assert visited.all() and guide.statistics()["visits"] == 2
+    maps, visited = guide.maps(pattern.keys)
+    assert visited.all() and guide.statistics()["visits"] == len(pattern.keys)
     frame = (lambda image: image.flip(3)) if isinstance(pattern, MirroredRows) else (lambda image: image)
     assert torch.allclose(maps, frame(maps_by_asking(guide, pattern, frame(fakes))), atol=1e-5)
     seen = inputs_of(pattern.first_layer())
     pattern.step(guide, batches[1])
     full = F.interpolate(maps, (32, 32), mode="bilinear", align_corners=False)
-    source = batches[1].detach()
+    source = batches[1].detach().repeat(len(pattern.keys) // len(KEYS), 1, 1, 1)
     wanted = (full + 1) * source if concat == "rhp" else torch.cat([source, full], 1)
-    given = torch.cat(seen) if isinstance(pattern, Slices) else seen[0]
-    assert torch.allclose(frame(given)[:2].float(), wanted, atol=1e-5)
-    assert guide.statistics()["visits"] == 4
+    given = torch.cat(seen) if pattern.several else seen[0]
+    assert torch.allclose(frame(given)[: len(source), : wanted.shape[1]].float(), wanted, atol=1e-5)
+    assert guide.statistics()["visits"] == 2 * len(pattern.keys)
 
 
 def test_without_attention_and_after_detaching_a_loop_computes_what_it_did(
@@ -495,8 +721,8 @@ def test_without_attention_and_after_detaching_a_loop_computes_what_it_did(
     keys = list(pattern.generator.state_dict())
     guide = pattern.attach(config_of(pattern))
     pattern.step(guide, batches[0].clone())
-    guide.detach()
-    if not isinstance(pattern, LateDataParallel):
+    pattern.detach(guide)
+    if not isinstance(pattern, (LateDataParallel, CompiledAfter)):
         after = [type(module) for net in (pattern.generator, pattern.discriminator) for module in net.modules()]
         assert after == classes and list(pattern.generator.state_dict()) == keys
     assert torch.equal(pattern.step(None, batches[0].clone()), expected)
