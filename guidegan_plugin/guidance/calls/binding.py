@@ -97,6 +97,7 @@ class Visit:
         judged: Whether the discriminator judged a fake of this visit.
         judgements: By row and key, the maps of this visit so far, ``(n, 1, h, w)``.
         tested: Whether the generator translated it as at test time, where nobody is to judge it.
+        trained: Whether the generator translated it with gradient, also after it did without (activation checkpoints).
         thread: Which thread bound it: calls in another thread are tests.
         seen: What was observed of it.
     """
@@ -116,6 +117,7 @@ class Visit:
     judged: bool = False
     judgements: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     tested: bool = False
+    trained: bool = False
     thread: int = field(default_factory=threading.get_ident)
     seen: Seen = field(default_factory=Seen)
 

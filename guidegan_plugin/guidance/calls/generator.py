@@ -193,7 +193,8 @@ class GeneratorAdapter:
         elif self._fresh is not None:
             maps = visit.maps = self._made_now(visit, shown, module, method, given, where)
         else:
-            visit.tested |= not torch.is_grad_enabled()
+            visit.trained |= torch.is_grad_enabled()
+            visit.tested |= not visit.trained
             keys = self._keys(visit, shown, args, kwargs) if self._how.key_of is not None else keys
             if keys not in visit.reads:
                 images: Tensor = args[where] if isinstance(where, int) else kwargs[where]

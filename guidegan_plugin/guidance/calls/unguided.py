@@ -49,7 +49,7 @@ class UnguidedWatch:
     def __init__(self, pair: str, strict: bool = False) -> None:
         self._pair, self._strict = pair, strict
         self.counts = Counts()
-        self._missed = 0
+        self._missed, self._called = 0, False
         self._weight: weakref.ReferenceType[nn.Parameter] | None = None
         self._state: tuple[object, ...] | None = None
 
@@ -71,15 +71,18 @@ class UnguidedWatch:
         self.counts.bound += 1
         self.counts.read += visit.maps is not None
         self.counts.judged += visit.judged
-        if visit.judged or not updated or visit.tested:
+        self._called |= visit.seen.generated > 0
+        # A network that is neither called nor updated is not the one that is trained.
+        tested = visit.tested and not visit.trained
+        if visit.judged or tested or (self._called and not updated):
             self._missed = 0 if visit.judged else self._missed
             return
         self._missed += 1
         if self._missed == (_LATER if self.counts.judged else _AT_FIRST):
-            self._say(visit)
+            self._say(visit, "updates of the generator" if updated else "batches")
 
-    def _say(self, visit: Visit) -> None:
-        message = f"pair {self._pair} is not guided: in {self._missed} updates of the generator {cause(visit)}"
+    def _say(self, visit: Visit, of_what: str) -> None:
+        message = f"pair {self._pair} is not guided: in {self._missed} {of_what} {cause(visit)}"
         if self._strict:
             raise GuideError(f"{message} (strict=True, --guide_strict)")
         _log.warning("%s", message)
