@@ -294,8 +294,8 @@ def test_a_step_keeps_no_memory(pair: Networks, toy_training: Any, signal: str) 
         guide.bind(source := images().cuda(), ["a", "b"])
         training.step(source, images().flip(0).cuda())
         used.append(torch.cuda.memory_allocated())
-    # Maps of up to 50 steps wait for being stored or counted.
-    assert max(used[110:160]) <= max(used[60:110])
+    # Maps of some steps wait for being stored or counted; a map kept in every step would take 25 KiB more.
+    assert max(used[110:160]) <= max(used[60:110]) + 8 * 1024
 
 
 def test_moved_to_the_device_after_it_was_attached(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import random
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -495,3 +497,25 @@ def test_batches_that_are_only_tested_are_no_reason_to_say_that_a_pair_is_not_gu
         guide.bind(images, ["a"])
         pair[0](images)
     assert not caplog.records
+
+
+def test_maps_of_visits_that_are_over_do_not_wait_for_the_garbage_collector(
+    make_generator: Make, make_discriminator: Make, toy_training: Any
+) -> None:
+    pair = make_generator(), make_discriminator()
+    guide, training = attach(*pair, GuideConfig(cycle="source")), toy_training(*pair)
+    alive: list[weakref.ReferenceType[Tensor]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(8):
+            source = torch.rand(1, 3, 64, 64)
+            guide.bind(source, ["a"])
+            training.step(source, torch.rand(1, 3, 64, 64))
+            visit = guide.binding.current("A")
+            assert visit is not None and visit.maps is not None
+            alive.append(weakref.ref(visit.maps))
+            del visit
+    finally:
+        gc.enable()
+    assert sum(there() is not None for there in alive) <= 1

@@ -125,6 +125,12 @@ class Visit:
         self.rows: Rows = tuple(map(partial(Row, self), range(self.shape[0])))  # of the bound tensor itself
         self.shown = Shown(self.rows, (0, self.shape[1] if self.shape[1:] else 0), self)
 
+    def end(self) -> None:
+        """Let go of maps: a visit and its rows know each other, so they would wait for Python's collector together."""
+        self.maps = self.refined = None
+        for held in (self.reads, self.judgements, self.fakes, self.codes):
+            held.clear()
+
     def note(self, fake: Tensor, made: Made) -> None:
         """The generator returned a tensor, which is not held."""
         self.fakes.append((weakref.ref(fake), made))
@@ -225,7 +231,10 @@ class SourceBinding:
             self._note_step(pair)
         kept = None if remember is None or all(remember) else tuple(remember)
         visit = Visit(pair, weakref.ref(images), images.shape, named, view, kept)
-        self.lineage.forget(self.visits.get(pair))
+        over = self.visits.get(pair)
+        self.lineage.forget(over)
+        if over is not None:
+            over.end()
         self.visits[pair] = visit
         self.lineage.begin(images, visit.shown)
         return visit
