@@ -2,55 +2,111 @@
 
     make demo
 
-Trains ``--model guide_cycle_gan`` inside ``examples/reference_host`` through the launcher: plain objects learn to be
-striped. Ends with the page of results, how often the maps' peak lies on the object, and how long it took.
+Plain objects learn to be striped: ``--model guide_cycle_gan`` in ``examples/reference_host``, through the launcher.
+Every step is a command that a user would type, and the demo prints the command before it runs. The last lines say how
+often the peak of a map lies on the object, how long the demo took, and where its pages are.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
-from guidegan_plugin.evaluation.attention_statistics import attention_quality
-
 ROOT = Path(__file__).resolve().parent.parent
-HOST = ROOT / "examples" / "reference_host"
-OUT = ROOT / "demo"
+HOST = Path("examples/reference_host")
+OUT = Path("demo")
 SIZE = 64
-MODEL = ["--model", "guide_cycle_gan", "--netG", "resnet_6blocks", "--ngf", 16, "--ndf", 32, "--num_threads", 0]
+PAGES = (Path("results/shapes/test_latest/gallery"), Path("checkpoints/shapes/gallery"))
+DIRECTIONS = {"A": "plain to striped", "B": "striped to plain"}
 
 
-def guided(script: str, *arguments: object) -> None:
-    """Run a script of the host with guidance within its reach, as ``guidegan run`` does."""
-    common = ["--dataroot", OUT / "data", "--checkpoints_dir", OUT / "checkpoints", "--name", "shapes", *MODEL]
-    command = [sys.executable, "-m", "guidegan_plugin", "run", HOST / script, *common, "--crop_size", SIZE, *arguments]
-    subprocess.run([str(part) for part in command], check=True)
+def commands(out: Path, count: int = 250, tested: int = 80, epochs: int = 5) -> dict[str, list[str]]:
+    """List the demo's steps in their order: a title, and the words that follow `guidegan`.
+
+    Args:
+        out: the folder in which everything is written.
+        count: images of each domain to train with.
+        tested: images of each domain to test with.
+        epochs: epochs of the training; the learning rate falls from the middle on.
+    """
+    data, runs, results = out / "data", out / "checkpoints", out / "results"
+    shared = ["--dataroot", data, "--checkpoints_dir", runs, "--name", "shapes", "--model", "guide_cycle_gan"]
+    shared += ["--netG", "resnet_6blocks", "--ngf", 16, "--ndf", 32, "--crop_size", SIZE, "--num_threads", 0]
+    training = ["--load_size", SIZE * 9 // 8, "--seed", 0, "--save_epoch_freq", 1]
+    training += ["--n_epochs", epochs // 2, "--n_epochs_decay", epochs - epochs // 2]
+    testing = ["--load_size", SIZE, "--guide_show", "--num_test", tested, "--results_dir", results]
+    testing += ["--display_winsize", 2 * SIZE]
+    images = results / "shapes" / "test_latest" / "images"
+    steps: dict[str, list[object]] = {
+        "Draw the data": ["data", "shapes", data, "--size", SIZE, "--count", count, "--test-count", tested],
+        "Train": ["run", HOST / "train.py", *shared, *training],
+        "Test, and show where the discriminator looks": ["run", HOST / "test.py", *shared, *testing],
+        "Make a page of the maps over the epochs": ["gallery", runs / "shapes"],
+    }
+    for domain, direction in DIRECTIONS.items():
+        found = ["--maps", images, "--regions", data / "regions" / f"test{domain}", "--suffix", f"_attention_{domain}"]
+        kept = ["--json", score_file(out, domain), "--quiet"]
+        steps[f"Score the maps, {direction}"] = ["evaluate", "attention", *found, *kept]
+    return {title: [str(word) for word in words] for title, words in steps.items()}
+
+
+def score_file(out: Path, domain: str) -> Path:
+    """Where the scores of a domain's maps are kept."""
+    return out / f"attention_{domain}.json"
+
+
+def run(words: Sequence[str], log: Path) -> None:
+    """Run `guidegan`: how far the training is goes to the screen, all else that it prints into a file.
+
+    Raises:
+        SystemExit: the command failed; its standard error is on the screen.
+    """
+    command = [sys.executable, "-m", "guidegan_plugin", *words]
+    # One thread: operators of networks this small gain little from a second one, and where the other core is busy
+    # two threads spend most of their time waiting for each other.
+    env = {"OMP_NUM_THREADS": "1"} | os.environ
+    with (
+        log.open("a") as kept,
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            kept.write(line)
+            if " took " in line:
+                print(f"      {line}", end="", flush=True)
+    if process.returncode:
+        raise SystemExit(f"guidegan {words[0]} ended with exit code {process.returncode}; {log} has what it printed")
 
 
 def main() -> None:
-    """Make data, train, test, score."""
-    started = time.monotonic()
-    if not (OUT / "data").exists():
-        write_unpaired(OUT / "data", size=SIZE, count=400)
-    epochs = ["--n_epochs", 3, "--n_epochs_decay", 2]
-    pages = ["--print_freq", 100, "--display_freq", 100, "--update_html_freq", 100]
-    guided("train.py", "--load_size", SIZE * 9 // 8, "--seed", 0, *epochs, *pages)
-    trained = time.monotonic()
-    results = ["--results_dir", OUT / "results", "--num_test", 80, "--display_winsize", 128]
-    guided("test.py", "--load_size", SIZE, "--guide_show", *results)
-    page = OUT / "results" / "shapes" / "test_latest"
+    """Draw data, train, test, make the pages, score."""
+    out = ROOT / OUT
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    steps, seconds = commands(OUT), {}
+    print(f"A guided CycleGAN learns to draw stripes on plain objects; about four minutes on two cores, into {out}.")
+    for number, (title, words) in enumerate(steps.items(), start=1):
+        print(f"\n[{number}/{len(steps)}] {title}:\n      guidegan {shlex.join(words)}", flush=True)
+        started = time.monotonic()
+        run(words, out / "log.txt")
+        seconds[title] = time.monotonic() - started
     print()
-    for domain, task in (("A", "plain to striped"), ("B", "striped to plain")):
-        found = attention_quality(page / "images", OUT / "data" / "regions" / f"test{domain}", f"_attention_{domain}")
+    for domain, direction in DIRECTIONS.items():
+        found = json.loads(score_file(out, domain).read_text())
         print(
-            f"{task}: pointing game {found.pointing_game:.2f}, AUC {found.auc:.2f} on {found.images} test images "
-            f"(a map that says nothing scores {found.region_share:.2f} and 0.50)"
+            f"{direction}: pointing game {found['pointing_game']:.2f}, AUC {found['auc']:.2f} on {found['images']} "
+            f"test images (a map that says nothing scores {found['region_share']:.2f} and 0.50)"
         )
-    print(f"trained in {trained - started:.0f} s, {time.monotonic() - started:.0f} s in all; the page:")
-    print(page / "index.html")
+    print(f"trained in {seconds['Train']:.0f} s, {sum(seconds.values()):.0f} s in all; the pages:")
+    for page in PAGES:
+        print(out / page / "index.html")
 
 
 if __name__ == "__main__":

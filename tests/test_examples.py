@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import configparser
 import importlib
+import importlib.util
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -57,3 +61,63 @@ def test_the_third_party_plugin_is_found_by_its_entry_point(tmp_path: Path, monk
 
 def test_the_third_party_readme_is_ten_lines() -> None:
     assert len((THIRD_PARTY / "README.md").read_text().strip().splitlines()) <= 10
+
+
+@pytest.fixture
+def demo() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("demo", EXAMPLES / "demo.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def option(words: list[str], name: str) -> str:
+    return words[words.index(name) + 1]
+
+
+def test_the_demo_shows_the_guided_model_and_trains_no_longer_than_a_few_minutes(demo: ModuleType) -> None:
+    draw, train, test, *_ = demo.commands(Path("demo")).values()
+    epochs = int(option(train, "--n_epochs")) + int(option(train, "--n_epochs_decay"))
+    # A step takes 0.15 to 0.25 s of one core.
+    assert int(option(draw, "--count")) * epochs <= 1500
+    assert option(train, "--model") == option(test, "--model") == "guide_cycle_gan"
+    assert "--guide_show" in test and option(train, "--save_epoch_freq") == "1"
+    networks = ("--netG", "--ngf", "--ndf", "--crop_size")
+    assert [option(train, name) for name in networks] == [option(test, name) for name in networks]
+
+
+@pytest.mark.slow
+def test_every_command_of_the_demo_runs_and_leaves_pages_and_scores(
+    demo: ModuleType,
+    in_host: Callable[[], None],
+    guidegan: Callable[..., int | str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "demo"
+    for title, words in demo.commands(out, count=1, tested=2, epochs=2).items():
+        in_host()
+        monkeypatch.chdir(demo.ROOT)
+        if words[0] == "run":
+            monkeypatch.syspath_prepend(str(demo.ROOT / demo.HOST))
+        assert guidegan(*words) == 0, title
+    assert "epoch 1 of 2 took" in capfd.readouterr().out
+    assert all((out / page / "index.html").is_file() for page in demo.PAGES)
+    assert json.loads(demo.score_file(out, "A").read_text())["images"] == 2
+
+
+def test_the_demo_shows_how_far_it_is_and_keeps_the_rest_in_a_file(
+    demo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "guidegan_plugin"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    lines = ["--ngf: 16", "epoch 1 of 2 took 3.0 s, about 3 s left"]
+    (package / "__main__.py").write_text(f"print(*{lines}, sep='\\n')\nraise SystemExit(3)\n")
+    monkeypatch.setattr(demo, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match="guidegan run ended with exit code 3"):
+        demo.run(["run"], tmp_path / "log.txt")
+    assert capfd.readouterr().out.strip() == lines[1]
+    assert (tmp_path / "log.txt").read_text().splitlines() == lines

@@ -31,7 +31,9 @@ def main() -> None:
         """Tell whether the last batch reached or passed a multiple of `every` images."""
         return bool(total_iters // every > (total_iters - opt.batch_size) // every)
 
-    for epoch in range(opt.epoch_count, opt.n_epochs + opt.n_epochs_decay + 1):
+    last_epoch = opt.n_epochs + opt.n_epochs_decay
+    training_start = time.perf_counter()
+    for epoch in range(opt.epoch_count, last_epoch + 1):
         dataset.set_epoch(epoch)
         visualizer.reset()
         epoch_iters = 0
@@ -60,7 +62,9 @@ def main() -> None:
             model.save_networks("latest")
             model.save_networks(epoch)
         if visualizer.writes:
-            print(f"epoch {epoch} took {time.perf_counter() - epoch_start:.1f} s", flush=True)
+            now = time.perf_counter()
+            left = (now - training_start) / (epoch - opt.epoch_count + 1) * (last_epoch - epoch)
+            print(f"epoch {epoch} of {last_epoch} took {now - epoch_start:.1f} s, about {left:.0f} s left", flush=True)
 
     model.save_networks("latest")
     cleanup_ddp()
