@@ -27,7 +27,7 @@ PAGES = (Path("results/shapes/test_latest/gallery"), Path("checkpoints/shapes/ga
 DIRECTIONS = {"A": "plain to striped", "B": "striped to plain"}
 
 
-def commands(out: Path, count: int = 250, tested: int = 80, epochs: int = 5) -> dict[str, list[str]]:
+def commands(out: Path, count: int = 300, tested: int = 80, epochs: int = 5) -> dict[str, list[str]]:
     """List the demo's steps in their order: a title, and the words that follow `guidegan`.
 
     Args:
@@ -39,7 +39,8 @@ def commands(out: Path, count: int = 250, tested: int = 80, epochs: int = 5) -> 
     data, runs, results = out / "data", out / "checkpoints", out / "results"
     shared = ["--dataroot", data, "--checkpoints_dir", runs, "--name", "shapes", "--model", "guide_cycle_gan"]
     shared += ["--netG", "resnet_6blocks", "--ngf", 16, "--ndf", 32, "--crop_size", SIZE, "--num_threads", 0]
-    training = ["--load_size", SIZE * 9 // 8, "--seed", 0, "--save_epoch_freq", 1]
+    training = ["--load_size", SIZE * 9 // 8, "--lambda_identity", 0, "--guide_fast", "on"]
+    training += ["--seed", 0, "--save_epoch_freq", 1]
     training += ["--n_epochs", epochs // 2, "--n_epochs_decay", epochs - epochs // 2]
     testing = ["--load_size", SIZE, "--guide_show", "--num_test", tested, "--results_dir", results]
     testing += ["--display_winsize", 2 * SIZE]

@@ -79,7 +79,7 @@ def option(words: list[str], name: str) -> str:
 def test_the_demo_shows_the_guided_model_and_trains_no_longer_than_a_few_minutes(demo: ModuleType) -> None:
     draw, train, test, *_ = demo.commands(Path("demo")).values()
     epochs = int(option(train, "--n_epochs")) + int(option(train, "--n_epochs_decay"))
-    # A step takes 0.15 to 0.25 s of one core.
+    # A step takes about 0.12 s of one core.
     assert int(option(draw, "--count")) * epochs <= 1500
     assert option(train, "--model") == option(test, "--model") == "guide_cycle_gan"
     assert "--guide_show" in test and option(train, "--save_epoch_freq") == "1"

@@ -206,7 +206,7 @@ def test_mixed_precision_with_a_gradient_scaler(pair: Networks, dtype: torch.dty
     ("name", "precision"),
     [("rhp", "float32"), ("alpha", "float32"), ("conv transfer", "float32"), ("tam", "float32"), ("rhp", "bfloat16")],
 )
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])  # the latter with tam failed inside of torch 2.11
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")  # inductor's
 def test_compiled_networks_are_guided_with_the_same_maps(
     make_generator: Make,
