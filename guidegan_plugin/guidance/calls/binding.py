@@ -16,6 +16,7 @@ from guidegan_plugin.guidance.calls.companion import Companion
 from guidegan_plugin.guidance.calls.key_watch import KeyWatch
 from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
 from guidegan_plugin.guidance.calls.rows import Call, Made, Row, Rows
+from guidegan_plugin.guidance.calls.seen import Seen
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.utils.keys import ItemKey
 
@@ -37,29 +38,6 @@ def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
     except UnicodeEncodeError as error:
         raise ConfigError(f"bind: keys {named!r} cannot be written into a file; change keys=") from error
     return named
-
-
-@dataclass
-class Seen:
-    """What was observed of a visit, to say why it was not guided.
-
-    Attributes:
-        generated: Calls of the generator.
-        stranger: Shape, type and device of what the generator was called with, where that was nothing of the visit.
-        judgements: Calls of the discriminator with something that has a gradient.
-        obstacle: The operation that stood between the fake and what the discriminator was called with.
-        answered: What the discriminator answered, in words, where no map could be made of the answer.
-        left: Calls of the generator's exit with nothing of the code.
-        between: The operation that stood between the code and what the exit was called with.
-    """
-
-    generated: int = 0
-    stranger: tuple[torch.Size, torch.dtype, torch.device] | None = None
-    judgements: int = 0
-    obstacle: str = ""
-    answered: str = ""
-    left: int = 0
-    between: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +62,7 @@ class Visit:
     Attributes:
         pair: Name of the pair whose generator reads these images as its source.
         images: Weak reference to the bound tensor ``(N, C, H, W)``.
-        shape, device: Of the bound tensor.
+        shape: Of the bound tensor.
         keys: One key per image; none where nothing is to be stored.
         view: Crop and flip of each image, or None where nobody knows.
         remember: Which images' maps are to be stored, all where None.

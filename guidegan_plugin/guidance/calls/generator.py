@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.calls.arguments import Place, find_images, plain_values, replace_argument, translations
+from guidegan_plugin.guidance.calls.arguments import (
+    Place,
+    find_images,
+    plain_values,
+    refuse_second_use,
+    replace_argument,
+    translations,
+)
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.lineage import Shown
-from guidegan_plugin.guidance.calls.row_maps import maps_of_rows, noise
+from guidegan_plugin.guidance.calls.row_maps import maps_of_rows, placeholder, with_noise
 from guidegan_plugin.guidance.calls.rows import Made, SourceCall
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
 from guidegan_plugin.guidance.concatenation.base import Concatenation
@@ -155,10 +162,14 @@ class GeneratorAdapter:
         else:
             made, maps = self._source(visit, shown, module, method, (args, kwargs), where, tests)
             blended = self._blend.blend(images, maps, shown.channels)
-        if isinstance(where, int):
-            output = method(*args[:where], blended, *args[where + 1 :], **kwargs)
-        else:
-            output = method(*args, **{**kwargs, where: blended})
+        try:
+            if isinstance(where, int):
+                output = method(*args[:where], blended, *args[where + 1 :], **kwargs)
+            else:
+                output = method(*args, **{**kwargs, where: blended})
+        except RuntimeError as error:
+            refuse_second_use(error, self._pair, module, images, blended)
+            raise
         if made is None or visit is None:
             return output
         if self._staged:
@@ -272,18 +283,6 @@ class GeneratorAdapter:
         if self._how.align and then is not None and now is not None and not torch.equal(then.theta, now.theta):
             maps = self._resample(maps, then.seen_from(now))
         if self._how.random_first and not all(recalled.visited):
-            maps = self._with_noise(maps, recalled.visited, keys, visit)
+            height, width = maps.shape[-2:] if any(recalled.visited) else visit.shape[-2:]
+            maps = with_noise(maps, recalled.visited, keys, (height, width), self._how.seed)
         return self._how.schedule.apply(maps, keys, recalled.visits)
-
-    def _with_noise(self, maps: Tensor, visited: Sequence[bool], keys: tuple[str, ...], visit: Visit) -> Tensor:
-        shape = maps.shape[-2:] if any(visited) else visit.shape[-2:]
-        rows = [
-            row if known else noise(key, self._how.seed, (shape[0], shape[1])).to(maps.device, non_blocking=True)
-            for row, known, key in zip(maps, visited, keys, strict=True)
-        ]
-        return torch.stack(rows)
-
-
-def placeholder(images: Tensor) -> Tensor:
-    """All ones, "based on the assumption that whole image is important" (section 4): ``(N, 1, 1, 1)``, float32."""
-    return images.new_ones((images.shape[0], 1, 1, 1), dtype=torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,10 +22,24 @@ def maps_of_rows(maps: Tensor, rows: Rows, visit: Visit) -> Tensor:
     )
 
 
+def placeholder(images: Tensor) -> Tensor:
+    """All ones, "based on the assumption that whole image is important" (section 4): ``(N, 1, 1, 1)``, float32."""
+    return images.new_ones((images.shape[0], 1, 1, 1), dtype=torch.float32)
+
+
 def turned(maps: Tensor, flips: str) -> Tensor:
     """Maps ``(..., h, w)`` mirrored along the axes named: ``"x"``, ``"y"`` or both."""
     axes = [{"x": -1, "y": -2}[axis] for axis in flips]
     return maps.flip(axes) if axes else maps
+
+
+def with_noise(maps: Tensor, visited: Sequence[bool], keys: Sequence[str], shape: tuple[int, int], seed: int) -> Tensor:
+    """Maps ``(N, 1, h, w)`` with noise of a shape in place of those of images that were not visited yet."""
+    rows = [
+        row if known else noise(key, seed, shape).to(maps.device, non_blocking=True)
+        for row, known, key in zip(maps, visited, keys, strict=True)
+    ]
+    return torch.stack(rows)
 
 
 def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:

@@ -93,8 +93,8 @@ def cause(visit: Visit) -> str:
     seen = visit.seen
     if visit.maps is None and not seen.generated:
         return (
-            "nothing called the generator where it is met; if it was wrapped (DataParallel) or compiled since, call "
-            "guide.follow(G, D) with what is called; else change generator= (--guide_pairs)"
+            "nothing called the generator where it is met; change generator= (--guide_pairs) to what is called; a "
+            "script of your own that wrapped (DataParallel) or compiled it since calls guide.follow(G, D)"
         )
     if visit.maps is None:
         return (
@@ -111,9 +111,9 @@ def cause(visit: Visit) -> str:
         return f"{said}; name what is given the code: change generator= (entry..exit, --guide_pairs)"
     if not seen.judgements:
         return (
-            "nothing called the discriminator with what the generator made; if it was replaced or wrapped since, call "
-            "guide.follow(G, D) with what is called; else name the one that judges it: change discriminator= "
-            "(--guide_pairs)"
+            "nothing called the discriminator with what the generator made; name the one that judges it: change "
+            "discriminator= (--guide_pairs); a script of your own that replaced or wrapped it since calls "
+            "guide.follow(G, D)"
         )
     if seen.obstacle:
         return (

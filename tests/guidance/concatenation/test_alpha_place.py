@@ -213,3 +213,23 @@ def test_a_copy_that_was_widened_is_taken_as_it_is_or_refused_where_the_place_di
     images, labels, carried = torch.rand(2, 3, 8, 8), torch.rand(2, 5), pickle.loads(pickle.dumps(again))
     blended = [one.blend(images, torch.ones(2, 1, 8, 8)) for one in (carried, again)]
     assert torch.equal(copied(blended[0], labels), generator(blended[1], labels))
+
+
+class Composed(nn.Module):
+    """A generator that lays what it makes over its own input, as AttentionGAN does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        made = self.first(image)
+        return made[:, :3] * made[:, 3:].sigmoid() + image * (1 - made[:, 3:].sigmoid())
+
+
+def test_a_generator_that_uses_its_input_again_is_refused_with_the_cure() -> None:
+    generator, discriminator = Composed(), nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.Conv2d(8, 1, 4))
+    guide = attach(generator, discriminator, GuideConfig(layer=1, concat="alpha"))
+    guide.bind(images := torch.rand(1, 3, 16, 16), ["a"])
+    with pytest.raises(ConfigError, match=r"pair A: Composed uses its input again .*--guide_concat rhp"):
+        generator(images)

@@ -1,0 +1,30 @@
+"""What was observed of a visit, so that a warning can name the true cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Seen:
+    """What was observed of a visit, to say why it was not guided.
+
+    Attributes:
+        generated: Calls of the generator.
+        stranger: Shape, type and device of what the generator was called with, where that was nothing of the visit.
+        judgements: Calls of the discriminator with something that has a gradient.
+        obstacle: The operation that stood between the fake and what the discriminator was called with.
+        answered: What the discriminator answered, in words, where no map could be made of the answer.
+        left: Calls of the generator's exit with nothing of the code.
+        between: The operation that stood between the code and what the exit was called with.
+    """
+
+    generated: int = 0
+    stranger: tuple[torch.Size, torch.dtype, torch.device] | None = None
+    judgements: int = 0
+    obstacle: str = ""
+    answered: str = ""
+    left: int = 0
+    between: str = ""
