@@ -34,14 +34,14 @@ def commands(out: Path, count: int = 300, tested: int = 80, epochs: int = 5) -> 
         out: the folder in which everything is written.
         count: images of each domain to train with.
         tested: images of each domain to test with.
-        epochs: epochs of the training; the learning rate falls from the middle on.
+        epochs: epochs of the training; the learning rate falls in the second half of them.
     """
     data, runs, results = out / "data", out / "checkpoints", out / "results"
     shared = ["--dataroot", data, "--checkpoints_dir", runs, "--name", "shapes", "--model", "guide_cycle_gan"]
     shared += ["--netG", "resnet_6blocks", "--ngf", 16, "--ndf", 32, "--crop_size", SIZE, "--num_threads", 0]
-    training = ["--load_size", SIZE * 9 // 8, "--lambda_identity", 0, "--guide_fast", "on"]
+    training = ["--load_size", SIZE * 9 // 8, "--guide_fast", "on"]
     training += ["--seed", 0, "--save_epoch_freq", 1]
-    training += ["--n_epochs", epochs // 2, "--n_epochs_decay", epochs - epochs // 2]
+    training += ["--n_epochs", epochs - epochs // 2, "--n_epochs_decay", epochs // 2]
     testing = ["--load_size", SIZE, "--guide_show", "--num_test", tested, "--results_dir", results]
     testing += ["--display_winsize", 2 * SIZE]
     images = results / "shapes" / "test_latest" / "images"
@@ -70,9 +70,9 @@ def run(words: Sequence[str], log: Path) -> None:
         SystemExit: the command failed; its standard error is on the screen.
     """
     command = [sys.executable, "-m", "guidegan_plugin", *words]
-    # One thread: operators of networks this small gain little from a second one, and where the other core is busy
-    # two threads spend most of their time waiting for each other.
-    env = {"OMP_NUM_THREADS": "1"} | os.environ
+    # As many threads as cores are free: two threads on a core that is busy spend most of their time waiting for each other.
+    threads = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+    env = {"OMP_NUM_THREADS": str(min(threads, 4))} | os.environ
     with (
         log.open("a") as kept,
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process,
