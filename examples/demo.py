@@ -70,7 +70,7 @@ def run(words: Sequence[str], log: Path) -> None:
         SystemExit: the command failed; its standard error is on the screen.
     """
     command = [sys.executable, "-m", "guidegan_plugin", *words]
-    # As many threads as cores are free: two threads on a core that is busy spend most of their time waiting for each other.
+    # As many threads as cores are free: two threads on one core that is free spend most of their time waiting.
     threads = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
     env = {"OMP_NUM_THREADS": str(min(threads, 4))} | os.environ
     with (
