@@ -55,10 +55,13 @@ class LiveMonitor(Monitor):
 
     @hookimpl
     def guidegan_epoch_end(self, report: EpochReport) -> None:
-        """Show what is counted once an epoch: the share of visits that were their image's first."""
-        if is_first_rank() and (share := report.statistics.get("never_visited")) is not None:
+        """Show what is counted once an epoch: first visits, and how many batches were bound, read for, and judged."""
+        found = report.statistics
+        curves = {"never_visited": {report.pair: found["never_visited"]}} if "never_visited" in found else {}
+        counted = {f"{report.pair} {name}": found[name] for name in ("bound", "read", "judged") if name in found}
+        curves |= {"guided": counted} if counted else {}
+        if is_first_rank() and curves:
             step = self._steps.get(report.pair, 0)
-            curves = {"never_visited": {report.pair: share}}
             self._worker.offer(lambda: partial(Frame, report.pair, step, "", {}, curves))
 
     def close(self) -> None:

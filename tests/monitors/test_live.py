@@ -72,6 +72,16 @@ def test_the_share_of_first_visits_is_a_point_an_epoch(make_report) -> None:  # 
     ]
 
 
+def test_how_many_batches_were_bound_read_and_judged_is_shown_once_an_epoch(make_report) -> None:  # type: ignore[no-untyped-def]
+    monitor = Recorder(screen := Screen(), every=100)
+    monitor.guidegan_step_end(make_report(5))
+    monitor.guidegan_epoch_end(EpochReport("A", 1, {"bound": 5.0, "read": 5.0, "judged": 4.0, "visits": 8.0}))
+    monitor.close()
+    assert [(frame.step, frame.curves) for frame in screen.frames] == [
+        (5, {"guided": {"A bound": 5.0, "A read": 5.0, "A judged": 4.0}})
+    ]
+
+
 def test_a_screen_that_hangs_costs_frames_and_not_time(make_report, caplog) -> None:  # type: ignore[no-untyped-def]
     monitor = Recorder(screen := Screen(), every=1)
     screen.gate.clear()

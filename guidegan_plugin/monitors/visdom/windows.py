@@ -23,6 +23,7 @@ _CURVES = {
     "entropy": "how evenly spread the maps are",
     "age": "age of the blended maps, in batches",
     "score": "how real D finds the output",
+    "guided": "batches bound, read for, and judged",
     "never_visited": "share of images seen for the first time",
 }
 
