@@ -37,7 +37,7 @@ ALLOWED = {
     "diagnosis": (*_GROUND, "guidance", "plugins", "evaluation"),
     "cli": (
         *_GROUND,
-        *("guidance", "plugins", "datasets", "evaluation", "reports", "monitors", "hosts", "diagnosis"),
+        *("guidance", "plugins", "attaching", "datasets", "evaluation", "reports", "monitors", "hosts", "diagnosis"),
     ),
     "__main__": ("cli",),
     "__init__": (*_GROUND, "guidance", "plugins", "attaching", "monitors", "hosts"),

@@ -14,6 +14,7 @@ from guidegan_plugin.cli.data import data
 from guidegan_plugin.cli.doctor import doctor
 from guidegan_plugin.cli.evaluate import evaluate
 from guidegan_plugin.cli.gallery import gallery
+from guidegan_plugin.cli.options import options
 from guidegan_plugin.cli.plugins import plugins
 from guidegan_plugin.cli.replay import replay
 from guidegan_plugin.cli.report import grid, report
@@ -50,6 +51,7 @@ app.command(rich_help_panel=RESULTS)(replay)
 app.command(rich_help_panel=RESULTS)(gallery)
 app.command(rich_help_panel=HELP)(doctor)
 app.command(rich_help_panel=HELP)(plugins)
+app.command(rich_help_panel=HELP)(options)
 app.command(rich_help_panel=HELP)(hosts.presets)
 
 
