@@ -63,6 +63,20 @@ def score_file(out: Path, domain: str) -> Path:
     return out / f"attention_{domain}.json"
 
 
+def free_cores() -> int:
+    """How many cores have nothing to do; all of them where the system does not say.
+
+    Two threads that share one free core spend most of their time waiting for each other.
+    """
+    cores, stat = os.cpu_count() or 1, Path("/proc/stat")
+    if not stat.exists():
+        return cores
+    before, started = int(stat.read_text().split()[4]), time.monotonic()
+    time.sleep(0.5)
+    idle = (int(stat.read_text().split()[4]) - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - started)
+    return max(1, min(round(idle), cores))
+
+
 def run(words: Sequence[str], log: Path) -> None:
     """Run `guidegan`: how far the training is goes to the screen, all else that it prints into a file.
 
@@ -70,9 +84,7 @@ def run(words: Sequence[str], log: Path) -> None:
         SystemExit: the command failed; its standard error is on the screen.
     """
     command = [sys.executable, "-m", "guidegan_plugin", *words]
-    # As many threads as cores are free: two threads on one core that is free spend most of their time waiting.
-    threads = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
-    env = {"OMP_NUM_THREADS": str(min(threads, 4))} | os.environ
+    env = {"OMP_NUM_THREADS": str(min(free_cores(), 4))} | os.environ
     with (
         log.open("a") as kept,
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process,
