@@ -184,7 +184,7 @@ class AlphaChannel(Concatenation):
         end = self._image_channels or channels
         if not 0 < end <= channels:
             raise ConfigError(
-                f"alpha_image_channels: expected 1 to {channels}, which {found[0][0] or 'it'} reads, found {end}; "
+                f"alpha_image_channels: expected 1 to {channels}, which {found[0][0] or 'the generator'} reads, found {end}; "
                 "change alpha_image_channels (--guide_alpha_image_channels)"
             )
         if any(widened is not None and widened.columns.at != end for _, widened, _ in before):
@@ -219,7 +219,7 @@ def _refuse_computed(path: str, convolution: nn.Conv2d) -> None:
     """Refuse a weight that is computed from others at each call: there is no parameter of its shape to widen."""
     if not isinstance(convolution._parameters.get("weight"), nn.Parameter):
         raise ConfigError(
-            f"concat=alpha widens the first convolution, and the weight of {path or 'it'} is computed (spectral "
+            f"concat=alpha widens the first convolution, and the weight of {path or 'that convolution'} is computed (spectral "
             f"or weight norm); {_INSTEAD}"
         )
 
