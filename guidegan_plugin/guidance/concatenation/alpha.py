@@ -184,8 +184,8 @@ class AlphaChannel(Concatenation):
         end = self._image_channels or channels
         if not 0 < end <= channels:
             raise ConfigError(
-                f"alpha_image_channels: expected 1 to {channels}, which {found[0][0] or 'the generator'} reads, found {end}; "
-                "change alpha_image_channels (--guide_alpha_image_channels)"
+                f"alpha_image_channels: expected 1 to {channels}, which {found[0][0] or 'the generator'} reads, found "
+                f"{end}; change alpha_image_channels (--guide_alpha_image_channels)"
             )
         if any(widened is not None and widened.columns.at != end for _, widened, _ in before):
             raise ConfigError(
@@ -219,8 +219,8 @@ def _refuse_computed(path: str, convolution: nn.Conv2d) -> None:
     """Refuse a weight that is computed from others at each call: there is no parameter of its shape to widen."""
     if not isinstance(convolution._parameters.get("weight"), nn.Parameter):
         raise ConfigError(
-            f"concat=alpha widens the first convolution, and the weight of {path or 'that convolution'} is computed (spectral "
-            f"or weight norm); {_INSTEAD}"
+            f"concat=alpha widens the first convolution, and the weight of {path or 'that convolution'} is computed "
+            f"(spectral or weight norm); {_INSTEAD}"
         )
 
 
