@@ -168,3 +168,11 @@ def test_attention_gan_is_guided_by_its_first_output(
     assert visits(run) == [2, 2, 2, 2] and sum(visits(run, "B")) == 8
     guidegan_in(fork / "test.py", ATTENTION, "--name", "run", "--saveDisk", "--num_test", 1, "--guide_show", *mechanism)
     assert (tmp_path / "results" / "run" / "test_latest" / "images" / "0_attention_A.png").exists()
+
+
+def test_attention_gan_lays_its_input_over_its_output_so_alpha_is_refused_with_the_cure(
+    guidegan_in: Guidegan, tmp_path: Path
+) -> None:
+    fork = fork_with("attention_gan")
+    with pytest.raises(AssertionError, match=r"uses its input again .*\(--guide_concat rhp\)"):
+        guidegan_in(fork / "train.py", ATTENTION, "--name", "run", "--guide_concat", "alpha")
