@@ -160,7 +160,8 @@ class Guide(AbstractContextManager["Guide"]):
             self.binding.lineage.pause()
         over, newest = self.binding.visits.get(self.name), self.binding.newest.get(self.name)
         output = self.binding.translation(self.name) if self._reporter.listened else None
-        self._reporter.step(over, self._attachment, newest, output, images)
+        if self._attentions:
+            self._reporter.step(over, self._attachment, newest, output, images)
         self.binding.bind(self.name, images, keys if self._fresh is None else None, view, remember)
         self._schedule.steps += 1
 
@@ -196,7 +197,7 @@ class Guide(AbstractContextManager["Guide"]):
     def latest(self) -> Tensor | None:
         """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
         newest = self.binding.newest.get(self.name)
-        return None if newest is None else newest.maps
+        return None if newest is None else newest.maps.clone()  # the store holds the maps themselves
 
     def networks(self) -> dict[str, nn.Module]:
         """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from guidegan_plugin import GuideConfig, attach
@@ -128,3 +128,34 @@ def test_a_guided_network_that_is_a_sequential_itself_is_searched(
     generator, discriminator = make_generator(), make_discriminator()
     with attach(generator, discriminator):
         assert len(in_place_activations(generator)) == 1 and len(in_place_activations(discriminator)) == 3
+
+
+class Walked(nn.Module):
+    """A generator that walks through its layers and keeps what each of them returned, as a loss of features asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4), nn.ReLU(True), nn.Conv2d(4, 3, 3))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        kept = [images]
+        for layer in self.layers:
+            kept.append(layer(kept[-1]))
+        return kept
+
+
+def test_a_network_that_walks_through_its_layers_is_left_alone() -> None:
+    assert in_place_activations(Walked()) == []
+
+
+def test_a_network_that_only_calls_its_layers_is_not() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = Walked().layers
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.layers(images)
+
+    network = Own()
+    assert in_place_activations(network) == [network.layers[2]]

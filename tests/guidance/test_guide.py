@@ -519,3 +519,40 @@ def test_maps_of_visits_that_are_over_do_not_wait_for_the_garbage_collector(
     finally:
         gc.enable()
     assert sum(there() is not None for there in alive) <= 1
+
+
+def test_what_is_done_to_the_latest_maps_does_not_reach_the_memory(
+    make_generator: Make, make_discriminator: Make, toy_training: Any
+) -> None:
+    pair = make_generator(), make_discriminator()
+    guide = attach(*pair)
+    guide.bind(source := torch.rand(1, 3, 64, 64), ["a"])
+    toy_training(*pair).step(source, torch.rand(1, 3, 64, 64))
+    assert guide.latest is not None
+    guide.latest.zero_()
+    assert guide.maps(["a"])[0].max() == 1
+
+
+def test_without_attention_nobody_is_warned_or_stopped(
+    make_generator: Make, make_discriminator: Make, toy_training: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = make_generator(), make_discriminator()
+    guide, training = attach(*pair, GuideConfig(attention="none", strict=True)), toy_training(*pair)
+    for _ in range(6):
+        guide.bind(source := torch.rand(1, 3, 64, 64), ["a"])
+        training.step(source, torch.rand(1, 3, 64, 64))
+    assert not caplog.records
+
+
+def test_the_mean_of_judges_whose_maps_have_other_sizes_is_remembered(make_generator: Make) -> None:
+    def judge(stride: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 4, 4, stride, 1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 4, 1, 1))
+
+    generator, judges = make_generator(), [judge(2), judge(4)]
+    guide = attach(generator, judges, GuideConfig(layer=1, judges="mean"))
+    guide.bind(source := torch.rand(2, 3, 64, 64), ["a", "b"])
+    fake = generator(source)
+    (judges[0](fake).mean() + judges[1](fake).mean()).backward()
+    maps, visited = guide.maps(["a", "b"])
+    assert visited.all() and maps.min() >= 0 and maps.max() <= 1 and maps.std() > 0
+    assert guide.statistics()["visits"] == 2

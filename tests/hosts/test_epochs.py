@@ -82,3 +82,11 @@ def test_where_an_epochs_length_is_unknown_the_checkpoints_number_tells_and_late
     assert epochs.completed("latest") == 1
     epochs.count(2)
     assert epochs.completed("latest") == 2
+
+
+def test_a_larger_batch_of_a_validation_in_the_middle_of_an_epoch_completes_nothing() -> None:
+    counter = EpochCounter(argparse.Namespace(guide_samples=100))
+    counter.mark()
+    for samples in (*[1] * 30, 50, -50, *[1] * 25):
+        counter.count(samples)
+    assert counter.seen == 55 and counter.completed("latest") == 0

@@ -266,7 +266,8 @@ class SourceBinding:
         if visit is not None:
             self.lineage.forget(visit)
         self.lineage.pause()
-        self.translators.pop(pair, None)
+        for known in (self.translators, self.newest, self.calls):
+            known.pop(pair, None)
         self._claimed.discard(pair)
         if (companion := self.companions.pop(pair, None)) is not None:
             companion.remove()

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.hooks import RemovableHandle
@@ -170,7 +171,7 @@ class DiscriminatorTap:
         maps = maps.clone()
         for row in rows:
             place = row, made.keys[row]
-            before = [visit.judgements[place]] if self._mean and row in again else []
+            before = [_as_large(visit.judgements[place], maps)] if self._mean and row in again else []
             visit.judgements[place] = torch.cat([*before, maps[row : row + 1]])
             maps[row] = visit.judgements[place].mean(0)
         self._write(visit, made.keys, [row for row in rows if row not in again], maps, first=True)
@@ -183,3 +184,10 @@ class DiscriminatorTap:
             view = None if view is None else View.trusted(view.theta[rows])
         if keys:
             self._store.write(keys, maps, view, first=first)
+
+
+def _as_large(before: Tensor, maps: Tensor) -> Tensor:
+    """Maps ``(n, 1, h, w)`` of another discriminator at the size of these maps."""
+    if before.shape[-2:] == maps.shape[-2:]:
+        return before
+    return F.interpolate(before, maps.shape[-2:], mode="bilinear", align_corners=False)

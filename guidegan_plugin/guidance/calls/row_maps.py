@@ -49,5 +49,5 @@ def noise(key: str, seed: int, shape: tuple[int, int]) -> Tensor:
         ``(1, h, w)``, float32 in [0, 1), on the CPU.
     """
     digest = hashlib.sha256(f"{seed} {key}".encode(errors="surrogateescape")).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-    return torch.rand(1, *shape, generator=generator)
+    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+    return torch.rand(1, *shape, generator=generator, dtype=torch.float32, device="cpu")

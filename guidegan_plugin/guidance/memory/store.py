@@ -128,9 +128,9 @@ class AttentionStore:
                 maps = F.interpolate(maps, size=shape, mode="bilinear", align_corners=False)
             if len(rows) == len(records):
                 return maps
-            found = torch.ones(len(records), 1, *shape, device=device) if found is None else found
+            found = _ones(len(records), shape, device) if found is None else found
             found.index_copy_(0, rows_on(device, list(rows)), maps)
-        return torch.ones(len(records), 1, *shape, device=device) if found is None else found
+        return _ones(len(records), shape, device) if found is None else found
 
     def _new_slab(self, shape: Shape, device: torch.device) -> Slab:
         keep_on = self._device or device
@@ -158,9 +158,9 @@ class AttentionStore:
             maps = self._slabs[shape].maps
             rows = torch.tensor([record.row for record in records if record.shape == shape], device=maps.device)
             tensors[f"maps.{shape[0]}x{shape[1]}"] = maps[rows].cpu()
-        unknown = torch.full((2, 3), float("nan"))
+        unknown = torch.full((2, 3), float("nan"), dtype=torch.float32, device="cpu")
         thetas = [unknown if record.theta is None else record.theta for record in records]
-        tensors["views"] = torch.stack(thetas) if thetas else torch.empty(0, 2, 3)
+        tensors["views"] = torch.stack(thetas) if thetas else unknown.expand(0, 2, 3)
         tensors["visits"] = torch.tensor([record.visits for record in records], dtype=torch.int64)
         return tensors
 
@@ -211,3 +211,8 @@ class AttentionStore:
             record = self._records[key]
             record.visits, record.fresh, record.stamp = before + visits[key], 0, stamp
         self._writes = writes
+
+
+def _ones(count: int, shape: Shape, device: torch.device) -> Tensor:
+    """Placeholders ``(count, 1, h, w)``, float32 whatever PyTorch's default is."""
+    return torch.ones(count, 1, *shape, dtype=torch.float32, device=device)

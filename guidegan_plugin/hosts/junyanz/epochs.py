@@ -26,7 +26,7 @@ class EpochCounter:
 
     def __init__(self, options: Any) -> None:
         self._options = options
-        self._marks = self._batch = 0
+        self._marks = self._batch = self._batch_before = 0
         self._whole: int | None = None
         self.seen = 0
         self.marks_starts = False
@@ -70,7 +70,10 @@ class EpochCounter:
     def count(self, samples: int) -> None:
         """A batch of so many samples was bound; fewer than none where the last batch was no training after all."""
         self.seen += samples
-        self._batch = max(self._batch, samples)
+        if samples < 0:
+            self._batch = self._batch_before
+        else:
+            self._batch_before, self._batch = self._batch, max(self._batch, samples)
 
     @property
     def complete(self) -> bool:

@@ -148,3 +148,13 @@ def test_an_empty_store_has_a_state() -> None:
     copy = AttentionStore()
     copy.load_state(AttentionStore().state(), torch.device("cpu"))
     assert len(copy) == 0 and copy.nbytes == 0
+
+
+def test_seen_and_unseen_images_are_recalled_whatever_pytorchs_default_dtype_is() -> None:
+    store = AttentionStore()
+    store.write(["a"], torch.rand(1, 1, 4, 4))
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert store.recall(["a", "b"]).maps.dtype is torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
