@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from guidegan_plugin import GuideConfig, attach
+from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.guide import Guide
 
 Make = Callable[..., nn.Module]
@@ -171,3 +172,15 @@ def test_penalties_write_no_map(pair: Networks, batches: Iterator[tuple[Tensor, 
     assert len(guide.store) == 0
     (-discriminator(fake).mean()).backward()
     stored(guide)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_checkpointed_call_that_outlives_its_visit_is_refused(pair: Networks, reentrant: bool) -> None:
+    generator, discriminator = pair
+    guide, losses = attach(generator, discriminator), []
+    for _ in range(2):
+        source = torch.rand(2, 3, 64, 64, requires_grad=True)
+        guide.bind(source, ["a", "b"])
+        losses.append((source, discriminator(checkpoint(generator, source, use_reentrant=reentrant)).mean()))
+    with pytest.raises(GuideError, match=r"computed again .* call backward\(\) before the next bind"):
+        torch.stack([loss for _, loss in losses]).sum().backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.companion import Companion
 from guidegan_plugin.guidance.calls.key_watch import KeyWatch
 from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
@@ -161,6 +162,7 @@ class SourceBinding:
         self.companions: dict[str, Companion] = {}
         self._bound: set[str] = set()  # since the step began
         self._datasets = KeyWatch()
+        self._over: deque[weakref.ReferenceType[Tensor]] = deque(maxlen=16)  # images of visits that are over
 
     def claim(self, pair: str) -> None:
         """A pair joins the training.
@@ -212,6 +214,7 @@ class SourceBinding:
         over = self.visits.get(pair)
         self.lineage.forget(over)
         if over is not None:
+            self._over.append(over.images)
             over.end()
         self.visits[pair] = visit
         self.lineage.begin(images, visit.shown)
@@ -219,6 +222,20 @@ class SourceBinding:
 
     def called_with(self, images: Tensor, pair: str) -> None:
         """A pair's generator is about to be called with images, which are bound now where ``binds_itself``."""
+
+    def refuse_lost(self, images: Tensor, pair: str) -> None:
+        """Refuse a call of the generator that is computed again when its visit, and so its map, is over.
+
+        Raises:
+            GuideError: If these are images of such a visit.
+        """
+        storage = images.untyped_storage()._cdata
+        living = [before for there in self._over if (before := there()) is not None]
+        if any(before.untyped_storage()._cdata == storage for before in living):
+            raise GuideError(
+                f"pair {pair}: a call of the generator is computed again (activation checkpoint) after the next batch "
+                "was bound, and its map is gone; call backward() before the next bind"
+            )
 
     def _note_step(self, pair: str) -> None:
         """A step begins with the first pair that is bound again; the others may be bound later in it, between calls."""

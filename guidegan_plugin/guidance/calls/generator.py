@@ -239,6 +239,8 @@ class GeneratorAdapter:
 
     def _other_pass(self, images: Tensor, visit: Visit | None, tests: bool) -> Tensor:
         """Reconstruction, identity, test: equation (10) and section 4."""
+        if torch._C._current_graph_task_id() != -1:  # in a backward pass: an activation checkpoint of the whole call
+            self._binding.refuse_lost(images, self._pair)
         if visit is not None and visit.seen.stranger is None:
             visit.seen.stranger = images.shape, images.dtype, images.device
         if self._how.cycle == "off" and not tests:
