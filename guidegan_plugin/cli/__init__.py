@@ -74,9 +74,8 @@ def _common(
 def main() -> None:
     """Run the command; what fails is one line on standard error and exit code 1, with ``--debug`` a traceback."""
     logging.basicConfig(level=logging.WARNING, format="guidegan: %(message)s")
-    logging.getLogger("guidegan_plugin").setLevel(
-        logging.INFO
-    )  # what was done at the user's wish, such as --guide_fast
+    # What was done at the user's wish is said, too, such as the pieces of --guide_fast.
+    logging.getLogger("guidegan_plugin").setLevel(logging.INFO)
     try:
         app(prog_name="guidegan")
     except Exception as error:

@@ -42,7 +42,6 @@ class Slab:
         dtype: Of the maps.
         device: Where they are kept.
         pinned: Whether they are kept in main memory that a GPU copies from and to without blocking.
-
     """
 
     def __init__(self, shape: Shape, dtype: torch.dtype, device: torch.device, pinned: bool) -> None:

@@ -47,7 +47,7 @@ def reach_loader(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: With our options added.
     """
-    if not {"on", "loading"} & {*parser.parse_known_args()[0].guide_fast.split(",")}:
+    if not _asks_for_loading(parser.parse_known_args()[0]):
         return
     data = importlib.import_module("data")
     own = getattr(data, _LOADER, None)
@@ -57,12 +57,16 @@ def reach_loader(parser: argparse.ArgumentParser) -> None:
         setattr(data, _LOADER, _reached(own))
 
 
+def _asks_for_loading(options: argparse.Namespace) -> bool:
+    return not {"on", "loading"}.isdisjoint(getattr(options, "guide_fast", "off").split(","))
+
+
 def _reached(own: type[Any]) -> type[Any]:
     """A host's class of loaders whose loader is changed as soon as there is one."""
 
     def __init__(self: Any, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> None:
         own.__init__(self, opt, *args, **kwargs)
-        if opt.isTrain and {"on", "loading"} & {*getattr(opt, "guide_fast", "off").split(",")}:
+        if opt.isTrain and _asks_for_loading(opt):
             speed_up_loader(getattr(self, "dataloader", None), opt)
 
     return type(own.__name__, (own,), {"__init__": __init__, "__module__": own.__module__, _REACHED: True})
