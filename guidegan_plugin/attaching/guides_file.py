@@ -1,4 +1,4 @@
-"""The memories of all pairs of a training in one file."""
+"""The memories of all pairs of a training in one file, and networks of the guidance's own in another."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import pluggy
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.store_file import save_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
+from guidegan_plugin.utils.files import write_whole
 from guidegan_plugin.utils.options import Value
+
+States = dict[str, dict[str, Tensor]]
 
 
 def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Value]) -> None:
@@ -26,3 +37,77 @@ def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Va
     for guide in guides.values():
         facts |= guide.facts()
     save_stores(path, {name: guide.store.state() for name, guide in guides.items()}, facts)
+
+
+def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> tuple[States, dict[str, str]]:
+    """Read what the pairs of a training remembered.
+
+    Args:
+        path: File of :func:`save_guides`.
+        manager: Whose mechanisms are known.
+        config: How the training is guided now.
+
+    Returns:
+        As ``load_stores``.
+
+    Raises:
+        StoreError: If the file is missing, torn or foreign, or its maps mean something else than ``config`` says.
+    """
+    states, facts = load_stores(path)
+    # An older store lacks new options, which had their defaults then.
+    before = {**full_config(manager, GuideConfig()), **json.loads(facts.get("config", "{}"))}
+    now = meaning_of_maps(manager, config)
+    changed = [f"{name} {before[name]} to {value}" for name, value in now.items() if before[name] != value]
+    if changed:
+        raise StoreError(
+            f"{path} holds maps of another kind ({', '.join(changed)}); change --guide_* back, or delete it to "
+            "start from ones"
+        )
+    return states, facts
+
+
+def save_networks(path: Path, guides: Mapping[str, Guide]) -> None:
+    """Write the weights of networks that guidance brought along, whole or not at all; no file where there are none.
+
+    Args:
+        path: File name.
+        guides: By the pair's name.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    weights = {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for guide in guides.values()
+        for name, network in guide.networks().items()
+        for key, value in network.state_dict().items()
+    }
+    if weights:
+        write_whole(path, safetensors.torch.save(weights))
+
+
+def load_networks(path: Path, guide: Guide) -> None:
+    """Give a guide's own networks the weights of a file of :func:`save_networks`, all or none.
+
+    Args:
+        path: File name.
+        guide: A guide without networks of its own needs no file.
+
+    Raises:
+        StoreError: If the file is missing, torn, or of other networks.
+    """
+    networks = guide.networks()
+    if not networks:
+        return
+    try:
+        found = safetensors.torch.load(path.read_bytes())
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise StoreError(f"{path}, which has the weights of {', '.join(networks)}, cannot be read: {error}") from error
+    own = {name: network.state_dict() for name, network in networks.items()}
+    for name, state in own.items():
+        for key, value in state.items():
+            saved = found.get(f"{name}.{key}")
+            if saved is None or saved.shape != value.shape:
+                raise StoreError(f"{path} has no {name}.{key} {tuple(value.shape)}; change --guide_* back")
+    for name, network in networks.items():
+        network.load_state_dict({key: found[f"{name}.{key}"] for key in own[name]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -84,7 +84,7 @@ class NamedPair(Pair):
     generator: str
     discriminator: str
     source: str
-    keys: str = field()
+    keys: str = ""
     views: str | None = None
 
     @property
@@ -103,29 +103,34 @@ class NamedPair(Pair):
         return self.views or self.keys.removesuffix("_paths") + "_guide_view"
 
 
-def parse_pairs(text: str) -> tuple[NamedPair, ...]:
+def parse_pairs(text: str, keyless: bool = False) -> tuple[NamedPair, ...]:
     """Read ``--guide_pairs``.
 
     Args:
         text: ``netG:netD:real_A:A_paths,...``; or in words, in any order: ``generator=gen_a:encode..gen_b:decode
             discriminator=netD+netD2 source=real_A keys=A_paths``, and ``views=`` and ``name=`` where wanted.
+        keyless: Whether the keys may be left out, because somebody watches which files the loader opens.
 
     Raises:
         ConfigError: If it cannot be read, or two pairs have one name.
     """
-    pairs = tuple(_in_words(part) if "=" in part else _in_short(part) for part in text.split(","))
+    least = 3 if keyless else 4
+    pairs = tuple(_in_words(part, least) if "=" in part else _in_short(part, least) for part in text.split(","))
     check_distinct(pairs)
     return pairs
 
 
-def _in_short(part: str) -> NamedPair:
+def _in_short(part: str, least: int) -> NamedPair:
     names = part.strip().split(":")
-    if len(names) not in (4, 5) or not all(names):
-        raise _unreadable(part, "expected 4 or 5 parts with colons between")
-    return _named(part, dict(zip(_WORDS, names, strict=False)))
+    if not least <= len(names) <= 5 or not all(names):
+        raise _unreadable(part, f"expected {least} to 5 parts with colons between")
+    given = dict(zip(_WORDS, names, strict=False))
+    if "." in given["generator"] and least == 3:  # an attribute of a script's variable
+        given["name"] = re.sub(r"\W+", "_", given["generator"])
+    return _named(part, given)
 
 
-def _in_words(part: str) -> NamedPair:
+def _in_words(part: str, least: int) -> NamedPair:
     given: dict[str, str] = {}
     for item in part.split():
         word, found, value = item.partition("=")
@@ -134,7 +139,7 @@ def _in_words(part: str) -> NamedPair:
         if word in given or not value:
             raise _unreadable(part, f"expected one value behind {word}=")
         given[word] = value
-    missing = [word for word in _WORDS[:4] if word not in given]
+    missing = [word for word in _WORDS[:least] if word not in given]
     if missing:
         raise _unreadable(part, f"{missing[0]}= is missing")
     return _named(part, given)

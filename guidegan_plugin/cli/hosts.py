@@ -21,19 +21,23 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train one step on real data, print what is attached and seen, and stop.")
     ] = False,
+    pairs: Annotated[
+        str, typer.Option("--guide_pairs", help="Networks of a script of your own, such as G_AB:D_B:A,G_BA:D_A:B.")
+    ] = "",
 ) -> None:
     """Run a host's script with guidance; no file of the host changes."""
     from guidegan_plugin.hosts import launcher
 
+    given = [*(["--guide_pairs", pairs] if pairs else []), *(arguments or [])]
     if dry_run:
         try:
-            show_facts(launcher.dry_run(script, arguments or []))
+            show_facts(launcher.dry_run(script, given))
         except NotGuided as error:
             show_facts(error.facts)
             raise
         return
     try:
-        launcher.run(script, arguments or [])
+        launcher.run(script, given)
     except GuideError:
         raise
     except Exception:

@@ -28,8 +28,8 @@ def _of_pair(pair: Pair, guide: Guide, trained: bool) -> list[Fact]:
     facts = [
         (
             f"pair {pair.name}",
-            f"{_named(pair.generator)} ({words['generator']}) reads {_named(pair.source)}, keys from "
-            f"{_named(pair.keys)}",
+            f"{_named(pair.generator)} ({words['generator']}) reads {_named(pair.source) or 'what is loaded'}, keys "
+            f"from {_named(pair.keys) or 'the files that are opened'}",
         ),
         ("", f"{_named(pair.discriminator)} ({words['discriminator']}) judges it"),
     ]

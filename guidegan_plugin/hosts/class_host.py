@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import functools
 import itertools
@@ -15,7 +14,7 @@ from typing import Any, ClassVar
 
 from guidegan_plugin.attaching.decorator import guided
 from guidegan_plugin.attaching.guides_file import save_guides
-from guidegan_plugin.attaching.mechanism_options import add_guide_options, config_from, full_config
+from guidegan_plugin.attaching.mechanism_options import config_from, full_config
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
@@ -23,9 +22,10 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.class_dry_run import describe
+from guidegan_plugin.hosts.guide_arguments import folder_argument, split_arguments
 from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
 from guidegan_plugin.plugins.host import DryRunFinished, Host
-from guidegan_plugin.plugins.listeners import add_monitor_options, monitors_for
+from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.python_files import parse_python
@@ -94,22 +94,14 @@ class ClassHost(Host):
 
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
         """Those that are not ``--guide_*``."""
-        parser = argparse.ArgumentParser(prog="guidegan run", add_help=False, allow_abbrev=False)
-        manager = create_manager()
-        add_guide_options(manager, parser)
-        add_monitor_options(manager, parser, is_train=True)
-        options, own = parser.parse_known_args(list(arguments))
+        options, own = split_arguments(arguments)
         self._run = self.run_folder(own)
-        self._options = {"name": self._run.name, **vars(options)}
+        self._options = {"name": self._run.name, **options}
         return own
 
     def run_folder(self, arguments: Sequence[str]) -> Path:
         """Where a script writes its checkpoints: as ``checkpoints_option`` among its arguments says, or by default."""
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        if self.checkpoints_option:
-            parser.add_argument(self.checkpoints_option, dest="folder")
-        folder: str | None = getattr(parser.parse_known_args(list(arguments))[0], "folder", None)
-        return Path(folder or self.checkpoints)
+        return Path(folder_argument(self.checkpoints_option, arguments) or self.checkpoints)
 
     def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
         """Train one step, or get as far as a method of ``attaches_before``, and describe what is attached by then.

@@ -12,9 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from guidegan_plugin.errors import GuideError, HostError
+from guidegan_plugin.hosts.guide_arguments import PAIRS
 from guidegan_plugin.hosts.script_end import whole_script
-from guidegan_plugin.plugins.find_host import recognise
+from guidegan_plugin.hosts.scripts.script_host import EXAMPLE, AnyScript
+from guidegan_plugin.plugins.find_host import find_host, what_is_missing
 from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host, NotGuided
+from guidegan_plugin.plugins.manager import create_manager
 
 
 def run(script: Path, arguments: Sequence[str] = ()) -> None:
@@ -28,7 +31,7 @@ def run(script: Path, arguments: Sequence[str] = ()) -> None:
         HostError: If the script does not exist or lies in no codebase we know.
         SystemExit: Whatever the script exits with.
     """
-    script, host = _found(script)
+    script, host = _found(script, arguments)
     arguments = host.script_arguments(arguments)
     with host.guided():
         _execute(script, arguments)
@@ -53,7 +56,7 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
     """
     from guidegan_plugin.utils.random_states import random_state, rewound  # lazily, because it imports torch
 
-    script, host = _found(script)
+    script, host = _found(script, arguments)
     kept = rewound(random_state())
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()), kept:
         arguments = host.dry_run_arguments(arguments, Path(scratch))
@@ -86,11 +89,20 @@ def _failure(script: Path, error: Exception) -> str:
     return f"{script.name} itself fails with these arguments ({reason}); change ARGS; guidegan --debug run shows where"
 
 
-def _found(script: Path) -> tuple[Path, Host]:
+def _found(script: Path, arguments: Sequence[str]) -> tuple[Path, Host]:
     script = script.resolve()
     if not script.is_file():
         raise HostError(f"script {script} does not exist; change SCRIPT")
-    return script, recognise(script.parent)
+    manager = create_manager()
+    host = find_host(script.parent, manager)
+    if host is None and any(word.partition("=")[0] == f"--{PAIRS}" for word in arguments):
+        host = AnyScript(script.parent)
+    if host is None:
+        raise HostError(
+            f"{script.parent} {what_is_missing(manager)}; name a script in such a folder (SCRIPT), or the networks of "
+            f"a script of your own, {EXAMPLE}"
+        )
+    return script, host
 
 
 def _execute(script: Path, arguments: Sequence[str]) -> None:

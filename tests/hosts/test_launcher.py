@@ -16,7 +16,8 @@ from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.import_hook import VirtualModules
-from guidegan_plugin.hosts.launcher import dry_run, recognise, run
+from guidegan_plugin.hosts.launcher import dry_run, run
+from guidegan_plugin.plugins.find_host import recognise
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import create_manager
 

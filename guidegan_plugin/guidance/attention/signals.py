@@ -49,7 +49,7 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 def judgements(tensors: list[Tensor]) -> list[Tensor]:
     """Those with one value a patch.
 
-    Features that are returned along (pix2pixHD) and logits of classes (StarGAN) have more channels and are left out,
+    Features that are returned along, and logits of classes, have more channels and are left out,
     unless there is nothing else.
     """
     return [tensor for tensor in tensors if tensor.dim() < 2 or tensor.shape[1] == 1] or tensors

@@ -1,4 +1,4 @@
-"""Stages: where a network is met, and generators that are entered at one place and left at another (UNIT, MUNIT)."""
+"""Stages: where a network is met, and generators that are entered at one place and left at another (encode, decode)."""
 
 from __future__ import annotations
 

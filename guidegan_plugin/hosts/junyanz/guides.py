@@ -11,8 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import GuideFactory
-from guidegan_plugin.attaching.guides_file import save_guides
-from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
+from guidegan_plugin.attaching.guides_file import read_guides, save_guides
+from guidegan_plugin.attaching.mechanism_options import full_config
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.attaching.places import NamedPlace, follow_path
 from guidegan_plugin.config import GuideConfig
@@ -234,16 +234,7 @@ class HostGuides:
         if not path.exists():
             _log.warning("no store %s: every image starts from ones", path)
             return
-        states, facts = load_stores(path)
-        # An older store lacks new options, which had their defaults then.
-        before = {**full_config(self._manager, GuideConfig()), **json.loads(facts.get("config", "{}"))}
-        now = meaning_of_maps(self._manager, self.config)
-        changed = [f"{name} {before[name]} to {value}" for name, value in now.items() if before[name] != value]
-        if changed:
-            raise StoreError(
-                f"{path} holds maps of another kind ({', '.join(changed)}); change --guide_* back, or delete it to "
-                "start from ones"
-            )
+        states, facts = read_guides(path, self._manager, self.config)
         self._check_data(path, [key for state in states.values() for key in unpack_keys(state)])
         try:
             for guide in self.guides.values():

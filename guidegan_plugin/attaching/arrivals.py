@@ -1,0 +1,199 @@
+"""Batches as a loader yields them, and a binding that binds them when a generator is called with their images."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.attaching.places import follow_path
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
+from guidegan_plugin.guidance.calls.lineage import Shown
+from guidegan_plugin.guidance.calls.rows import Row
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.view import View
+
+_AHEAD = 2  # batches of one loader that may be under way: scripts fetch one ahead
+
+Keys = Sequence[str] | Tensor
+
+
+@dataclass(eq=False)
+class Batch:
+    """A batch that a loader yielded.
+
+    Attributes:
+        content: The batch itself.
+        files: Of each of its items, the keys of the files that were opened for it; none where nobody knows.
+        images: Its tensors ``(N, C, H, W)``, by their path in the batch; ``""`` for a batch that is one tensor.
+        judged: Pairs whose discriminator judged what the generator made of it.
+    """
+
+    content: Any
+    files: tuple[tuple[str, ...], ...] = ()
+    images: dict[str, Tensor] = field(init=False)
+    judged: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.images = {path: value for path, value in leaves(self.content) if value.dim() == 4}
+
+    def keys(self, path: str, count: int) -> tuple[str, ...] | None:
+        """The files that images of the batch were made of, by what was opened for them.
+
+        An item that opened one file is of that file. One that opened as many as it has images has them in that order.
+
+        Args:
+            path: Of the images.
+            count: How many there are.
+
+        Returns:
+            A key an image; None where nobody can tell.
+        """
+        files = self.files
+        if len(files) == 1 and len(files[0]) == count > 1:  # a loader whose items are batches
+            return files[0]
+        if len(files) != count or not all(files):
+            return None
+        if all(len(one) == 1 for one in files):
+            return tuple(one[0] for one in files)
+        place = list(self.images).index(path)
+        return tuple(one[place] for one in files) if all(len(one) == len(self.images) for one in files) else None
+
+
+def leaves(value: Any, path: str = "") -> list[tuple[str, Tensor]]:
+    """Tensors of a batch, by their paths: keys and places with dots between."""
+    if isinstance(value, Tensor):
+        return [(path, value)]
+    if not isinstance(value, (Mapping, list, tuple)):
+        return []
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    before = f"{path}." if path else ""
+    return [leaf for name, item in items for leaf in leaves(item, f"{before}{name}")]
+
+
+@dataclass(eq=False)
+class Arrival:
+    """Images of a batch, before a generator is called with them.
+
+    Attributes:
+        batch: Theirs.
+        path: Their path in the batch.
+        visits: By the pair's name, the visit they were bound for.
+    """
+
+    batch: Batch
+    path: str
+    visits: dict[str, weakref.ReferenceType[Visit]] = field(default_factory=dict)
+
+
+class ArrivalBinding(SourceBinding):
+    """A binding that binds by itself: images of a loaded batch, once the generator that reads them is called for.
+
+    Attributes:
+        guides: By the pair's name.
+        before_bind: Called before a pair's images are bound.
+    """
+
+    binds_itself = True
+
+    def __init__(self, pairs: Sequence[Pair], before_bind: Callable[[Guide], None]) -> None:
+        super().__init__()
+        self._pairs = {pair.name: pair for pair in pairs}
+        self.guides: dict[str, Guide] = {}
+        self.before_bind = before_bind
+        self._arrived: dict[object, deque[list[Arrival]]] = {}
+
+    def arrived(self, loader: object, batch: Batch) -> None:
+        """A loader yields a batch; from now on copies of its images are noted.
+
+        Args:
+            loader: Tells one loader from another.
+            batch: What it yields.
+        """
+        known = self._arrived.setdefault(loader, deque())
+        while len(known) >= _AHEAD:
+            for gone in known.popleft():
+                self.lineage.forget(gone)
+        known.append([])
+        for path, images in batch.images.items():
+            arrival = Arrival(batch, path)
+            known[-1].append(arrival)
+            rows = tuple(Row(arrival, index) for index in range(len(images)))
+            self.lineage.begin(images, Shown(rows, (0, images.shape[1]), arrival))
+
+    def trained(self, loader: object) -> set[str]:
+        """Pairs that were seen to be judged on the batches that a loader yielded last."""
+        found: set[str] = set()
+        for arrival in (one for arrivals in self._arrived.get(loader, ()) for one in arrivals):
+            for name, reference in arrival.visits.items():
+                visit = reference()
+                if visit is not None and visit.judged:
+                    found.add(name)
+        return found
+
+    def called_with(self, images: Tensor, pair: str) -> None:
+        """Bind the batch whose images these are, if it is the pair's source and this is no test."""
+        guide, generator = self.guides.get(pair), self.translators[pair][0]()
+        if guide is None or generator is None or not generator.training or not torch.is_grad_enabled():
+            return
+        for shown in self.lineage.shown(images):
+            if isinstance(arrival := shown.visit, Arrival) and self._reads(pair, arrival):
+                bound = arrival.visits.get(pair)
+                if bound is None or bound() is not self.visits.get(pair):
+                    self._bind_arrival(guide, arrival)
+                return
+
+    def _reads(self, pair: str, arrival: Arrival) -> bool:
+        source = self._pairs[pair].source
+        return source in ("", arrival.path)
+
+    def _bind_arrival(self, guide: Guide, arrival: Arrival) -> None:
+        self.before_bind(guide)
+        pair, images = self._pairs[guide.name], arrival.batch.images[arrival.path]
+        guide.bind(images, self._keys(pair, arrival, len(images)), self._view(pair, arrival))
+        self.lineage.pause()  # the generator's layers come next
+        visit = self.visits[guide.name]
+        arrival.visits[guide.name] = weakref.ref(visit)
+
+    def _keys(self, pair: Pair, arrival: Arrival, count: int) -> Keys:
+        batch = arrival.batch
+        if pair.keys:
+            keys: Keys | None = follow_path(batch.content, str(pair.keys))
+            missing = f"its batch{_fields(batch.content)} has no keys {pair.keys!r}"
+        else:
+            keys = batch.keys(arrival.path, count)
+            opened = max(map(len, batch.files), default=0)
+            missing = f"an item opened {opened} images and holds {len(batch.images)}, so nobody can tell which is which"
+        if keys is None:
+            raise ConfigError(
+                f"pair {pair.name}: {missing}; name the field of the batch that says which images these are: "
+                "generator:discriminator:source:keys (--guide_pairs)"
+            )
+        return keys
+
+    def _view(self, pair: Pair, arrival: Arrival) -> View | None:
+        view = follow_path(arrival.batch.content, str(pair.view_field)) if pair.view_field else None
+        return View.known(view) if isinstance(view, Tensor) else None
+
+    def shown(self, images: Tensor, pair: str) -> Shown | None:
+        """As the base; what shows images of a loaded batch shows those of the visit they were bound for."""
+        found = super().shown(images, pair)
+        if found is None or not isinstance(arrival := found.visit, Arrival):
+            return found
+        reference = arrival.visits.get(pair)
+        visit = None if reference is None else reference()
+        if visit is None or visit is not self.visits.get(pair):
+            return None
+        rows = tuple(replace(row, visit=visit) if row and row.visit is arrival else None for row in found.rows)
+        return replace(found, rows=rows, visit=visit)
+
+
+def _fields(content: object) -> str:
+    return f" (it has {', '.join(map(str, content))})" if isinstance(content, Mapping) else ""

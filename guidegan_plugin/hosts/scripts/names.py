@@ -1,0 +1,106 @@
+"""Finds what a running script calls by a name: a variable of the script, of a function under way, or of an object."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from guidegan_plugin.attaching.places import follow_path
+from guidegan_plugin.guidance.layers import unwrap
+
+_NOT_THE_SCRIPTS = ("torch", "guidegan_plugin", "runpy", "importlib", "pluggy", "typer", "click")
+
+
+def find(path: str) -> Any:
+    """What a path names where the script is now, from the innermost function outwards; None if nothing.
+
+    Args:
+        path: ``G_AB``, ``solver.G`` or ``nets['G']``. Wrappers such as DataParallel on the way are passed.
+    """
+    first = path.partition(".")[0].partition("[")[0]
+    for names in _namespaces():
+        if first in names and (found := _follow(names, path)) is not None:
+            return found
+    return None
+
+
+def networks() -> dict[str, nn.Module]:
+    """Networks the script can name where it is now, by their paths: variables, and attributes of variables."""
+    found: dict[str, nn.Module] = {}
+    for names in _namespaces():
+        for name, value in list(names.items()):
+            if _has_weights(value):
+                found.setdefault(name, value)
+            for attribute, inner in _attributes(value):
+                if _has_weights(inner) and not attribute.startswith("_"):
+                    found.setdefault(f"{name}.{attribute}", inner)
+    return found
+
+
+def _has_weights(value: object) -> bool:
+    return isinstance(value, nn.Module) and next(value.parameters(), None) is not None
+
+
+def optimizers() -> list[Optimizer]:
+    """Optimizers among the script's variables, and attributes of variables; each once."""
+    found: dict[int, Optimizer] = {}
+    for names in _namespaces():
+        for value in list(names.values()):
+            for one in (value, *(inner for _, inner in _attributes(value))):
+                for optimizer in one if isinstance(one, (list, tuple)) else (one,):
+                    if isinstance(optimizer, Optimizer):
+                        found[id(optimizer)] = optimizer
+    return list(found.values())
+
+
+def nearest(path: str, known: Mapping[str, nn.Module], count: int = 6) -> list[str]:
+    """The paths that are most like one, all where there are few."""
+    if len(known) <= count:
+        return list(known)
+    return difflib.get_close_matches(path, known, count, 0.0)
+
+
+def _namespaces() -> Iterator[Mapping[str, Any]]:
+    """Variables of the script's functions under way, the innermost first, then of its modules."""
+    modules: list[Mapping[str, Any]] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _NOT_THE_SCRIPTS:
+            if frame.f_locals is not frame.f_globals:
+                yield frame.f_locals
+            if not any(frame.f_globals is known for known in modules):
+                modules.append(frame.f_globals)
+            if frame.f_globals.get("__name__") == "__main__":
+                break  # what is beyond started the script
+        frame = frame.f_back
+    yield from modules
+
+
+def _follow(names: Mapping[str, Any], path: str) -> Any:
+    found = follow_path(names, path)
+    if found is not None or "." not in path:
+        return found
+    before, _, last = path.rpartition(".")
+    owner = _follow(names, before)
+    inner = unwrap(owner) if isinstance(owner, nn.Module) else owner
+    return None if owner is None else follow_path(inner, last)
+
+
+def _attributes(value: object) -> list[tuple[str, Any]]:
+    """What an object of the script's own holds: submodules of a network that trains as a whole among them."""
+    own = type(value).__module__.partition(".")[0]
+    if isinstance(value, nn.Module):
+        inner = unwrap(value)
+        if own in _NOT_THE_SCRIPTS and inner is value:
+            return []
+        return [*inner.named_children(), *vars(inner).items()]
+    if own in (*_NOT_THE_SCRIPTS, "builtins", "numpy", "PIL", "argparse") or not hasattr(value, "__dict__"):
+        return []
+    return list(vars(value).items()) if not isinstance(value, type) else []

@@ -1,0 +1,111 @@
+"""Observes a running script at the doors of PyTorch: loaders, calls of networks, weights, optimizers, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
+
+from guidegan_plugin.datasets.opened_files import iterate
+from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
+from guidegan_plugin.hosts.scripts.session import Session
+
+
+class _Batches:
+    """A loader's iterator, as a script sees it."""
+
+    def __init__(self, own: Iterator[Any], loader: object, session: Session) -> None:
+        self._own, self._loader, self._session = own, loader, session
+
+    def __iter__(self) -> _Batches:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            batch = next(self._own)
+        except StopIteration:
+            self._session.ends(id(self._loader))
+            raise
+        return self._session.yields(id(self._loader), batch)
+
+    def __len__(self) -> int:
+        return len(self._own)  # type: ignore[arg-type]  # a loader's iterator has one
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._own, name)
+        return self.__next__ if name == "next" else found  # Python 2's, where somebody put that back
+
+
+@contextmanager
+def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[None]:
+    """While it lasts, a session is told what the script does.
+
+    Args:
+        session: The run's guidance.
+        checkpoints: Told what the script saves and loads; None where nothing is to be written or read.
+    """
+    with ExitStack() as stack:
+        iterator_of = DataLoader.__iter__
+
+        def __iter__(loader: DataLoader[Any]) -> _Batches:
+            session.ends(id(loader))
+            return _Batches(iterate(loader, iterator_of), loader, session)
+
+        stack.enter_context(_replaced(DataLoader, "__iter__", __iter__))
+
+        own_load = nn.Module.load_state_dict
+
+        def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
+            session.calls(network)
+            result = own_load(network, state, *args, **kwargs)
+            if checkpoints is not None:
+                checkpoints.given(network, state)
+            return result
+
+        stack.enter_context(_replaced(nn.Module, "load_state_dict", load_state_dict))
+
+        def called(network: nn.Module, _: object) -> None:
+            if session.guides:
+                handle.remove()
+            else:
+                session.calls(network)
+
+        handle = register_module_forward_pre_hook(called)
+        stack.callback(handle.remove)
+
+        def stepping(optimizer: Optimizer, *_: object) -> None:
+            session.steps(optimizer)
+
+        stack.callback(register_optimizer_step_pre_hook(stepping).remove)
+        if checkpoints is not None:
+            own_save, own_read = torch.save, torch.load
+
+            def save(content: Any, file: Any, *args: Any, **kwargs: Any) -> None:
+                own_save(content, file, *args, **kwargs)
+                checkpoints.saved(content, file)
+
+            def load(file: Any, *args: Any, **kwargs: Any) -> Any:
+                content = own_read(file, *args, **kwargs)
+                checkpoints.loaded(content, file)
+                return content
+
+            stack.enter_context(_replaced(torch, "save", save))
+            stack.enter_context(_replaced(torch, "load", load))
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    own = getattr(owner, name)
+    setattr(owner, name, function)
+    try:
+        yield
+    finally:
+        setattr(owner, name, own)

@@ -1,0 +1,150 @@
+"""The memory beside a script's own checkpoints: written when the script saves a generator, read when it loads one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from guidegan_plugin.attaching.guides_file import load_networks, read_guides, save_guides, save_networks
+from guidegan_plugin.attaching.mechanism_options import full_config
+from guidegan_plugin.config import GuideConfig
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
+from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.utils.distributed import is_first_rank
+
+_log = logging.getLogger(__name__)
+
+NETWORKS_ENDING = "_guide_networks.safetensors"
+"""What the file of new networks has after the checkpoint's name."""
+
+
+class Checkpoints:
+    """Writes and reads what belongs beside a script's checkpoints.
+
+    ``saved_models/G_AB_3.pth`` with a guided generator gets ``G_AB_3_guide.safetensors``, and where guidance has
+    networks of its own ``G_AB_3_guide_networks.safetensors``.
+
+    Args:
+        guides: By the pair's name, once attached.
+        config: How the script is guided.
+    """
+
+    def __init__(self, guides: Mapping[str, Guide], config: GuideConfig) -> None:
+        self._guides, self._config = guides, config
+        self._came: dict[int, tuple[weakref.ReferenceType[Tensor], Path]] = {}  # tensors that were read from a file
+        self._pending: dict[str, Path] = {}  # by the pair's name: its memory, to be read once all weights are there
+
+    def saved(self, content: Any, file: Any) -> None:
+        """The script has saved something."""
+        path = _path(file)
+        if path is None or not is_first_rank():
+            return
+        found = {name: guide for name, guide in self._guides.items() if _holds(content, _generator(guide))}
+        if not found:
+            return
+        try:
+            save_guides(_beside(path, STORE_ENDING), found, full_config(create_manager(), self._config))
+            save_networks(_beside(path, NETWORKS_ENDING), found)
+        except (OSError, StoreError) as error:  # days of training must not end with a full disk
+            _log.error("%s; the training goes on", error)
+
+    def loaded(self, content: Any, file: Any) -> None:
+        """The script has read a file."""
+        if (path := _path(file)) is None:
+            return
+        self._came = {place: came for place, came in self._came.items() if came[0]() is not None}
+        for tensor in _tensors(content):
+            self._came[id(tensor)] = weakref.ref(tensor), path
+
+    def given(self, network: nn.Module, state: Any) -> None:
+        """A network was given weights: if it is a guided generator, its memory is to be read from beside their file.
+
+        Raises:
+            StoreError: If the file of new networks is torn or foreign.
+        """
+        path = next((path for tensor in _tensors(state) if (path := self._file_of(tensor)) is not None), None)
+        if path is None:
+            return
+        for name, guide in self._guides.items():
+            if _generator(guide) is unwrap(network):
+                load_networks(_beside(path, NETWORKS_ENDING), guide)
+                self._pending[name] = _beside(path, STORE_ENDING)
+
+    def before_bind(self, guide: Guide) -> None:
+        """A training goes on: its memory is read before the first batch, when all weights are loaded.
+
+        Raises:
+            StoreError: If the file is torn, foreign, or belongs to other weights.
+        """
+        path = self._pending.pop(guide.name, None)
+        if path is None:
+            return
+        if not path.is_file():
+            _log.warning("pair %s: there is no memory %s, so it starts from ones", guide.name, path)
+            return
+        guide.load_state(*read_guides(path, create_manager(), self._config), str(path))
+
+    def _file_of(self, tensor: Tensor) -> Path | None:
+        reference, path = self._came.get(id(tensor), (None, None))
+        return path if reference is not None and reference() is tensor else None
+
+
+def _generator(guide: Guide) -> nn.Module | None:
+    """The network whose file the memory lies beside; None where nothing is attached."""
+    there = guide.binding.translators.get(guide.name)
+    network = None if there is None else there[0]()
+    return None if network is None else unwrap(network)
+
+
+def _path(file: Any) -> Path | None:
+    return Path(os.fsdecode(file)) if isinstance(file, (str, bytes, os.PathLike)) else None
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f"{path.stem}{ending}")
+
+
+def _holds(content: Any, network: nn.Module | None) -> bool:
+    """Whether something that is saved has a network in it: itself, or its weights as they are now."""
+    if network is None:
+        return False
+    if isinstance(content, nn.Module):
+        return any(inner is network for inner in content.modules())
+    own = {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
+    return any(own and _same(weights, own) for weights in _mappings(content))
+
+
+def _same(weights: Mapping[Any, Any], own: dict[str, Tensor]) -> bool:
+    """Whether a state dict holds these weights; keys may have what a wrapper puts before them."""
+    for name in (next(iter(own)), next(reversed(own))):
+        value = weights.get(name, weights.get(f"module.{name}"))
+        if not isinstance(value, Tensor) or value.shape != own[name].shape:
+            return False
+        if value.data_ptr() != own[name].data_ptr() and not torch.equal(value.to(own[name]), own[name]):
+            return False
+    return True
+
+
+def _mappings(content: Any, depth: int = 3) -> Iterator[Mapping[Any, Any]]:
+    if isinstance(content, Mapping):
+        yield content
+    if depth and isinstance(content, (Mapping, list, tuple)):
+        for item in content.values() if isinstance(content, Mapping) else content:
+            yield from _mappings(item, depth - 1)
+
+
+def _tensors(content: Any) -> Iterator[Tensor]:
+    if isinstance(content, nn.Module):
+        yield from content.state_dict(keep_vars=True).values()
+    for weights in _mappings(content):
+        yield from (value for value in weights.values() if isinstance(value, Tensor))

@@ -1,0 +1,141 @@
+"""A codebase whose scripts hold the networks, in variables or in an object: its host names them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from guidegan_plugin.attaching.mechanism_options import config_from
+from guidegan_plugin.attaching.pairs import Pair, parse_pairs
+from guidegan_plugin.errors import ConfigError, HostError
+from guidegan_plugin.hosts.guide_arguments import folder_argument, split_arguments
+from guidegan_plugin.hosts.scripts.observing import observing
+from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
+from guidegan_plugin.hosts.scripts.session import Session
+from guidegan_plugin.plugins.host import Host
+from guidegan_plugin.plugins.listeners import monitors_for
+from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.utils.python_files import parse_python
+
+
+class ScriptHost(Host):
+    """A codebase whose scripts are observed while they run: nothing of them needs to be called.
+
+    The networks are guided as soon as the script has made them. A batch is bound when the generator is called with
+    images that a loader yielded, in training mode and with gradient; every other call is a test. Keys are the files
+    that the data set opened, unless a pair names a field of the batch. The memory is written beside the checkpoint when
+    the script saves the generator, and read when the script loads the generator.
+
+    Attributes:
+        pairs: What to guide. Networks are named as the script's variables, or attributes of them; ``source`` is the
+            field of a loaded batch, "" for any images that are loaded.
+        holds: What makes a folder one of the family: files, each with classes or variables defined there.
+        defaults: Of ``--guide_*``, where the codebase needs other ones, by the options' names.
+    """
+
+    pairs: ClassVar[tuple[Pair, ...]] = ()
+    holds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    defaults: ClassVar[Mapping[str, object]] = {}
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if cls.holds and "looks_for" not in vars(cls):
+            cls.looks_for = " and ".join(f"{', '.join(names)} in {file}" for file, names in cls.holds.items())
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._options: Mapping[str, object] = {}
+        self._run = Path(self.checkpoints)
+        self._dry = False
+
+    @classmethod
+    def recognise(cls, root: Path) -> ScriptHost | None:
+        """An adapter if the folder's files define what the family's do.
+
+        Raises:
+            HostError: If such a file is not Python.
+        """
+        held = all(set(names) <= _defined(root / file) for file, names in cls.holds.items())
+        return cls(root) if cls.holds and held else None
+
+    def script_arguments(self, arguments: Sequence[str]) -> list[str]:
+        """Those that are not ``--guide_*``."""
+        self._options, own = split_arguments(arguments, self.defaults)
+        self._run = self.run_folder(own)
+        return own
+
+    def run_folder(self, arguments: Sequence[str]) -> Path:
+        """Where a script writes its checkpoints, as far as its arguments say; monitors write there, too."""
+        return Path(folder_argument(self.checkpoints_option, arguments) or self.checkpoints)
+
+    def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
+        """Train one step and describe what was seen. Checkpoints go to scratch, where an option says so."""
+        own = self.script_arguments(arguments)
+        self._dry = True
+        return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own
+
+    @contextmanager
+    def guided(self) -> Iterator[None]:
+        """While it lasts, a script that runs is guided."""
+        manager = create_manager()
+        config = config_from(manager, self._options)
+        if config.anneal_span is not None:
+            raise ConfigError("--guide_anneal needs to know how long the training is, and scripts do not tell; drop it")
+        named = {"name": self._run.name or self.root.name, **self._options}
+        monitors = {} if self._dry else monitors_for(manager, named, self._run)
+        session = Session(self.pairs_to_guide(), config, monitors.values(), self._dry)
+        checkpoints = None if self._dry else Checkpoints(session.guides, config)
+        if checkpoints is not None:
+            session.before_bind.append(checkpoints.before_bind)
+        with observing(session, checkpoints), self.watched(session):
+            try:
+                yield
+                session.finish()
+            except SystemExit as ended:
+                if ended.code in (None, 0):
+                    session.finish()
+                raise
+            finally:
+                session.detach()
+
+    @contextmanager
+    def watched(self, session: Session) -> Iterator[None]:
+        """While it lasts, the family's own code is watched where loaders and networks do not tell enough."""
+        yield
+
+    def pairs_to_guide(self) -> tuple[Pair, ...]:
+        """Those of ``--guide_pairs``, else the family's."""
+        text = self._options.get("guide_pairs")
+        return parse_pairs(str(text), keyless=True) if text else self.pairs
+
+
+class AnyScript(ScriptHost):
+    """A script of no known family: the user names its networks."""
+
+    name: ClassVar[str] = "script"
+    looks_for: ClassVar[str] = "--guide_pairs with the names of the script's networks"
+
+    def pairs_to_guide(self) -> tuple[Pair, ...]:
+        """Those of ``--guide_pairs``.
+
+        Raises:
+            HostError: If there are none.
+        """
+        found = super().pairs_to_guide()
+        if not found:
+            raise HostError(f"{self.root} is no codebase we know; name the script's networks, {EXAMPLE}")
+        return found
+
+
+EXAMPLE = "such as --guide_pairs G_AB:D_B:A for generator, discriminator and field of the batch"
+
+
+def _defined(path: Path) -> set[str]:
+    """Classes, functions and variables that a file defines at its top level; none where there is no file."""
+    body = parse_python(path).body if path.is_file() else []
+    found = {node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return found | {target.id for target in targets if isinstance(target, ast.Name)}
