@@ -19,6 +19,7 @@ from guidegan_plugin.guidance.calls.lineage import Shown
 from guidegan_plugin.guidance.calls.rows import Row
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.utils.loaded import Opened, leaves
 
 _AHEAD = 2  # batches of one loader that may be under way: scripts fetch one ahead
 
@@ -31,23 +32,22 @@ class Batch:
 
     Attributes:
         content: The batch itself.
-        files: Of each of its items, the keys of the files that were opened for it; none where nobody knows.
+        files: Of each of its items, the files that were opened for it; none where nobody knows.
         images: Its tensors ``(N, C, H, W)``, by their path in the batch; ``""`` for a batch that is one tensor.
-        judged: Pairs whose discriminator judged what the generator made of it.
     """
 
     content: Any
-    files: tuple[tuple[str, ...], ...] = ()
+    files: tuple[Opened, ...] = ()
     images: dict[str, Tensor] = field(init=False)
-    judged: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.images = {path: value for path, value in leaves(self.content) if value.dim() == 4}
 
     def keys(self, path: str, count: int) -> tuple[str, ...] | None:
-        """The files that images of the batch were made of, by what was opened for them.
+        """The files that images of the batch were made of.
 
-        An item that opened one file is of that file. One that opened as many as it has images has them in that order.
+        Where it was not observed which file an image shows, an item that opened one file is of that file, and one that
+        opened as many as it has images has them in that order.
 
         Args:
             path: Of the images.
@@ -57,25 +57,28 @@ class Batch:
             A key an image; None where nobody can tell.
         """
         files = self.files
-        if len(files) == 1 and len(files[0]) == count > 1:  # a loader whose items are batches
-            return files[0]
-        if len(files) != count or not all(files):
+        if len(files) == 1 and len(files[0].keys) == count > 1:  # a loader whose items are batches
+            return files[0].keys
+        if len(files) != count:
             return None
-        if all(len(one) == 1 for one in files):
-            return tuple(one[0] for one in files)
         place = list(self.images).index(path)
-        return tuple(one[place] for one in files) if all(len(one) == len(self.images) for one in files) else None
+        keys = [_key(one, path, place, len(self.images)) for one in files]
+        return None if None in keys else tuple(key for key in keys if key is not None)
+
+    def view(self, path: str, count: int) -> View | None:
+        """Where the pixels of the batch's images lie in their files; None where it was not observed."""
+        shown = [one.showing(path) for one in self.files]
+        if len(shown) != count or None in shown:
+            return None
+        return View(torch.tensor([one.theta for one in shown if one is not None]).view(-1, 2, 3))
 
 
-def leaves(value: Any, path: str = "") -> list[tuple[str, Tensor]]:
-    """Tensors of a batch, by their paths: keys and places with dots between."""
-    if isinstance(value, Tensor):
-        return [(path, value)]
-    if not isinstance(value, (Mapping, list, tuple)):
-        return []
-    items = value.items() if isinstance(value, Mapping) else enumerate(value)
-    before = f"{path}." if path else ""
-    return [leaf for name, item in items for leaf in leaves(item, f"{before}{name}")]
+def _key(opened: Opened, path: str, place: int, count: int) -> str | None:
+    if (shown := opened.showing(path)) is not None:
+        return opened.keys[shown.file]
+    if len(opened.keys) == 1:
+        return opened.keys[0]
+    return opened.keys[place] if len(opened.keys) == count else None
 
 
 @dataclass(eq=False)
@@ -169,7 +172,7 @@ class ArrivalBinding(SourceBinding):
             missing = f"its batch{_fields(batch.content)} has no keys {pair.keys!r}"
         else:
             keys = batch.keys(arrival.path, count)
-            opened = max(map(len, batch.files), default=0)
+            opened = max((len(one.keys) for one in batch.files), default=0)
             missing = f"an item opened {opened} images and holds {len(batch.images)}, so nobody can tell which is which"
         if keys is None:
             raise ConfigError(
@@ -179,8 +182,10 @@ class ArrivalBinding(SourceBinding):
         return keys
 
     def _view(self, pair: Pair, arrival: Arrival) -> View | None:
-        view = follow_path(arrival.batch.content, str(pair.view_field)) if pair.view_field else None
-        return View.known(view) if isinstance(view, Tensor) else None
+        view = follow_path(arrival.batch.content, str(pair.views)) if pair.views else None
+        if isinstance(view, Tensor):
+            return View.known(view)
+        return arrival.batch.view(arrival.path, len(arrival.batch.images[arrival.path]))
 
     def shown(self, images: Tensor, pair: str) -> Shown | None:
         """As the base; what shows images of a loaded batch shows those of the visit they were bound for."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data.dataloader import default_collate
 
-Files = tuple[str, ...]
-"""Keys of the files an item opened, in their order."""
+from guidegan_plugin.datasets.image_moves import Moves, files_shown
+from guidegan_plugin.utils.loaded import Opened, leaves
+from guidegan_plugin.utils.replaced import replaced
 
 # Functions that open an image, by their modules. A module that nobody imported opens nothing.
 _OPENERS = {
@@ -41,7 +42,7 @@ class Recorded(NamedTuple):
     """
 
     content: Any
-    files: tuple[Any, ...]
+    files: tuple[Opened, ...]
 
 
 def key_of_file(path: str) -> str:
@@ -50,33 +51,43 @@ def key_of_file(path: str) -> str:
     return "/".join(part for part in pure.parts if part not in ("..", pure.anchor))
 
 
-@contextmanager
-def recording() -> Iterator[list[str]]:
-    """While it lasts, the keys of images that are opened are noted, each file once."""
-    opened: list[str] = []
-    replaced: list[tuple[Any, str, Callable[..., Any]]] = []
+class Recording:
+    """Files that are opened while it lasts, as a context manager's target.
 
-    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+    Attributes:
+        keys: Of the files, each once.
+        moves: What became of their images.
+    """
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.moves = Moves()
+
+    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
+            image = function(*args, **kwargs)
             found = next(iter((*args, *kwargs.values())), None)
-            path = getattr(found, "name", found) if hasattr(found, "read") else found
-            if isinstance(path, (str, PurePath)) and (key := key_of_file(str(path))) not in opened:
-                opened.append(key)
-            return function(*args, **kwargs)
+            path = getattr(found, "name", None) if hasattr(found, "read") else found
+            if isinstance(path, (str, PurePath)):
+                key = key_of_file(str(path))
+                if key not in self.keys:
+                    self.keys.append(key)
+                self.moves.opened(image, self.keys.index(key))
+            return image
 
         return call
 
-    for name, functions in _OPENERS.items():
-        module = sys.modules.get(name)
-        for function in functions if module is not None else ():
-            if callable(own := getattr(module, function, None)):
-                replaced.append((module, function, own))
-                setattr(module, function, noting(own))
-    try:
-        yield opened
-    finally:
-        for module, function, own in replaced:
-            setattr(module, function, own)
+    @contextmanager
+    def lasting(self) -> Iterator[Recording]:
+        """While it lasts, images that are opened are noted, and what becomes of them."""
+        with ExitStack() as stack:
+            for name, functions in _OPENERS.items():
+                module = sys.modules.get(name)
+                for function in functions if module is not None else ():
+                    if callable(getattr(module, function, None)):
+                        stack.enter_context(replaced(module, function, self._noting))
+            stack.enter_context(self.moves.followed())
+            yield self
 
 
 class _Items:
@@ -93,9 +104,10 @@ class _Items:
         return len(self._dataset)
 
     def __getitem__(self, index: Any) -> Recorded:
-        with recording() as files:
+        with Recording().lasting() as seen:
             item = self._dataset[index]
-        return Recorded(item, tuple(files))
+        images = [(path, image) for path, image in leaves(item) if image.dim() == 3]
+        return Recorded(item, (Opened(tuple(seen.keys), files_shown(images, seen.moves)),))
 
     def __getattr__(self, name: str) -> Any:
         if name == "__getitems__":
@@ -109,11 +121,11 @@ class _Items:
 
 def _items_of(whole: Callable[[Sequence[Any]], Sequence[Any]], indices: Sequence[Any]) -> list[Recorded]:
     """Items read at once; each has its share of the files where all opened as many."""
-    with recording() as files:
+    with Recording().lasting() as seen:
         items = whole(indices)
-    each, rest = divmod(len(files), max(len(items), 1))
-    shares = [tuple(files[each * place : each * (place + 1)]) if not rest else () for place in range(len(items))]
-    return [Recorded(item, share) for item, share in zip(items, shares, strict=True)]
+    each, rest = divmod(len(seen.keys), max(len(items), 1))
+    shares = [() if rest else tuple(seen.keys[each * place : each * (place + 1)]) for place in range(len(items))]
+    return [Recorded(item, (Opened(share),)) for item, share in zip(items, shares, strict=True)]
 
 
 class _Collate:
@@ -124,8 +136,8 @@ class _Collate:
 
     def __call__(self, items: Any) -> Recorded:
         if isinstance(items, Recorded):  # a loader without batches of its own
-            return Recorded(self._own(items.content), (items.files,))
-        return Recorded(self._own([item.content for item in items]), tuple(item.files for item in items))
+            return Recorded(self._own(items.content), items.files)
+        return Recorded(self._own([item.content for item in items]), tuple(item.files[0] for item in items))
 
 
 def iterate(loader: DataLoader[Any], iterator_of: Callable[[DataLoader[Any]], Iterator[Any]]) -> Iterator[Any]:

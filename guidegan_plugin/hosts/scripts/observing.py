@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from guidegan_plugin.datasets.opened_files import iterate
 from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
 from guidegan_plugin.hosts.scripts.session import Session
+from guidegan_plugin.utils.replaced import replaced
 
 
 class _Batches:
@@ -52,24 +53,26 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
         checkpoints: Told what the script saves and loads; None where nothing is to be written or read.
     """
     with ExitStack() as stack:
-        iterator_of = DataLoader.__iter__
 
-        def __iter__(loader: DataLoader[Any]) -> _Batches:
-            session.ends(id(loader))
-            return _Batches(iterate(loader, iterator_of), loader, session)
+        def iterating(own: Callable[..., Any]) -> Callable[..., Any]:
+            def __iter__(loader: DataLoader[Any]) -> _Batches:
+                session.ends(id(loader))
+                return _Batches(iterate(loader, own), loader, session)
 
-        stack.enter_context(_replaced(DataLoader, "__iter__", __iter__))
+            return __iter__
 
-        own_load = nn.Module.load_state_dict
+        def loading(own: Callable[..., Any]) -> Callable[..., Any]:
+            def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
+                session.calls(network)
+                result = own(network, state, *args, **kwargs)
+                if checkpoints is not None:
+                    checkpoints.given(network, state)
+                return result
 
-        def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
-            session.calls(network)
-            result = own_load(network, state, *args, **kwargs)
-            if checkpoints is not None:
-                checkpoints.given(network, state)
-            return result
+            return load_state_dict
 
-        stack.enter_context(_replaced(nn.Module, "load_state_dict", load_state_dict))
+        stack.enter_context(replaced(DataLoader, "__iter__", iterating))
+        stack.enter_context(replaced(nn.Module, "load_state_dict", loading))
 
         def called(network: nn.Module, _: object) -> None:
             if session.guides:
@@ -85,27 +88,6 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
 
         stack.callback(register_optimizer_step_pre_hook(stepping).remove)
         if checkpoints is not None:
-            own_save, own_read = torch.save, torch.load
-
-            def save(content: Any, file: Any, *args: Any, **kwargs: Any) -> None:
-                own_save(content, file, *args, **kwargs)
-                checkpoints.saved(content, file)
-
-            def load(file: Any, *args: Any, **kwargs: Any) -> Any:
-                content = own_read(file, *args, **kwargs)
-                checkpoints.loaded(content, file)
-                return content
-
-            stack.enter_context(_replaced(torch, "save", save))
-            stack.enter_context(_replaced(torch, "load", load))
+            stack.enter_context(replaced(torch, "save", checkpoints.saving))
+            stack.enter_context(replaced(torch, "load", checkpoints.reading))
         yield
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    own = getattr(owner, name)
-    setattr(owner, name, function)
-    try:
-        yield
-    finally:
-        setattr(owner, name, own)

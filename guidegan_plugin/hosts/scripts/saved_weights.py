@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,25 @@ class Checkpoints:
         self._guides, self._config = guides, config
         self._came: dict[int, tuple[weakref.ReferenceType[Tensor], Path]] = {}  # tensors that were read from a file
         self._pending: dict[str, Path] = {}  # by the pair's name: its memory, to be read once all weights are there
+
+    def saving(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """``torch.save``, after which the memory is written."""
+
+        def save(content: Any, file: Any, *args: Any, **kwargs: Any) -> None:
+            own(content, file, *args, **kwargs)
+            self.saved(content, file)
+
+        return save
+
+    def reading(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """``torch.load``, whose results are known again when a network is given them."""
+
+        def load(file: Any, *args: Any, **kwargs: Any) -> Any:
+            content = own(file, *args, **kwargs)
+            self.loaded(content, file)
+            return content
+
+        return load
 
     def saved(self, content: Any, file: Any) -> None:
         """The script has saved something."""
