@@ -15,7 +15,7 @@ from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
+from guidegan_plugin.guidance.memory.store_file import config_of, load_stores, save_stores
 from guidegan_plugin.utils.files import write_whole
 from guidegan_plugin.utils.options import Value
 
@@ -55,7 +55,7 @@ def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) 
     """
     states, facts = load_stores(path)
     # An older store lacks new options, which had their defaults then.
-    before = {**full_config(manager, GuideConfig()), **json.loads(facts.get("config", "{}"))}
+    before = {**full_config(manager, GuideConfig()), **config_of(facts)}
     now = meaning_of_maps(manager, config)
     changed = [f"{name} {before[name]} to {value}" for name, value in now.items() if before[name] != value]
     if changed:

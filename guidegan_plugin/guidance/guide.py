@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
@@ -27,7 +27,7 @@ from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import load_stores, networks_digest, save_stores
+from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, place, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
@@ -249,17 +249,9 @@ class Guide(AbstractContextManager["Guide"]):
         """Take this pair's memory out of what ``load_stores`` read.
 
         Raises:
-            StoreError: If the pair is missing or belongs to networks with other weights; ``source`` is named.
+            StoreError: As :func:`~guidegan_plugin.guidance.memory.store_file.check_belongs`; nothing is taken then.
         """
-        if self.name not in states:
-            raise StoreError(
-                f"{source} holds pairs {', '.join(states) or 'none'}, not {self.name}; delete it to start from ones"
-            )
-        if facts.get(f"{self.name}.digest") != self.digest():
-            raise StoreError(
-                f"{source} belongs to networks with other weights than those loaded for pair {self.name}; "
-                "delete it to start from ones, or load the checkpoint it was saved with"
-            )
+        check_belongs(states, facts, self.name, self.digest(), source)
         self.store.load_state(states[self.name], self._attachment.device)
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
         self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
 from guidegan_plugin.guidance.memory.statistics import entropy
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, load_visits
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_stores, load_visits
 from guidegan_plugin.guidance.memory.view import View, resample
 from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Run, Sample, evenly, natural
 
@@ -54,7 +53,8 @@ def read_stores(
         for key in evenly(sorted(epochs[-1][1], key=natural), _IMAGES):
             sample = _sample(key, group(pair) if len(newest) > 1 else "", epochs, source(key), crop)
             samples.append(replace(sample, age=ages.get((pair, key))))
-    return Run(samples, json.loads(facts.get("config", "{}")).get("concat"))
+    concat = config_of(facts).get("concat")
+    return Run(samples, None if concat is None else str(concat))
 
 
 def _epoch(store: Path) -> str:

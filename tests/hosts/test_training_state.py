@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from guidegan_plugin.hosts.junyanz.training_state import capture, restore
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.hosts.junyanz.training_state import capture, load, restore
 
 
 class Pool:
@@ -43,3 +45,60 @@ def test_without_a_pool_now_what_it_held_is_left() -> None:
     resumed = model(Pool(0))
     restore(resumed, capture(model(Pool(4, 3)), 1))
     assert not hasattr(resumed.fake_pool, "images")
+
+
+def trained() -> Any:
+    """A model with an optimizer that stepped, a schedule and a pool."""
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    network(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    found = model(Pool(4, 2))
+    found.optimizers, found.schedulers = [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 5)]
+    return found
+
+
+def changed(state: dict[str, Any], where: list[Any], value: object) -> dict[str, Any]:
+    inside: Any = state
+    for step in where[:-1]:
+        inside = inside[step]
+    inside[where[-1]] = value
+    return state
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (["epochs"], -1),
+        (["epochs"], "one"),
+        (["pools"], None),
+        (["torch"], torch.zeros(3, dtype=torch.uint8)),
+        (["numpy", 1], 700),
+        (["python", 1], [1]),
+        (["optimizers"], []),
+        (["optimizers", 0, "state", 0, "exp_avg"], torch.zeros(7)),
+        (["optimizers", 0, "state", 5], {}),
+        (["optimizers", 0, "param_groups", 0, "lr"], "fast"),
+        (["optimizers", 0, "param_groups", 0, "betas"], (0.5,)),
+        (["optimizers", 0, "param_groups", 0, "params"], [0]),
+        (["schedulers", 0, "last_epoch"], "first"),
+        (["pools", "fake_pool", "images"], [1, 2]),
+        (["pools", "fake_pool", "query"], 1),
+    ],
+)
+def test_a_training_state_with_wrong_content_is_refused_and_nothing_of_it_is_taken(
+    tmp_path: Path, where: list[Any], value: object
+) -> None:
+    source, resumed = trained(), trained()
+    torch.save(changed(capture(source, 1), where, value), tmp_path / "latest_guide_state.pth")
+    before = repr(capture(resumed, 0))
+    with pytest.raises(StoreError, match=r"training state.*; .*leave out --guide_full_state"):
+        restore(resumed, load(tmp_path / "latest_guide_state.pth"))
+    assert repr(capture(resumed, 0)) == before
+
+
+def test_what_a_file_adds_to_a_schedule_is_not_taken() -> None:
+    source, resumed = trained(), trained()
+    state = changed(capture(source, 1), ["schedulers", 0, "step"], 5)
+    restore(resumed, state)
+    assert callable(resumed.schedulers[0].step)

@@ -47,7 +47,7 @@ def pack_keys(keys: Sequence[str]) -> dict[str, Tensor]:
 
 def unpack_keys(tensors: Mapping[str, Tensor]) -> list[str]:
     """The keys that :func:`pack_keys` packed."""
-    text = bytes(tensors["keys"].tolist())
+    text = tensors["keys"].numpy().tobytes()
     return [
         text[start:end].decode(errors="surrogateescape")
         for start, end in itertools.pairwise(tensors["offsets"].tolist())

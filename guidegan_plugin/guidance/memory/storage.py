@@ -10,6 +10,8 @@ from torch import Tensor
 
 Shape = tuple[int, int]
 
+# Maps there is room for at first, and the cells of all of these at most: a single map may be large.
+_ROWS, _CELLS = 64, 1 << 22
 # Batches of maps that wait for being stored; they are stored with as few operations as one.
 _WAITING = 32
 _HIGHEST = torch.tensor(255, dtype=torch.float32, device="cpu")
@@ -48,8 +50,9 @@ class Slab:
         self._make = partial(torch.empty, dtype=dtype, device=device, pin_memory=pinned)
         self._shape = (1, *shape)
         self._pinned = pinned
-        self._maps = self._make((64, *self._shape))
-        self._free = list(range(63, -1, -1))
+        rows = min(_ROWS, max(_CELLS // (shape[0] * shape[1]), 1))
+        self._maps = self._make((rows, *self._shape))
+        self._free = list(range(rows - 1, -1, -1))
         self._waiting: list[Tensor] = []
         self._rows: dict[int, None] = {}  # of what waits, in order
 

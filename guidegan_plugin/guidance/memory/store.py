@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guidegan_plugin.guidance.memory.records import Counts, Recalled, Record
+from guidegan_plugin.guidance.memory.state_check import check_state
 from guidegan_plugin.guidance.memory.state_dict import Entry, pack_keys, unpack
 from guidegan_plugin.guidance.memory.storage import Shape, Slab, as_float, rows_on
 from guidegan_plugin.guidance.memory.view import View
@@ -165,17 +166,25 @@ class AttentionStore:
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor], device: torch.device) -> None:
-        """Replace what is remembered with what :meth:`state` returned.
+        """Replace what is remembered with what :meth:`state` returned: all of it, or nothing where that fails.
 
         Args:
             tensors: As :meth:`state` returns them; maps of any of the three dtypes.
             device: Where ``"auto"`` keeps them.
+
+        Raises:
+            StoreError: If they are no such tensors.
         """
-        self._records.clear()
-        self._slabs.clear()
-        for entry in unpack(tensors):
-            self.write([entry.key], entry.map[None].to(device), entry.view, first=False)
-            self._records[entry.key].visits, self._records[entry.key].stamp = entry.visits, 0
+        check_state(tensors)
+        before = self._records, self._slabs, self._writes
+        self._records, self._slabs = {}, {}
+        try:
+            for entry in unpack(tensors):
+                self.write([entry.key], entry.map[None].to(device), entry.view, first=False)
+                self._records[entry.key].visits, self._records[entry.key].stamp = entry.visits, 0
+        except BaseException:  # out of memory, or Ctrl-C
+            self._records, self._slabs, self._writes = before
+            raise
         self._writes = 0
 
     def changes(self) -> dict[str, Tensor]:

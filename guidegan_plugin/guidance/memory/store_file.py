@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import safetensors
 import safetensors.torch
@@ -16,20 +16,16 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.layers import unwrap
-from guidegan_plugin.guidance.memory.state_dict import unpack_keys
+from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_state
 from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.options import Value
+from guidegan_plugin.utils.text import short
 
 FORMAT = "guidegan-store-1"
 STORE_ENDING = "_guide.safetensors"
 """What a store's file name has after its epoch."""
 
-
-class _Reader(Protocol):
-    """What safetensors lacks: types."""
-
-    def keys(self) -> list[str]: ...
-
-    def get_tensor(self, name: str) -> Tensor: ...
+_PART = re.compile(rf"(.*)\.({'|'.join(PARTS)}|{MAPS.pattern})", re.ASCII | re.DOTALL)
 
 
 def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str]) -> None:
@@ -59,16 +55,21 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
         The states by the pair's name, and the metadata.
 
     Raises:
-        StoreError: If the file is missing, torn, altered, or not one of ours.
+        StoreError: If the file is missing, torn, altered, or holds what no training of ours remembers.
     """
-    with _opened(path) as (file, facts):
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a reader, not a dict
-    if facts.pop("sha256", None) != _checksum(tensors, facts):
-        raise StoreError(f"{path} was altered after it was written (checksum differs); delete it to start from ones")
-    states: dict[str, dict[str, Tensor]] = {pair: {} for pair in json.loads(facts["pairs"])}
-    for name, tensor in tensors.items():
-        pair, _, part = name.partition(".")
-        states[pair][part] = tensor
+    with _named(path):
+        tensors, facts = _read(path)
+        if facts.pop("sha256", None) != _checksum(tensors, facts):
+            raise StoreError("was altered after it was written (checksum differs)")
+        states: dict[str, dict[str, Tensor]] = {pair: {} for pair in _check_facts(facts)}
+        for name, tensor in tensors.items():
+            match = _PART.fullmatch(name)
+            if match is None or match[1] not in states:
+                raise StoreError(f"holds {short(name)}, which is of none of its pairs {short([*states])}")
+            states[match[1]][match[2]] = tensor
+        for pair, state in states.items():
+            with _said_of(pair):
+                check_state(state)
     return states, facts
 
 
@@ -84,30 +85,98 @@ def load_visits(path: Path) -> dict[str, dict[str, int]]:
     Raises:
         StoreError: If the file is missing, torn, or not one of ours.
     """
-    with _opened(path) as (file, facts):
-        return {pair: _visits(file, pair) for pair in json.loads(facts["pairs"])}
+    visits = {}
+    with _named(path):
+        tensors, facts = _read(path, (".keys", ".offsets", ".visits"))
+        for pair in _check_facts(facts):
+            own = {name.removeprefix(f"{pair}."): tensor for name, tensor in tensors.items()}
+            with _said_of(pair):
+                visits[pair] = dict(zip(check_keys(own), own["visits"].tolist(), strict=True))
+    return visits
 
 
-def _visits(file: _Reader, pair: str) -> dict[str, int]:
-    keys = unpack_keys({name: file.get_tensor(f"{pair}.{name}") for name in ("keys", "offsets")})
-    return dict(zip(keys, file.get_tensor(f"{pair}.visits").tolist(), strict=True))
+def config_of(facts: Mapping[str, str]) -> dict[str, Value]:
+    """How the training was guided, by the options' names, out of the metadata of :func:`load_stores`."""
+    found: dict[str, Value] = json.loads(facts.get("config", "{}"))
+    return found
+
+
+def check_belongs(states: Mapping[str, object], facts: Mapping[str, str], pair: str, digest: str, source: str) -> None:
+    """Refuse a memory that is not of a pair's networks.
+
+    Args:
+        states: As :func:`load_stores` returns them.
+        facts: Likewise.
+        pair: The pair's name.
+        digest: Of its networks.
+        source: The file's name, for the message.
+
+    Raises:
+        StoreError: If the pair is missing or belongs to networks with other weights.
+    """
+    if pair not in states:
+        raise StoreError(
+            f"{source} holds pairs {', '.join(states) or 'none'}, not {pair}; delete it to start from ones"
+        )
+    if facts.get(f"{pair}.digest") != digest:
+        raise StoreError(
+            f"{source} belongs to networks with other weights than those loaded for pair {pair}; "
+            "delete it to start from ones, or load the checkpoint it was saved with"
+        )
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[_Reader, dict[str, str]]]:
-    """A store to be read, and its metadata."""
+def _named(path: Path) -> Iterator[None]:
+    """What is wrong with a file is said with its name, and what helps."""
     if not path.is_file():
         raise StoreError(f"there is no store {path}; change path=, or start from ones without it")
     try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{path} {error}; delete it to start from ones") from error
+
+
+@contextmanager
+def _said_of(pair: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"is no memory of pair {pair}: {error}") from error
+
+
+def _read(path: Path, endings: tuple[str, ...] = ("",)) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors whose names end so, and the metadata."""
+    try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})
-            if facts.get("format") != FORMAT:
-                raise StoreError(
-                    f"{path} has format {facts.get('format')!r}, expected {FORMAT!r}; delete it to start from ones"
-                )
-            yield file, facts
-    except (OSError, safetensors.SafetensorError, UnicodeError) as error:
-        raise StoreError(f"{path} is torn or not a store ({error}); delete it to start from ones") from error
+            names = file.keys() if facts.get("format") == FORMAT else ()
+            tensors = {name: file.get_tensor(name) for name in names if name.endswith(endings)}
+    except Exception as error:  # a reader in another language, and torch: what they make of any bytes nobody lists
+        raise StoreError(f"is torn or not a store ({short(str(error))})") from error
+    if facts.get("format") != FORMAT:
+        raise StoreError(f"has format {short(facts.get('format'))}, expected {FORMAT!r}")
+    return tensors, facts
+
+
+def _check_facts(facts: Mapping[str, str]) -> list[str]:
+    """The names of the pairs, once all metadata that anybody reads were looked at."""
+    pairs, config = _parsed(facts, "pairs"), _parsed(facts, "config", "{}")
+    if not isinstance(pairs, list) or not all(isinstance(pair, str) for pair in pairs) or len({*pairs}) < len(pairs):
+        raise StoreError(f"has pairs that are no list of names ({short(pairs)})")
+    if not isinstance(config, dict) or not all(isinstance(value, str | int | float) for value in config.values()):
+        raise StoreError(f"has a config that is no table of options ({short(config)})")
+    for name in (f"{pair}.{count}" for pair in pairs for count in ("steps", "visits")):
+        if not re.fullmatch(r"\d{1,18}", facts.get(name, "0"), re.ASCII):
+            raise StoreError(f"has {name} that is no number ({short(facts[name])})")
+    return pairs
+
+
+def _parsed(facts: Mapping[str, str], name: str, default: str = "") -> object:
+    try:
+        found: object = json.loads(facts.get(name, default))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"has {name} that are no JSON ({type(error).__name__})") from error
+    return found
 
 
 def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:

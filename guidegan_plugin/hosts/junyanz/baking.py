@@ -6,7 +6,6 @@ begins, and what its first convolution sees beyond the border, follows from the 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -21,7 +20,8 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
-from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.guidance.memory.store_file import config_of, load_stores
+from guidegan_plugin.hosts.junyanz.weights_file import read_weights
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 from guidegan_plugin.utils.files import put_in_place, staging
 from guidegan_plugin.utils.options import Value
@@ -76,7 +76,7 @@ def bake(
             raise StoreError(f"{checkpoint} holds no {epoch}_net_G*.pth; change CKPT or --epoch")
     baked = {}
     for source in sources:
-        weights = _read(source)
+        weights = read_weights(source, "change CKPT")
         baked[source.name] = bake_weights(weights, *_concatenation(source, concat), channels, source.name)
     _write(baked, out, checkpoint.is_dir())
     return [out / name for name in baked] if checkpoint.is_dir() else [out]
@@ -163,28 +163,16 @@ def _place_of_constant(weights: Mapping[str, Tensor], begin: _Beginning, name: s
     )
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if not path.is_file():
-        raise StoreError(f"checkpoint {path} does not exist; change CKPT")
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has half a dozen unrelated kinds for a file it cannot read
-        raise StoreError(f"{path} is torn or not a checkpoint ({type(error).__name__}); change CKPT") from error
-    if not isinstance(weights, Mapping) or not weights or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise StoreError(f"{path} is not the weights of one network (found {type(weights).__name__}); change CKPT")
-    return weights
-
-
 def _concatenation(checkpoint: Path, given: str | None) -> tuple[str, dict[str, Value]]:
     """How a checkpoint was guided, and options of mechanisms: what its store says, else what the user does."""
     store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
-    said = json.loads(load_stores(store)[1].get("config", "{}")) if store.is_file() else {}
-    transfer, concat = said.get("transfer", GuideConfig().transfer), said.get("concat", given)
+    said = config_of(load_stores(store)[1]) if store.is_file() else {}
+    transfer, concat = str(said.get("transfer", GuideConfig().transfer)), said.get("concat", given)
     if concat is None:
         raise StoreError(f"no store {store} says how {checkpoint.name} was guided; add --concat rhp or --concat alpha")
     if given not in (None, concat):
         raise ConfigError(f"{store} says concat={concat}, not {given}; leave out --concat")
-    _registered(concat)
+    _registered(str(concat))
     kind: type[Transfer] = resolve(create_manager(), "transfer", transfer, "transfer")
     if not kind.keeps_ones:
         raise ConfigError(

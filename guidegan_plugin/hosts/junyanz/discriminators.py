@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.hosts.junyanz.host_options import DEFAULTS, name_of_option, read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+from guidegan_plugin.hosts.junyanz.weights_file import read_weights
 
 # What decides which weights a discriminator of the family has.
 _ARCHITECTURE = ("netD", "ndf", "n_layers_D", "norm")
@@ -27,13 +28,14 @@ def load_discriminator(model: HostModel, path: Path) -> nn.Module:
 
     Raises:
         HostError: If there is no such file, or the options make another discriminator than the file's.
+        StoreError: If the file is torn.
     """
     cure = "or leave out --guide_show and --guide_refine"
     if not path.is_file():
         raise HostError(f"no discriminator {path} to look with; change --name or --epoch, {cure}")
-    weights = torch.load(path, map_location=model.device, weights_only=True)
     # A host on the CPU saves the networks that it wrapped (DataParallel) under the names they have there.
-    weights = {key.removeprefix("module."): weight for key, weight in weights.items()}
+    saved = read_weights(path, f"change --name or --epoch, {cure}", model.device)
+    weights = {key.removeprefix("module."): weight for key, weight in saved.items()}
     discriminator = _build(model, weights)
     _drop_stale_statistics(weights, discriminator)
     try:
@@ -50,7 +52,8 @@ def _build(model: HostModel, weights: dict[str, Tensor]) -> nn.Module:
     """What the host's ``define_D`` makes; forks give it further parameters, which are options by the same name."""
     define = sys.modules["models.networks"].define_D
     first, *others = inspect.signature(define).parameters
-    arguments: dict[str, object] = {first: next(w.shape[1] for w in weights.values() if w.dim() == 4)}
+    # Weights without a convolution are another network's, whatever is built.
+    arguments: dict[str, object] = {first: next((w.shape[1] for w in weights.values() if w.dim() == 4), 3)}
     for name in others:
         if name == "gpu_ids":  # not wrapped: it is called on one device
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
-from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.guidance.memory.store_file import check_belongs, config_of, load_stores
 from guidegan_plugin.hosts.junyanz.batches import BatchReader
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
@@ -151,7 +150,7 @@ class HostGuides:
         """
         path = Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors"
         if self.active and not self.model.isTrain and path.exists():
-            saved, now = json.loads(load_stores(path)[1].get("config", "{}")), full_config(self._manager, self.config)
+            saved, now = config_of(load_stores(path)[1]), full_config(self._manager, self.config)
             own = (f"{self.config.concat}_", f"{self.config.transfer}_")
             for name in ("concat", "transfer", *(option for option in now if option.startswith(own))):
                 if name in saved and saved[name] != now[name]:
@@ -237,6 +236,8 @@ class HostGuides:
         states, facts = read_guides(path, self._manager, self.config)
         self._check_data(path, [key for state in states.values() for key in unpack_keys(state)])
         try:
+            for guide in self.guides.values():  # all, before the first one takes anything
+                check_belongs(states, facts, guide.name, guide.digest(), str(path))
             for guide in self.guides.values():
                 guide.load_state(states, facts, str(path))
         except StoreError as error:

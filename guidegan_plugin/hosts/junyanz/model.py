@@ -127,7 +127,8 @@ class GuidedModel(HostModel):
             self._dry_run.finish()
         (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
-        with self.guides.new_networks.fresh_without_file(self.guides.suffix), _options_named():
+        networks, suffix = self.guides.new_networks, self.guides.suffix
+        with networks.unreadable_named(suffix), networks.fresh_without_file(suffix), _options_named():
             if self.guides.codebase.generation == "classic":
                 result = super().setup(opt, *args, **kwargs)
             else:

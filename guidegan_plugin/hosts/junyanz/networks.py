@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 import torch.distributed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from guidegan_plugin.errors import HostError
+from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+from guidegan_plugin.hosts.junyanz.weights_file import load_weights, read_weights
 
 _log = logging.getLogger(__name__)
+_CURE = "change --name or --epoch, or delete it to start it fresh"
 
 
 class NewNetworks:
@@ -71,7 +73,7 @@ class NewNetworks:
         """Load a network of the guidance that is none of the host's at test time; without a file it stays fresh."""
         path = Path(self._model.save_dir) / f"{suffix}_net_{name}.pth"
         if path.is_file():
-            network.load_state_dict(torch.load(path, map_location=self._model.device, weights_only=True))
+            load_weights(path, network, _CURE, self._model.device)
         else:
             _log.warning("no checkpoint %s: net%s starts fresh", path, name)
 
@@ -93,6 +95,35 @@ class NewNetworks:
             if self._generation != "classic":
                 setattr(model, f"net{name}", self._wrap(self._initialise(getattr(model, f"net{name}"))))
             model.model_names.append(name)
+
+    @contextmanager
+    def unreadable_named(self, suffix: str) -> Iterator[None]:
+        """While it lasts, an error of the host's loading names the file, if a file was it.
+
+        Args:
+            suffix: As for :meth:`fresh_without_file`.
+
+        Raises:
+            StoreError: If one of the files that the host loads is torn or no checkpoint, or one of a network of the
+                guidance is another network's.
+        """
+        try:
+            yield
+        except GuideError:
+            raise
+        except Exception:
+            self._refuse_unreadable(suffix)
+            raise
+
+    def _refuse_unreadable(self, suffix: str) -> None:
+        model = self._model
+        loads = not model.isTrain or read_option(model.opt, "continue_train")
+        for name in model.model_names if loads else ():
+            path = Path(model.save_dir) / f"{suffix}_net_{name}.pth"
+            if path.is_file() and name in self.names:
+                load_weights(path, copy.deepcopy(unwrap(getattr(model, f"net{name}"))), _CURE)
+            elif path.is_file():
+                read_weights(path, "change --name or --epoch")
 
     def _initialise(self, network: nn.Module) -> nn.Module:
         options = self._model.opt

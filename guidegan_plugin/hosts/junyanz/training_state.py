@@ -14,6 +14,7 @@ import torch
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.fast.fused_step import set_step_flags, step_flags
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+from guidegan_plugin.hosts.junyanz.training_state_check import check_by_itself, check_for, known_of
 
 _log = logging.getLogger(__name__)
 
@@ -58,17 +59,22 @@ def load(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise StoreError(f"no training state {path}; {cure}")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        missing = {"epochs", "optimizers", "schedulers", "pools", "python", "numpy", "torch", "cuda"} - set(state)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a torn file's other parts
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds, and each means the same
         raise StoreError(f"{path} is torn or no training state ({type(error).__name__}); {cure}") from error
-    if missing:
-        raise StoreError(f"{path} is no training state, it lacks {', '.join(sorted(missing))}; {cure}")
+    try:
+        check_by_itself(state)
+    except StoreError as error:
+        raise StoreError(f"{path} is no training state, {error}; {cure}") from error
     return state
 
 
 def restore(model: HostModel, state: dict[str, Any]) -> None:
-    """Put a training back where it was; to be called last, because everything before may draw random numbers.
+    """Put a training back where it was, in all or, where that cannot be, in nothing.
+
+    To be called last, because everything before may draw random numbers.
 
     Args:
         model: The host's model after its setup, built with ``epoch_count`` at the epoch that comes next.
@@ -77,18 +83,21 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     Raises:
         StoreError: If it is of optimizers with other parameters, as before a network of the guidance was added.
     """
+    cure = "change --guide_* back, or leave out --guide_full_state"
+    try:
+        check_for(model, state, _pools(model))
+    except StoreError as error:
+        raise StoreError(f"the training state is of other networks or another training ({error}); {cure}") from error
     try:
         for optimizer, saved in zip(model.optimizers, state["optimizers"], strict=True):
             flags = step_flags(optimizer)
             optimizer.load_state_dict(saved)
             set_step_flags(optimizer, flags)
     except ValueError as error:
-        raise StoreError(
-            f"the training state is of other networks ({error}); change --guide_* back, or leave out --guide_full_state"
-        ) from error
+        raise StoreError(f"the training state is of other networks ({error}); {cure}") from error
     for scheduler, saved in zip(model.schedulers, state["schedulers"], strict=True):
         if not isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
-            scheduler.load_state_dict(saved)
+            scheduler.load_state_dict(known_of(scheduler, saved))
             if state.get("step_is_due"):
                 _step(scheduler, model)
             continue

@@ -98,3 +98,80 @@ def test_visits_of_a_torn_store_are_refused_by_name(tmp_path: Path, content: byt
     (tmp_path / "1_guide.safetensors").write_bytes(content)
     with pytest.raises(StoreError, match=r"1_guide\.safetensors is torn"):
         load_visits(tmp_path / "1_guide.safetensors")
+
+
+def resaved(path: Path, pair: str = "A", **changed: torch.Tensor) -> None:
+    """Change tensors of a pair in a file, under a checksum that is right again."""
+    states, facts = load_stores(path)
+    states[pair] |= changed
+    save_stores(path, states, {name: value for name, value in facts.items() if name not in ("format", "pairs")})
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"keys": torch.zeros(3, dtype=torch.uint8)}, "'offsets' do not divide the 3 bytes"),
+        ({"keys": torch.full((2,), 97, dtype=torch.uint8)}, "'keys' holds an image twice"),
+        ({"offsets": torch.tensor([0, 5, 2])}, "'offsets' do not divide"),
+        ({"offsets": torch.empty(0, dtype=torch.int64)}, "'offsets' do not divide"),
+        ({"visits": torch.tensor([1.0, 2.0])}, "'visits' is torch.float32"),
+        ({"visits": torch.tensor([-1, 2])}, "'visits' holds less than none"),
+        ({"views": torch.zeros(2, 2, 3)}, "a crop without an area"),
+        ({"views": torch.full((2, 2, 3), float("inf"))}, "a crop without an area, or one that is not finite"),
+        ({"views": torch.zeros(2, 3)}, r"'views' is torch.float32 \(2, 3\), expected torch.float32 \(2, 2, 3\)"),
+        ({"maps.7x7": torch.full((2, 1, 7, 7), float("nan"))}, r"values that are not in \[0, 1\]"),
+        ({"maps.7x7": torch.zeros(2, 1, 7, 8)}, r"'maps.7x7' is .* expected maps \('n', 1, 7, 7\)"),
+        ({"maps.7x7": torch.zeros(1, 1, 7, 7)}, "1 maps for 2 keys"),
+        ({"maps.0x7": torch.zeros(2, 1, 0, 7)}, "A.maps.0x7, which is of none of its pairs"),
+        ({"other": torch.zeros(1)}, "A.other, which is of none of its pairs"),
+    ],
+)
+def test_wrong_content_under_a_right_checksum_is_refused_and_nothing_is_taken(
+    saved: Path, changed: dict[str, torch.Tensor], said: str
+) -> None:
+    store = AttentionStore()
+    store.write(["mine"], torch.full((1, 1, 3, 3), 0.2))
+    before = store.state()
+    states, _ = load_stores(saved)
+    with pytest.raises(StoreError):
+        store.load_state({**states["A"], **changed}, torch.device("cpu"))
+    assert all(torch.equal(before[name], tensor) for name, tensor in store.state().items() if name != "views")
+    resaved(saved, **changed)
+    with pytest.raises(StoreError, match=rf"^\S*latest_guide.safetensors .*{said}.*; delete it to start from ones$"):
+        load_stores(saved)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("config", "no JSON"), ("config", "[1]"), ("config", '{"concat": []}'), ("A.steps", "many"), ("B.visits", "-1")],
+)
+def test_facts_that_nobody_could_have_written_are_refused(saved: Path, fact: str, value: str) -> None:
+    states, facts = load_stores(saved)
+    save_stores(saved, states, {**facts, fact: value})
+    for read in (load_stores, load_visits):
+        with pytest.raises(StoreError, match=rf"latest_guide.safetensors has (a )?{fact} "):
+            read(saved)
+
+
+def test_a_load_that_fails_half_way_leaves_what_was_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = AttentionStore(), AttentionStore()
+    store.write(["mine"], torch.full((1, 1, 3, 3), 0.2))
+    other.write(["a", "b"], torch.rand(2, 1, 3, 3))
+    write = AttentionStore.write
+
+    def full(self: AttentionStore, keys: list[str], *args: object, **kwargs: object) -> None:
+        if keys == ["b"]:
+            raise MemoryError
+        write(self, keys, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AttentionStore, "write", full)
+    with pytest.raises(MemoryError):
+        store.load_state(other.state(), torch.device("cpu"))
+    assert list(store) == ["mine"] and store.recall(["mine"]).ages == (1,)
+
+
+def test_a_large_map_takes_no_room_for_others_like_it() -> None:
+    store = AttentionStore()
+    store.write(["a"], torch.zeros(1, 1, 3000, 3000))
+    assert sum(len(maps) for maps in store.chunks()) == 1
+    assert sum(slab.maps.nbytes for slab in store._slabs.values()) == 9_000_000
