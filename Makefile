@@ -2,12 +2,14 @@
 # make test    everything that must hold: linters, all tests, coverage
 # make check   for every change: linters, and the tests that are not marked slow
 # make lint    ruff and mypy
+# make fuzz    10,000 mutated files for every reader; FILES=300 for fewer
 # make docs    docs/ and an API reference as HTML, in build/docs
 # make clean   removes .venv/, demo/, build/ and dist/
 # All but clean set up .venv/ first; a second run starts at once. JOBS=4 runs tests in four processes instead of one a core.
 
 PYTHON ?= python3
 JOBS ?= auto
+FILES ?= 10000
 BIN := .venv/bin
 READY := .venv/.ready
 # Old pip takes the first for its build environments, new pip the second; see constraints.txt.
@@ -15,7 +17,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN
 # A thread each: the processes share the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: demo test check lint docs patches clean
+.PHONY: demo test check lint fuzz docs patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -30,6 +32,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py --files $(FILES)
 
 docs: $(READY)
 	$(BIN)/python docs/build.py

@@ -164,7 +164,7 @@ def _identity(record: Path) -> object:
     try:
         found = json.loads(record.read_bytes())
         return {name: found[name] for name in ("recipe", "options", "files_sha256")}
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

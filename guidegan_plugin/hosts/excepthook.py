@@ -6,14 +6,15 @@ import sys
 from types import TracebackType
 
 from guidegan_plugin.errors import GuideError
+from guidegan_plugin.utils.text import printable
 
 
 def in_one_line(error: GuideError) -> str:
     """An error as its user reads it, ``guidegan: error: ...``."""
     # A data loader's worker hands an exception over with its whole traceback; the message follows its name there.
     message = str(error).rpartition(f"\n{type(error).__module__}.{type(error).__name__}: ")[2]
-    # Not the last line alone: names of files may have line breaks.
-    return f"guidegan: error: {' '.join(message.split())}"
+    # Not the last line alone: names of files may have line breaks, and what would act on a terminal.
+    return printable(f"guidegan: error: {' '.join(message.split())}")
 
 
 class OneLineErrors:

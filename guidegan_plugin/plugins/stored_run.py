@@ -14,6 +14,7 @@ from guidegan_plugin.guidance.memory.statistics import entropy
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_stores, load_visits
 from guidegan_plugin.guidance.memory.view import View, resample
 from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Run, Sample, evenly, natural
+from guidegan_plugin.utils.keys import place_of
 
 _IMAGES = 100
 
@@ -39,7 +40,8 @@ def read_stores(
     Raises:
         StoreError: If a store is torn or foreign.
     """
-    files = sorted(run.glob(f"*{STORE_ENDING}"), key=lambda path: (not _epoch(path).isdecimal(), natural(path.name)))
+    stores = [path for path in run.glob(f"*{STORE_ENDING}") if place_of(run, path.name)]
+    files = sorted(stores, key=lambda path: (not _epoch(path).isdecimal(), natural(path.name)))
     if not files:
         return Run(())
     if len(files) > 1 and not _epoch(files[-1]).isdecimal() and load_visits(files[-1]) == load_visits(files[-2]):

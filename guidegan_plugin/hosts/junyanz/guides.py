@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from guidegan_plugin.hosts.junyanz.known_pairs import known_pairs
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
 from guidegan_plugin.plugins.listeners import switch_on
 from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.utils.keys import below
+from guidegan_plugin.utils.text import short
 
 _log = logging.getLogger(__name__)
 
@@ -246,10 +249,12 @@ class HostGuides:
     def _check_data(self, path: Path, keys: list[str]) -> None:
         """Look for images of a store among the data; keys are relative, so a moved data root is fine."""
         root = Path(read_option(self.model.opt, "dataroot"))
-        if keys and not any((root / key).exists() for key in keys):
+        # Of images outside of the root nothing is known.
+        places = [place for key in keys if (place := below(root, key)) is not None]
+        if places and not any(map(os.path.exists, places)):
             self._other_data = (
-                f"{path} remembers images that are not in {root} (such as {keys[0]}); change --dataroot, or delete it "
-                "to start from ones"
+                f"{path} remembers images that are not in {root} (such as {short(keys[0])}); change --dataroot, or "
+                "delete it to start from ones"
             )
 
     @property

@@ -22,6 +22,7 @@ from guidegan_plugin.plugins.sample import (
     natural,
 )
 from guidegan_plugin.utils.images import IMAGE_SUFFIXES
+from guidegan_plugin.utils.keys import place_of
 
 # The visuals by which an image's files are recognised; the others of its files follow from its stem.
 _SURE = re.compile(r"(.+)_(?:(?<!_attention_)real|real_[AB]|attention_\w+)", re.DOTALL)
@@ -31,16 +32,18 @@ _OTHER = {"A": "B", "B": "A"}
 Visuals = dict[str, Path]
 
 
-def read_images(folder: Path) -> list[Sample]:
+def read_images(folder: Path, root: Path | None = None) -> list[Sample]:
     """The translations in a folder of images, by name.
 
     Args:
         folder: Where ``<stem>_<visual>.png`` or ``<visual>/<stem>.png`` lie; other files are passed over.
+        root: A folder above it, by default itself; a link that leads out of it is passed over, too, because a run may
+            come from anybody.
 
     Returns:
         One sample an image and pair; groups are named where there are several pairs.
     """
-    found = _by_stem(folder)
+    found = _by_stem(folder, root or folder)
     translated = [
         (stem, pair, visuals) for stem in sorted(found, key=natural) for pair, visuals in _pairs(found[stem]).items()
     ]
@@ -62,7 +65,7 @@ def read_epochs(run: Path) -> list[Sample]:
     tests = [path for path in folders if (path / "images").is_dir()]
     # "latest" is a word, and words sort behind numbers here.
     ordered = sorted(tests, key=lambda path: [(isinstance(part, str), part) for part in natural(_epoch(path)) if part])
-    read = {path: samples for path in ordered if (samples := read_images(path / "images"))}
+    read = {path: samples for path in ordered if (samples := read_images(path / "images", run))}
     if len(read) < 2:
         return next(iter(read.values()), [])
     shared = len({path.name.partition("_")[0] for path in read}) == 1 and len({*map(_epoch, read)}) == len(read)
@@ -85,10 +88,10 @@ def _epoch(test: Path) -> str:
     return test.name.partition("_")[2] or test.name
 
 
-def _by_stem(folder: Path) -> dict[str, Visuals]:
+def _by_stem(folder: Path, root: Path) -> dict[str, Visuals]:
     if not folder.is_dir():
         return {}
-    split = {path.name: path.stem for path in _files(folder)}
+    split = {path.name: path.stem for path in _files(folder, root)}
     stems = {match[1] for name in split.values() if (match := _SURE.fullmatch(name))}
     found: dict[str, Visuals] = {}
     for name, text in split.items():
@@ -97,22 +100,22 @@ def _by_stem(folder: Path) -> dict[str, Visuals]:
         stem = next((text[:cut] for cut in reversed(cuts) if text[:cut] in stems), None)
         if stem is not None:
             found.setdefault(stem, {})[text[len(stem) + 1 :]] = folder / name
-    return found or _by_folder(folder)
+    return found or _by_folder(folder, root)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, root: Path) -> list[Path]:
     """A host writes results under the names of its images, and these may begin with a dot; "._" are notes of macOS."""
     files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
-    return [path for path in files if not path.name.startswith("._")]
+    return [path for path in files if not path.name.startswith("._") and place_of(root, str(path.relative_to(root)))]
 
 
-def _by_folder(folder: Path) -> dict[str, Visuals]:
+def _by_folder(folder: Path, root: Path) -> dict[str, Visuals]:
     """Where each visual has a folder of its own."""
     visuals = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     found: dict[str, Visuals] = {}
     if any(_SURE.fullmatch(f"image_{path.name}") for path in visuals):
         for visual in visuals:
-            for path in _files(visual):
+            for path in _files(visual, root):
                 found.setdefault(path.stem, {})[visual.name] = path
     return found
 

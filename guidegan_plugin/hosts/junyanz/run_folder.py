@@ -20,7 +20,7 @@ def read_run(run: Path) -> Run:
         StoreError: If a store is torn or foreign.
     """
     whole = run.absolute()
-    if samples := read_images(run / "images"):
+    if samples := read_images(run / "images", run):
         return Run(samples, title=f"{whole.parent.name}, {whole.name}")
     if samples := read_epochs(run):
         return Run(samples)

@@ -10,13 +10,14 @@ from pathlib import Path
 from guidegan_plugin.hosts.junyanz.result_folder import between, read_images
 from guidegan_plugin.plugins.sample import Run, Sample
 from guidegan_plugin.plugins.stored_run import read_stores
+from guidegan_plugin.utils.keys import place_of
 
-_OPTION = re.compile(r"^\s*(\w+): (.*?)\s*(?:\[default: .*\])?$", re.MULTILINE)
+_LONGEST = 1 << 20  # characters of options that are read; a host writes some thousands
 
 
 def read_pages(run: Path) -> list[Sample]:
     """What the host showed on its own pages while it trained, an epoch a sample."""
-    samples = read_images(run / "web" / "images")
+    samples = read_images(run / "web" / "images", run)
     return [replace(sample, group=f"pages, {sample.group}" if sample.group else "pages") for sample in samples]
 
 
@@ -46,12 +47,12 @@ class _Options:
     half: int | None
 
     def find(self, key: str) -> Path | None:
-        return next((root / key for root in self.roots if (root / key).is_file()), None)
+        return next(filter(None, (place_of(root, key) for root in self.roots)), None)
 
 
 def _options(run: Path) -> _Options:
     path = run / "train_opt.txt"
-    found = dict(_OPTION.findall(path.read_text(errors="replace"))) if path.is_file() else {}
+    found = _named_values(path) if path.is_file() else {}
     if "dataroot" not in found:
         return _Options((), None)
     side = int(found.get("direction") == "BtoA")
@@ -59,3 +60,15 @@ def _options(run: Path) -> _Options:
     bases = (Path(), *run.resolve().parents[:3])
     roots = [base / found["dataroot"] for base in bases]
     return _Options(roots, side if re.fullmatch("(.*_)?aligned", found.get("dataset_mode", "")) else None)
+
+
+def _named_values(path: Path) -> dict[str, str]:
+    """Lines ``name: value  [default: ...]``."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        lines = file.read(_LONGEST).splitlines()
+    found = {}
+    for line in lines:
+        name, colon, value = line.strip().partition(": ")
+        if colon and re.fullmatch(r"\w+", name):
+            found[name] = value.partition("[default: ")[0].strip()
+    return found

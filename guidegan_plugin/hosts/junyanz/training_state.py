@@ -14,6 +14,7 @@ import torch
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.fast.fused_step import set_step_flags, step_flags
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+from guidegan_plugin.hosts.junyanz.torch_file import load_tensors
 from guidegan_plugin.hosts.junyanz.training_state_check import check_by_itself, check_for, known_of
 
 _log = logging.getLogger(__name__)
@@ -59,16 +60,13 @@ def load(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise StoreError(f"no training state {path}; {cure}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a torn file's other parts
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
     except Exception as error:  # torch.load raises many kinds, and each means the same
         raise StoreError(f"{path} is torn or no training state ({type(error).__name__}); {cure}") from error
     try:
-        check_by_itself(state)
+        return check_by_itself(state)
     except StoreError as error:
         raise StoreError(f"{path} is no training state, {error}; {cure}") from error
-    return state
 
 
 def restore(model: HostModel, state: dict[str, Any]) -> None:

@@ -18,8 +18,11 @@ from guidegan_plugin.utils.text import short
 _NUMBERS = (bool, int, float)
 
 
-def check_by_itself(state: object) -> None:
+def check_by_itself(state: object) -> dict[str, Any]:
     """Refuse what cannot be a training state, whatever the model.
+
+    Returns:
+        The same.
 
     Raises:
         StoreError: If a part is missing, of another type, or a random state is none.
@@ -38,6 +41,7 @@ def check_by_itself(state: object) -> None:
         _try_random_states(state)
     except Exception as error:  # three generators, and what each makes of another's state
         raise StoreError(f"its random states are none ({short(str(error))})") from error
+    return state
 
 
 def check_for(model: HostModel, state: Mapping[str, Any], pools: Mapping[str, Any]) -> None:

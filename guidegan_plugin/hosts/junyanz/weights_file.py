@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.hosts.junyanz.torch_file import load_tensors
 from guidegan_plugin.utils.text import short
 
 
@@ -30,9 +30,7 @@ def read_weights(path: Path, cure: str, device: torch.device | str = "cpu") -> M
     if not path.is_file():
         raise StoreError(f"checkpoint {path} does not exist; {cure}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a torn file's other parts
-            weights: object = torch.load(path, map_location=device, weights_only=True)
+        weights = load_tensors(path, device)
     except Exception as error:  # torch has half a dozen unrelated kinds for a file it cannot read
         raise StoreError(f"{path} is torn or not a checkpoint ({type(error).__name__}); {cure}") from error
     if not isinstance(weights, Mapping) or not weights or not all(map(_is_weight, weights.items())):

@@ -14,7 +14,7 @@ def parse(line: str) -> tuple[str, Message] | None:
     """Endpoint and message of an update, None where a line is none."""
     try:
         endpoint, message = json.loads(line)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return (endpoint, message) if endpoint in ("events", "update") and isinstance(message, dict) else None
 

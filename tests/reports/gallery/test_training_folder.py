@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import save_stores
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.hosts.junyanz.run_folder import read_run
 from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
 
 LEFT = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
@@ -119,3 +123,44 @@ def test_a_hosts_pages_are_a_sample_an_epoch(tmp_path: Path, write_results: Call
     samples = read_pages(tmp_path)
     assert [(sample.name, sample.group) for sample in samples] == [("epoch001", "pages"), ("epoch002", "pages")]
     assert list(samples[0].pictures) == ["input", "attention map", "output", "idt_B"]
+
+
+def test_a_run_of_somebody_elses_shows_no_picture_from_outside_its_data(tmp_path: Path) -> None:
+    run, data = tmp_path / "run", tmp_path / "data"
+    data.mkdir()
+    for path in (tmp_path / "secret.png", data / "a.png"):
+        Image.new("RGB", (4, 4)).save(path)
+    (data / "link.png").symlink_to(tmp_path / "secret.png")
+    keys = ["a.png", "link.png", "../secret.png", str(tmp_path / "secret.png"), "a" * 300, "/dev/zero"]
+    store = AttentionStore()
+    store.write(keys, LEFT.repeat(len(keys), 1, 1, 1))
+    save(run, "1", store)
+    (run / "train_opt.txt").write_text(f"dataroot: {data}\n")
+    shown = {sample.name: sample.pictures.get("input") for sample in read_memories(run).samples}
+    assert shown == {**dict.fromkeys(keys), "a.png": data / "a.png"}
+
+
+def test_a_run_of_somebody_elses_shows_none_of_its_links_out_of_it(tmp_path: Path) -> None:
+    run, images = tmp_path / "run", tmp_path / "run" / "images"
+    images.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
+    for visual in ("real_A", "fake_B"):
+        Image.new("RGB", (4, 4)).save(images / f"1_{visual}.png")
+        (images / f"2_{visual}.png").symlink_to(tmp_path / "secret.png")
+        os.mkfifo(images / f"3_{visual}.png")
+    assert [sample.name for sample in read_run(run).samples] == ["1"]
+    (tmp_path / "mine").mkdir()
+    images.rename(tmp_path / "mine" / "images")
+    images.symlink_to(tmp_path / "mine" / "images")
+    assert not read_run(run).samples, "nor does a whole folder lead out of it"
+
+
+@pytest.mark.parametrize("text", ["\n" * 1_000_000, " " * 1_000_000, "dataroot: " + " " * 1_000_000 + "["])
+def test_options_that_nobody_wrote_take_no_time(tmp_path: Path, text: str) -> None:
+    store = AttentionStore()
+    store.write(["a.png"], LEFT)
+    save(tmp_path, "1", store)
+    (tmp_path / "train_opt.txt").write_text(text * 2)
+    begun = time.perf_counter()
+    assert len(read_memories(tmp_path).samples) == 1
+    assert time.perf_counter() - begun < 2
