@@ -191,3 +191,29 @@ def test_everything_public_is_documented() -> None:
 def test_modules_are_one_idea_each() -> None:
     long = {str(path): length for path in MODULES if (length := len(path.read_text().splitlines())) > 290}
     assert not long
+
+
+# Who writes besides utils/files.py: into a folder that is put in place as a whole, into memory, or at a log's end.
+WRITERS = {
+    "datasets/encoding.py": "memory",
+    "datasets/synthetic/drawn_set.py": "a staged folder",
+    "evaluation/figures.py": "memory",
+    "evaluation/inception.py": "memory",
+    "hosts/junyanz/baking.py": "a staged folder",
+    "hosts/junyanz/model.py": "a staged set of checkpoints",
+    "monitors/visdom/monitor.py": "a log's end",
+    "reports/gallery/__init__.py": "a staged folder",
+    "reports/gallery/thumbnails.py": "a staged folder",
+    "reports/grid.py": "memory",
+    "utils/files.py": "everything else",
+    "utils/locks.py": "a lock, which nobody reads twice",
+}
+
+
+def test_one_module_writes_files() -> None:
+    writing = re.compile(
+        r"\.write_(text|bytes)\(|(?<!s\.)torch\.save\(|(image|picture|\))\.save\(|savefig\("
+        r"|open\((.*, )?[\"'][wax]|os\.open\("
+    )
+    found = {path.relative_to(PACKAGE).as_posix() for path in MODULES if writing.search(path.read_text())}
+    assert found == set(WRITERS)

@@ -22,13 +22,14 @@ from guidegan_plugin.utils.options import Value
 States = dict[str, dict[str, Tensor]]
 
 
-def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Value]) -> None:
+def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Value], where: str = "path=") -> None:
     """Write what the pairs of a training remember, whole or not at all.
 
     Args:
         path: File name, by convention ``<epoch>_guide.safetensors``.
         guides: By the pair's name.
         config: How the training is guided, by the options' names.
+        where: What the user can change to write it elsewhere, for the error.
 
     Raises:
         StoreError: If the file cannot be written.
@@ -36,7 +37,7 @@ def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Va
     facts = {"config": json.dumps(dict(config))}
     for guide in guides.values():
         facts |= guide.facts()
-    save_stores(path, {name: guide.store.state() for name, guide in guides.items()}, facts)
+    save_stores(path, {name: guide.store.state() for name, guide in guides.items()}, facts, where)
 
 
 def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> tuple[States, dict[str, str]]:

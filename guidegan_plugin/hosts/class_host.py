@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,15 +21,18 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.class_dry_run import describe
+from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.guide_arguments import folder_argument, split_arguments
 from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
+from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.plugins.host import DryRunFinished, Host
 from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.files import os_errors_as
+from guidegan_plugin.utils.locks import FolderLock
 from guidegan_plugin.utils.python_files import parse_python
 
-_log = logging.getLogger(__name__)
 _Method = Callable[..., Any]
 
 
@@ -125,7 +127,8 @@ class ClassHost(Host):
         if self.ends_epoch and self._dry:
             _replace(trainer, self.ends_epoch, functools.partial(_described_before, host=self))
         elif self.ends_epoch:
-            _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, config=config, run=self._run))
+            _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, host=self, config=config))
+            _replace(trainer, self.takes_batch, functools.partial(_alone, host=self, config=config))
 
     def _check_methods(self, trainer: type) -> None:
         named = [(name, "attaches_before") for name in self.attaches_before]
@@ -136,6 +139,11 @@ class ClassHost(Host):
                     f"{trainer.__name__} has no method {name!r} (it has {own}); change {declaration} of the host "
                     f"{self.name}"
                 )
+
+    @property
+    def _elsewhere(self) -> str:
+        """What the user can type to write into another folder."""
+        return f"change {self.checkpoints_option or 'the folder that the script writes into'}"
 
     def _described(self, guides: Mapping[str, Guide], trained: bool) -> DryRunFinished:
         causes = [not_guided(guide) for guide in guides.values() if trained and guide.attention is not None]
@@ -187,8 +195,24 @@ def _described_before(method: _Method, host: ClassHost) -> _Method:
     return call
 
 
-def _remembered_after(method: _Method, config: GuideConfig, run: Path) -> _Method:
-    count = itertools.count(1)
+def _alone(method: _Method, host: ClassHost, config: GuideConfig) -> _Method:
+    """The method, and once it is seen to train, no second process trains into the folder."""
+    open_to_others = config.attention != "none" and is_first_rank()
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal open_to_others
+        result = method(self, *args, **kwargs)
+        if open_to_others and any(is_judged(guide) for guide in self.guides.values()):
+            open_to_others = False
+            lock = FolderLock(host._run, f"{host._elsewhere}, or wait until it is over")
+            when_over(lock.release)
+        return result
+
+    return call
+
+
+def _remembered_after(method: _Method, host: ClassHost, config: GuideConfig) -> _Method:
+    count, failed, run = itertools.count(1), FailedSaves(), host._run
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         result, counted = method(self, *args, **kwargs), next(count)
@@ -196,11 +220,15 @@ def _remembered_after(method: _Method, config: GuideConfig, run: Path) -> _Metho
         for guide in self.guides.values():
             guide.end_epoch()
         if config.attention != "none" and is_first_rank():
+            store, elsewhere = run / f"{epoch}{STORE_ENDING}", host._elsewhere
             try:
-                run.mkdir(parents=True, exist_ok=True)
-                save_guides(run / f"{epoch}{STORE_ENDING}", self.guides, full_config(create_manager(), config))
-            except (OSError, StoreError) as error:  # days of training must not end with a full disk
-                _log.error("%s; the training goes on", error)
+                with os_errors_as(StoreError, f"{run} cannot be written to", elsewhere):
+                    run.mkdir(parents=True, exist_ok=True)
+                options = full_config(create_manager(), config)
+                save_guides(store, self.guides, options, elsewhere.removeprefix("change "))
+                failed.made_good(store.name)
+            except StoreError as error:
+                failed.add(store.name, error)
         return result
 
     return call

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all; all that the package writes is written by these."""
 
 from __future__ import annotations
 
@@ -7,33 +7,117 @@ import csv
 import errno
 import io
 import os
+import re
+import secrets
 import shutil
-import tempfile
+import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.utils.locks import try_lock
+
+_HOLD = "hold"  # in a folder: what its writer holds
+
+
+_AGE = 60.0  # seconds after which something unfinished that nobody holds was left behind
+_AGE_WITHOUT_LOCKS = 24 * 3600.0
+_UNFINISHED = re.compile(r"\.guide-[0-9a-f]{16}\.tmp")
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it.
+    """Write a file under a name that nobody can foresee, then rename it.
+
+    A file that is replaced leaves its permissions to the new one. A link is replaced, not followed. Where the process
+    is killed, a hidden file stays, which :func:`sweep` removes later.
+
+    Args:
+        path: The file; where it is a link to a folder or to a device, nothing is written.
+        content: What it holds.
 
     Raises:
         OSError: If it cannot be written; a former file of that name is untouched then, and nothing else stays behind.
     """
     if not path.name:  # ".", or the root
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary, file = _create(path.parent, _mode_of(path))
     try:
-        with temporary.open("wb") as file:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:  # Ctrl-C, too
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder; what a living one writes is left to it.
+
+    Who writes holds a lock on what it writes, which ends with the process. Without locks, as some network drives are,
+    something counts as left behind after a day.
+    """
+    with contextlib.suppress(OSError):
+        for path in [Path(entry.path) for entry in os.scandir(folder) if _UNFINISHED.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError):
+                if not _is_left(path):
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    if path.is_symlink():
+        return False
+    age = time.time() - path.stat().st_mtime
+    held = path / _HOLD if path.is_dir() else path
+    if age < _AGE or not held.exists():
+        return age >= _AGE
+    with held.open("rb") as file:
+        locked = try_lock(file.fileno())
+    return age >= _AGE_WITHOUT_LOCKS if locked is None else locked
+
+
+def _unfinished(folder: Path) -> Path:
+    return folder / f".guide-{secrets.token_hex(8)}.tmp"
+
+
+def _create(folder: Path, mode: int | None) -> tuple[Path, BinaryIO]:
+    """A new file in a folder, held by this process; None stands for what new files are permitted."""
+    path = _unfinished(folder)
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
+    try:
+        try_lock(number)
+        if mode is not None:
+            os.chmod(number if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101 - by its number
+        return path, os.fdopen(number, "wb")
+    except BaseException:
+        os.close(number)
+        path.unlink()
+        raise
+
+
+def _mode_of(path: Path) -> int | None:
+    """Permissions of a file that is to be replaced, None where there is none.
+
+    Raises:
+        OSError: If it is a folder or a device, or a link to one.
+    """
+    try:
+        found = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found):
+        raise FileExistsError(errno.EEXIST, "Not a plain file", str(path))
+    return stat.S_IMODE(found)
 
 
 def write_output(path: Path, content: bytes, cure: str = "change --out, or what named the file") -> None:
@@ -49,6 +133,7 @@ def write_output(path: Path, content: bytes, cure: str = "change --out, or what 
     """
     with os_errors_as(ConfigError, f"cannot write {path}", cure):
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         write_whole(path, content)
 
 
@@ -68,6 +153,14 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     writer.writerow(header)
     writer.writerows(rows)
     write_output(path, text.getvalue().encode())
+
+
+def remedy(error: Exception) -> str:
+    """What helps against an error of writing, as the beginning of a sentence that goes on with another place."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+        return "remove what is there"
+    return "change its permissions" if number in (errno.EACCES, errno.EPERM, errno.EROFS) else "free space"
 
 
 @contextlib.contextmanager
@@ -104,11 +197,15 @@ def staging(path: Path) -> Iterator[Path]:
         OSError: If it cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    sweep(path.parent)
+    hidden = _unfinished(path.parent)
+    hidden.mkdir(mode=0o700)
     try:
-        folder = hidden / "new"  # one level down, because mkdtemp's own folder is closed to other users
-        folder.mkdir()
-        yield folder
+        with (hidden / _HOLD).open("wb") as hold:
+            try_lock(hold.fileno())
+            folder = hidden / "new"  # one level down, because the hidden folder is closed to other users
+            folder.mkdir()
+            yield folder
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
@@ -143,7 +240,7 @@ def put_in_place(finished: Path, path: Path, *, replace: bool = False) -> None:
     Raises:
         OSError: If `path` is taken, or cannot be written; what was there is there still.
     """
-    older = path.with_name(f".{path.name}.{os.getpid()}.old")  # beside it, where no cleaning up of ours takes it away
+    older = _unfinished(path.parent).with_suffix(".old")  # beside it, where no cleaning up of ours takes it away
     try:
         if path.exists() and replace:
             path.rename(older)

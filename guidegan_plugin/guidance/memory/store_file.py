@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_state
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.files import remedy, sweep, write_whole
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
@@ -28,13 +28,16 @@ STORE_ENDING = "_guide.safetensors"
 _PART = re.compile(rf"(.*)\.({'|'.join(PARTS)}|{MAPS.pattern})", re.ASCII | re.DOTALL)
 
 
-def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str]) -> None:
+def save_stores(
+    path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str], where: str = "path="
+) -> None:
     """Write the stores of all pairs into one file.
 
     Args:
         path: File name, by convention ``<epoch>_guide.safetensors``.
         stores: ``AttentionStore.state()`` by the pair's name.
         metadata: Small facts to keep with them, such as the config and the networks' digests.
+        where: What the user can change to write it elsewhere, for the error.
 
     Raises:
         StoreError: If the file cannot be written.
@@ -43,9 +46,10 @@ def save_stores(path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata
     facts = {**metadata, "format": FORMAT, "pairs": json.dumps(sorted(stores))}
     facts["sha256"] = _checksum(tensors, facts)
     try:
+        sweep(path.parent)
         write_whole(path, safetensors.torch.save(tensors, metadata=facts))
     except OSError as error:
-        raise StoreError(f"{path} could not be written: {error.strerror}; free space or change path=") from error
+        raise StoreError(f"{path} could not be written: {error.strerror}; {remedy(error)} or change {where}") from error
 
 
 def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:

@@ -222,10 +222,7 @@ class HostGuides:
         Raises:
             StoreError: If it cannot be written.
         """
-        try:
-            save_guides(path, self.guides, full_config(self._manager, self.config))
-        except StoreError as error:
-            raise StoreError(f"{error} (--checkpoints_dir)") from error
+        save_guides(path, self.guides, full_config(self._manager, self.config), "--checkpoints_dir")
 
     def load(self, path: Path) -> None:
         """Take the memories up again; without a file they start from ones, with a notice.

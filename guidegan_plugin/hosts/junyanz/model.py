@@ -7,7 +7,6 @@ import contextlib
 import functools
 import importlib
 import importlib.util
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from guidegan_plugin.attaching.mechanism_options import add_guide_options, config_from
+from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.fast.speedups import Speedups
+from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
 from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
@@ -30,16 +31,16 @@ from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
 from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
+from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.locks import FolderLock
 
 if TYPE_CHECKING:
     from guidegan_plugin.hosts.junyanz.host_types import HostModel
 else:
     HostModel = object
-
-_log = logging.getLogger(__name__)
 
 
 def guided_model(name: str) -> type:
@@ -104,6 +105,10 @@ class GuidedModel(HostModel):
     def __init__(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> None:
         config = config_from(create_manager(), vars(opt))
         super().__init__(opt, *args, **kwargs)
+        if self._writes(config):
+            lock = FolderLock(Path(self.save_dir), "change --name, or wait until it is over")
+            when_over(lock.release)
+        self._failed_saves = FailedSaves()
         self.guides = HostGuides(self, self.host_model, config)
         self.attention_visuals = AttentionVisuals(self.guides)
         self.refinement = HostRefinement(self.guides, self.attention_visuals)
@@ -118,6 +123,11 @@ class GuidedModel(HostModel):
             opt.epoch_count = self._resumed["epochs"] + 1  # the host's loop, and its linear schedule, go on from here
             full_state.restore_random_states(self._resumed)  # for a loader that begins before setup()
         self._first_epoch = read_option(opt, "epoch_count")
+
+    def _writes(self, config: GuideConfig) -> bool:
+        """Whether this process writes what no second one may write over."""
+        ours = config.attention != "none" or (self.isTrain and self.opt.guide_full_state)
+        return bool(self.isTrain and ours and is_first_rank() and not self.opt.guide_dry_run)
 
     # Forks give the family's methods further arguments and results: what is not ours goes through as it came.
 
@@ -201,10 +211,11 @@ class GuidedModel(HostModel):
         if not is_first_rank() or not (self.guides.active or self.opt.guide_full_state):
             return save()
         try:
-            return self._save_all(epoch, save)
+            result = self._save_all(epoch, save)
+            self._failed_saves.made_good(epoch)
+            return result
         except StoreError as error:
-            # Days of training must not end with a full disk: the next save may succeed.
-            _log.error("%s; the training goes on", error)
+            self._failed_saves.add(epoch, error)
             for name in self.model_names:  # the classic generation moves its networks to the CPU to save them
                 getattr(self, f"net{name}").to(self.device)
             return None
