@@ -158,7 +158,11 @@ def test_bicycle_gan_trains_with_both_judges_resumes_and_tests(guidegan_in: Guid
     assert "kept translation" in guidegan_in(fork / "test.py", BICYCLE, "--name", "run", *tested)
 
 
-@pytest.mark.parametrize("mechanism", [[], ["--guide_attention", "tam"], ["--guide_signal", "gradcam"]], ids=str)
+@pytest.mark.parametrize(
+    "mechanism",
+    [[], ["--guide_attention", "tam"], ["--guide_signal", "gradcam"], ["--guide_signal", "gradient"]],
+    ids=str,
+)
 def test_attention_gan_is_guided_by_its_first_output(
     guidegan_in: Guidegan, tmp_path: Path, mechanism: list[str]
 ) -> None:
