@@ -35,17 +35,44 @@ class NamedPlace(NamedTuple):
         return stage(there, "generator")
 
 
+_STEP = re.compile(
+    r"""\[\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\[\]"']+?))\s*\]|(?P<name>[^.\[\]]+)|\."""
+)
+
+
 def follow_path(place: Any, path: str) -> Any:
-    """What is at a path: ``place.nets["G"]`` for ``"nets.G"``, ``place.nets[0]`` for ``"nets[0]"``; else None."""
+    """What is at a path, as Python would read it; None where nothing is.
+
+    Args:
+        place: Where the path begins.
+        path: ``"nets.G"`` for ``place.nets.G`` or ``place.nets["G"]``, ``"nets[0]"`` for a list's item or the item of
+            a dictionary whose key is the number 0 or the text "0", ``"nets['a.b']"`` for a key with dots in it.
+    """
+    steps = list(_STEP.finditer(path))
+    if "".join(step.group() for step in steps) != path:
+        return None
     try:
-        for part in re.findall(r"""[^.\[\]"']+""", path):
-            if isinstance(place, (Mapping, nn.ModuleDict)):
-                place = place[part]
-            else:
-                place = place[int(part)] if part.lstrip("-").isdecimal() else getattr(place, part)
-    except (AttributeError, LookupError, TypeError):  # not there, or not there yet
+        for step in steps:
+            if step.group() != ".":
+                place = _item(place, step)
+    except (AttributeError, LookupError, TypeError, ValueError):  # not there, or not there yet
         return None
     return place
+
+
+def _item(place: Any, step: re.Match[str]) -> Any:
+    """What a place has at one step of a path."""
+    quoted = step["double"] if step["double"] is not None else step["single"]
+    if quoted is not None:
+        return place[quoted]
+    text = step["bare"] or step["name"]
+    number = int(text) if text.lstrip("-").isdecimal() else None
+    if isinstance(place, (Mapping, nn.ModuleDict)):
+        key: Any = number if number is not None and text not in place and number in place else text
+        return place[key]
+    if step["bare"] and number is None:
+        return place[text]
+    return getattr(place, text) if number is None else place[number]
 
 
 def read_places(text: str, between: str) -> tuple[NamedPlace, ...]:

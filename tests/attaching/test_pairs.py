@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from torch import nn
 
 from guidegan_plugin.attaching.pairs import NamedPair, parse_pairs
-from guidegan_plugin.attaching.places import read_places
+from guidegan_plugin.attaching.places import follow_path, read_places
 from guidegan_plugin.errors import ConfigError
 
 
@@ -73,6 +77,28 @@ def test_a_word_that_cannot_be_read_is_refused_in_one_line_with_an_example(text:
 
 def test_keys_of_a_dictionary_may_hold_what_stands_between_places_elsewhere() -> None:
     assert read_places("nets['a+b:c']:encode", "+") == (("nets['a+b:c']", "encode"),)
+
+
+HELD: dict[str, Any] = {
+    "nets": {"G": 1, "a.b": 2, 0: 3, "1": 4, "x-y": 5},
+    "listed": [6, [7, 8]],
+    "modules": nn.ModuleDict({"G": nn.Identity(), "0": nn.Identity()}),
+    "inner": SimpleNamespace(nets=[{"a[0]": 9}]),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        *[("nets.G", 1), ("nets['G']", 1), ('nets["G"]', 1), ("nets[G]", 1), ("nets['a.b']", 2), ('nets["a.b"]', 2)],
+        *[("nets[0]", 3), ("nets.0", 3), ("nets[1]", 4), ("nets['1']", 4), ("nets['0']", None), ("nets['x-y']", 5)],
+        *[("listed[0]", 6), ("listed[-1][1]", 8), ("listed.1.0", 7), ("listed[5]", None), ("listed['0']", None)],
+        *[("modules.G", HELD["modules"]["G"]), ("modules[0]", HELD["modules"]["0"]), ("modules.F", None)],
+        *[("inner.nets[0]['a[0]']", 9), ("inner.other", None), ("nets['G", None), ("nets[G", None)],
+    ],
+)
+def test_a_path_is_followed_as_python_would_read_it(path: str, found: object) -> None:
+    assert follow_path(SimpleNamespace(**HELD), path) is found
 
 
 def test_two_pairs_of_one_name_are_refused() -> None:
