@@ -49,6 +49,7 @@ class Speedups:
         self._networks, self._optimizers = list(networks), list(optimizers)
         self._training, self._title = training, title
         self._undo = contextlib.ExitStack()
+        self._asked: tuple[Collection[str], Mapping[str, str] | None] = (), None
         self.graphs = False
 
     def act(self, fast: Collection[str], hindered: Mapping[str, str] | None = None, says_why_not: bool = True) -> None:
@@ -59,23 +60,36 @@ class Speedups:
             hindered: Why a piece is not to act here, by its name.
             says_why_not: Whether a piece that does nothing is logged; a second pair has mostly the first one's reasons.
         """
+        self._asked = fast, hindered
+        done, hindrances = self._act(fast, hindered or {})
+        for piece, reason in hindrances.items() if says_why_not else ():
+            # At INFO, where nobody asked for this piece by its name.
+            self._say(logging.INFO if "on" in fast else logging.WARNING, f"{piece} does nothing: {reason}")
+        if done:
+            self._say(logging.INFO, ", ".join(done))
+
+    def renew(self) -> None:
+        """Act again, in silence: another pair's speedups were removed, and may have undone what both wanted."""
+        self.remove()
+        self._act(self._asked[0], self._asked[1] or {})
+
+    def _act(self, fast: Collection[str], hindered: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        """Let pieces act; what was done, and why pieces do nothing, by their names."""
         wanted = RECOMMENDED.get(self._device.type, RECOMMENDED["cpu"]) if "on" in fast else fast
-        done, acting = [], set()
+        done, hindrances, acting = [], {}, set()
         for piece, act in self._pieces().items():
             if piece not in wanted:
                 continue
             try:
-                if hindered and piece in hindered:
+                if piece in hindered:
                     raise CannotAct(hindered[piece])
                 if act is not None:
                     done.append(act())
                     acting.add(piece)
             except CannotAct as reason:
-                if says_why_not:  # at INFO, where nobody asked for this piece by its name
-                    self._say(logging.INFO if "on" in fast else logging.WARNING, f"{piece} does nothing: {reason}")
+                hindrances[piece] = str(reason)
         self._meet("bf16" in acting, "compile" in acting, "graphs" in acting)
-        if done:
-            self._say(logging.INFO, ", ".join(done))
+        return done, hindrances
 
     def _pieces(self) -> dict[str, Callable[[], str] | None]:
         """What each piece does, in this order; each returns what was done, or raises why nothing was."""

@@ -129,6 +129,26 @@ def test_a_network_of_two_pairs_is_met_once_inside_of_both_guides(
     assert kinds == ["method", "method", "FastCall"]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_two_pairs_share_stays_fast_until_the_last_is_detached(
+    make_generator: Make, make_discriminator: Make, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speedups.Speedups, "_needs_cuda", lambda self: None)
+    before = torch.backends.cudnn.benchmark
+    generators, discriminator = (make_generator(), make_generator()), make_discriminator()
+    optimizers, config = adam(*generators, discriminator), GuideConfig(fast="activations,bf16,fused,benchmark")
+    one = attach(generators[0], discriminator, config, optimizers=optimizers)
+    pairs = [one, attach(generators[1], discriminator, config, name="B", beside=one, optimizers=optimizers)]
+    pairs[first].detach()
+    kept, left = generators[1 - first], generators[first]
+    assert not discriminator[4].inplace and not kept[3].inplace and left[3].inplace
+    assert [type(around).__name__ for around in arounds_of(discriminator)] == ["method", "FastCall"]
+    assert optimizers[2].param_groups[0]["fused"] and torch.backends.cudnn.benchmark and not arounds_of(left)
+    pairs[1 - first].detach()
+    assert discriminator[4].inplace and kept[3].inplace and not arounds_of(discriminator)
+    assert not any(one.param_groups[0]["fused"] for one in optimizers) and torch.backends.cudnn.benchmark == before
+
+
 class Marks:
     """Stands for speedups, and counts what it is told."""
 
@@ -137,6 +157,9 @@ class Marks:
 
     def begin_step(self) -> None:
         self.begun += 1
+
+    def renew(self) -> None:
+        pass
 
     def remove(self) -> None:
         self.removed += 1

@@ -11,5 +11,8 @@ class Companion(Protocol):
     def begin_step(self) -> None:
         """A step of the training begins."""
 
+    def renew(self) -> None:
+        """Another pair's was removed: what both did to networks that the pairs share is done again."""
+
     def remove(self) -> None:
         """Undo everything, as the pair leaves the training; twice is fine."""
