@@ -131,10 +131,11 @@ class InstanceGuidance(SourceBinding):
         remember: Sequence[bool] | None = None,
     ) -> Visit:
         """As the base."""
+        visit = super().bind(pair, images, keys, view, remember)
         self._due.discard(pair)
         if not self._due:
             self._batch = None
-        return super().bind(pair, images, keys, view, remember)
+        return visit
 
     def _find(self, where: Where | None, in_batch: bool = True) -> Any:
         """What is found on the instance or else in the batch, None if nothing is."""

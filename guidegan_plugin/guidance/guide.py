@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +90,12 @@ class Guide(AbstractContextManager["Guide"]):
         except BaseException:
             self.binding.forget(name)
             raise
+
+    def __reduce__(self) -> NoReturn:
+        raise ConfigError(
+            "a Guide belongs to its networks and cannot be copied or pickled; copy the networks, which then compute "
+            "what test time does, and keep the memory with guide.save(path)"
+        )
 
     def __exit__(self, *error: object) -> None:
         self.detach()
@@ -276,6 +282,7 @@ class Guide(AbstractContextManager["Guide"]):
 
     def detach(self) -> None:
         """Restore both networks to what they were; twice is fine."""
+        self._reporter.detach(self.binding.current(self.name))
         self._attachment.remove()
         self.concatenation.restore()
         self.binding.forget(self.name)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from guidegan_plugin.guidance.calls.attachment import Attachment
-from guidegan_plugin.guidance.calls.binding import Judgement, Visit
-from guidegan_plugin.guidance.calls.unguided import UnguidedWatch
+from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.judgement import Judgement
+from guidegan_plugin.guidance.calls.unguided import UnguidedWatch, warn_of_backward
 from guidegan_plugin.guidance.collapse import CollapseWatch
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
@@ -124,7 +125,11 @@ class Reporter:
         Raises:
             GuideError: If guidance is strict, and the pair is not guided.
         """
+        if visit is not None and visit.reported:  # at a bind that was refused
+            visit = None
         self.watch.over(visit, attachment)
+        if visit is not None:
+            visit.reported = True
         if visit is not None and visit.judged and newest is not None:
             self.steps += 1
             self._collapse.see(newest.maps, attachment)
@@ -156,3 +161,8 @@ class Reporter:
         self._collapse.end_epoch(None if newest is None else newest.maps, attachment)
         if self._on_epoch is not None:
             self._on_epoch(EpochReport(self._pair, self._epochs, statistics()))
+
+    def detach(self, visit: Visit | None) -> None:
+        """The pair leaves the training, its last visit under way."""
+        if self._concatenation.adapted:
+            warn_of_backward(visit)

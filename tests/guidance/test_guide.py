@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import pickle
 import random
 import weakref
 from collections.abc import Callable
@@ -556,3 +557,29 @@ def test_the_mean_of_judges_whose_maps_have_other_sizes_is_remembered(make_gener
     maps, visited = guide.maps(["a", "b"])
     assert visited.all() and maps.min() >= 0 and maps.max() <= 1 and maps.std() > 0
     assert guide.statistics()["visits"] == 2
+
+
+def test_a_guide_is_neither_copied_nor_pickled_and_says_what_is(
+    make_generator: Callable[..., nn.Module], make_discriminator: Callable[..., nn.Module]
+) -> None:
+    generator, discriminator = make_generator(), make_discriminator()
+    trainer = {"G": generator, "guide": attach(generator, discriminator)}
+    for copied in (copy.deepcopy, copy.copy, pickle.dumps):
+        with pytest.raises(ConfigError, match=r"cannot be copied or pickled; copy the networks.*guide\.save\(path\)"):
+            copied(trainer["guide"] if copied is copy.copy else trainer)
+
+
+def test_a_refused_bind_is_not_counted_and_leaves_the_visit_as_it_was(
+    make_generator: Callable[..., nn.Module], make_discriminator: Callable[..., nn.Module]
+) -> None:
+    generator, discriminator = make_generator(), make_discriminator()
+    guide, source = attach(generator, discriminator), torch.rand(2, 3, 64, 64)
+    guide.bind(source, ["a", "b"])
+    discriminator(generator(source)).mean().backward()
+    for _ in range(3):
+        with pytest.raises(ConfigError, match="2 images, 1 keys"):
+            guide.bind(torch.rand(2, 3, 64, 64), ["a"])
+    assert guide.latest is not None and guide.binding.current("A") is not None
+    guide.bind(source, ["a", "b"])
+    facts = guide.statistics()
+    assert (facts["bound"], facts["read"], facts["judged"]) == (1, 1, 1) and guide.facts()["A.steps"] == "2"

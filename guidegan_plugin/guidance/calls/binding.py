@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.companion import Companion
+from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.key_watch import KeyWatch
 from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
 from guidegan_plugin.guidance.calls.rows import Call, Made, Row, Rows
@@ -41,21 +42,6 @@ def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
     return named
 
 
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """The newest judgement of a pair's fake.
-
-    Attributes:
-        made: What was judged.
-        maps: Where the discriminator looked, ``(N, 1, h, w)``, float32 in [0, 1], in the order of the bound images.
-        score: The mean of its prediction, one value, float32; None where nobody wants it.
-    """
-
-    made: Made
-    maps: Tensor
-    score: Tensor | None
-
-
 @dataclass(eq=False)
 class Visit:
     """One batch of source images of one pair, from its binding to the next.
@@ -78,6 +64,7 @@ class Visit:
         tested: Whether the generator translated it as at test time, where nobody is to judge it.
         trained: Whether the generator translated it with gradient, also after it did without (activation checkpoints).
         thread: Which thread bound it: calls in another thread are tests.
+        reported: Whether it was counted: after a refused ``bind`` it is still under way, and is not counted again.
         seen: What was observed of it.
     """
 
@@ -98,6 +85,7 @@ class Visit:
     tested: bool = False
     trained: bool = False
     thread: int = field(default_factory=threading.get_ident)
+    reported: bool = False
     seen: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
@@ -288,3 +276,5 @@ class SourceBinding:
         self._claimed.discard(pair)
         if (companion := self.companions.pop(pair, None)) is not None:
             companion.remove()
+            for other in self.companions.values():
+                other.renew()

@@ -13,10 +13,11 @@ from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.signals import score
-from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding, Visit
+from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
+from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.row_maps import turned
 from guidegan_plugin.guidance.calls.rows import Made
 from guidegan_plugin.guidance.calls.stages import Stage

@@ -70,6 +70,24 @@ def _walked(node: Node, output: int, walk: Walk) -> Made | None:
     return replace(walk.made, rows=rows)
 
 
+def awaits_backward(fake: Tensor) -> bool:
+    """Whether ``backward()`` through a fake may still come: its graph was not freed.
+
+    Args:
+        fake: A tensor that a generator returned.
+    """
+    nodes: list[Node | None] = [fake.grad_fn]
+    for node in nodes:
+        saved = [name for name in dir(node) if name.startswith("_raw_saved_")]
+        if saved:
+            try:
+                return getattr(node, saved[0].removeprefix("_raw")) is not None
+            except RuntimeError:  # freed
+                return False
+        nodes += [] if node is None or len(nodes) > _FAR else [parent for parent, _ in node.next_functions]
+    return False
+
+
 def obstacle(images: Tensor, mark: str = FAKE) -> str | None:
     """The operation that stands between a tensor and a fresh fake that the tensor was computed from.
 

@@ -12,6 +12,7 @@ from torch import nn
 from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.fake_tracking import awaits_backward
 from guidegan_plugin.guidance.layers import unwrap
 
 _log = logging.getLogger(__name__)
@@ -127,6 +128,17 @@ def cause(visit: Visit) -> str:
         "the discriminator was called with a gradient, but never with what the generator made of the bound batch; "
         "change discriminator= (--guide_pairs)"
     )
+
+
+def warn_of_backward(visit: Visit | None) -> None:
+    """Warn where a generator that was widened is left while ``backward()`` through its newest fake may still come."""
+    living = [image for fake, _ in visit.fakes if (image := fake()) is not None] if visit is not None else []
+    if visit is not None and any(map(awaits_backward, living)):
+        _log.warning(
+            "pair %s: detached between the generator's call and backward(), which fails now that the generator's first "
+            "convolution is what it was; call backward() before detach()",
+            visit.pair,
+        )
 
 
 def _described(stranger: tuple[torch.Size, torch.dtype, torch.device] | None) -> str:

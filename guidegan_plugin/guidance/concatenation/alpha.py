@@ -131,12 +131,11 @@ class AlphaChannel(Concatenation):
         Raises:
             ConfigError: If one of them cannot be widened; then none is.
         """
+        if self._widened:
+            return
         found = self._found(generator)
         self._read, self._paths = self._reads(found), ",".join(path for path, _ in found)
-        before = widened_before(found[0][1])
-        if before is not None:  # a copy of a guided generator, or one that several pairs have
-            return
-        if is_distributed(generator):
+        if is_distributed(generator) and any(widened_before(one) is None for _, one in found):
             raise ConfigError(
                 f"concat=alpha cannot widen {self._paths}: the generator is in DistributedDataParallel already; attach "
                 f"before it is wrapped, or {_INSTEAD}"
@@ -201,6 +200,11 @@ class AlphaChannel(Concatenation):
         for one in self._widened:
             one.narrow()
         self._widened, self._checks, self._read = [], [], 0
+
+    @property
+    def adapted(self) -> bool:
+        """As the base."""
+        return bool(self._widened)
 
     @property
     def place(self) -> str:

@@ -101,6 +101,11 @@ class Concatenation(Configurable, ABC):
         """Undo :meth:`adapt`; harmless without it."""
 
     @property
+    def adapted(self) -> bool:
+        """Whether the generator's weights have another shape than the host's, by :meth:`adapt`."""
+        return False
+
+    @property
     def place(self) -> str:
         """Where the map enters, in words."""
         return self.name

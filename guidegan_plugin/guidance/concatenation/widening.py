@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.calls.copy_safe import Hook
+from guidegan_plugin.guidance.calls.graph_walk import shape_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +43,11 @@ class Columns:
 
 
 class Widened:
-    """One convolution with new input channels, until it is narrowed again.
+    """One convolution with new input channels, until the last of those that want them lets go.
 
     Args:
         path: Where in the generator it is.
-        convolution: The convolution.
+        convolution: The convolution, which another pair, or the network it is a copy of, may have widened before.
         columns: Its new channels.
         optimizers: Optimizers that may already hold state of the weight.
 
@@ -57,29 +59,52 @@ class Widened:
     def __init__(
         self, path: str, convolution: nn.Conv2d, columns: Columns, optimizers: tuple[Optimizer, ...] = ()
     ) -> None:
-        self.path, self.channels = path, convolution.in_channels
-        self._convolution, self._columns, self._optimizers = convolution, columns, optimizers
-        _change(convolution, columns.inserted, optimizers)
-        register = cast(Callable[[object], RemovableHandle], convolution.register_load_state_dict_pre_hook)
-        self._loading = register(PadOnLoad(self.channels, columns))
+        self.path, self._convolution = path, convolution
+        padding = widened_before(convolution)
+        if padding is None:
+            padding = PadOnLoad(convolution.in_channels, columns)
+            if _change(convolution, columns.inserted, optimizers):
+                _log.warning(
+                    "concat=alpha: an output that the generator made before it was guided is still held; backward() "
+                    "through that output fails from now on, so call it, or let go of the output, before attach()"
+                )
+            register = cast(Callable[[object], RemovableHandle], convolution.register_load_state_dict_pre_hook)
+            register(padding)
+        self._padding, self.channels = padding, padding.channels
+        padding.holders += 1
+        padding.optimizers.update(dict.fromkeys(optimizers))
 
     def narrow(self) -> None:
-        """Make the convolution what it was."""
-        self._loading.remove()
-        _change(self._convolution, self._columns.removed, self._optimizers)
+        """Make the convolution what it was, unless somebody else still wants its new channels."""
+        self._padding.holders -= 1
+        if self._padding.holders:
+            return
+        hooks = self._convolution._load_state_dict_pre_hooks
+        for number in [number for number, hook in hooks.items() if _inside(hook) is self._padding]:
+            del hooks[number]
+        _change(self._convolution, self._padding.columns.removed, tuple(self._padding.optimizers))
 
 
-@dataclass(frozen=True)
 class PadOnLoad:
-    """Pads a checkpoint of the host's width while it is loaded; holds no state, so copies are harmless.
+    """Pads a checkpoint of the host's width while it is loaded; a copy knows nobody that holds the convolution.
 
-    Attributes:
+    Args:
         channels: What the host's convolution reads.
         columns: Its new channels.
+
+    Attributes:
+        channels: As given.
+        columns: As given.
+        holders: How many want the new channels.
+        optimizers: The optimizers of these, which may hold state of the weight.
     """
 
-    channels: int
-    columns: Columns
+    def __init__(self, channels: int, columns: Columns) -> None:
+        self.channels, self.columns, self.holders = channels, columns, 0
+        self.optimizers: dict[Optimizer, None] = {}
+
+    def __reduce__(self) -> tuple[type[PadOnLoad], tuple[int, Columns]]:
+        return PadOnLoad, (self.channels, self.columns)
 
     def __call__(self, module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
         """As a hook of a module whose state is loaded.
@@ -101,8 +126,13 @@ class PadOnLoad:
 
 def widened_before(convolution: nn.Conv2d) -> PadOnLoad | None:
     """How a convolution was widened before, in this network or in the one it is a copy of; None where it was not."""
-    hooks = [getattr(hook, "hook", hook) for hook in convolution._load_state_dict_pre_hooks.values()]
+    hooks = map(_inside, convolution._load_state_dict_pre_hooks.values())
     return next((hook for hook in hooks if isinstance(hook, PadOnLoad)), None)
+
+
+def _inside(hook: object) -> object:
+    """A hook without what torch puts around it."""
+    return getattr(hook, "hook", hook)
 
 
 def refuse_wide_input(path: str, convolution: nn.Conv2d, width: int, widened: str) -> RemovableHandle:
@@ -129,11 +159,13 @@ def refuse_wide_input(path: str, convolution: nn.Conv2d, width: int, widened: st
     return convolution.register_forward_pre_hook(Hook(check))
 
 
-def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimizers: tuple[Optimizer, ...]) -> None:
-    weight = convolution.weight
+def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimizers: tuple[Optimizer, ...]) -> bool:
+    """Change a weight, its gradient and what optimizers hold of it; say whether a graph of the old weight is alive."""
+    weight = cast(nn.Parameter, convolution.weight)
     shape = weight.shape
     # .data keeps the Parameter object, so an optimizer that was given it goes on holding it.
     weight.data = change(weight.data)
+    held = _leave_graph(weight)
     if weight.grad is not None:
         weight.grad = change(weight.grad)
     for optimizer in optimizers:
@@ -142,3 +174,26 @@ def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimize
             if isinstance(value, Tensor) and value.shape == shape:
                 state[name] = change(value)
     convolution.in_channels = weight.shape[1]
+    return held
+
+
+def _leave_graph(weight: nn.Parameter) -> bool:
+    """Let new graphs take a weight's new shape, though a graph that knows the old shape is alive.
+
+    As long as any graph holds the node that gathers a weight's gradient, new graphs share this node, with the shape it
+    was made for. Torch makes a new node where the weight's type has changed in between.
+
+    Returns:
+        Whether there was such a graph.
+    """
+    trained = weight.requires_grad
+    with torch.enable_grad():
+        weight.requires_grad_()
+        gathers = cast(Node, cast(Node, weight.view_as(weight).grad_fn).next_functions[0][0])
+        weight.requires_grad_(trained)
+    if shape_of(gathers, 0) == tuple(weight.shape):
+        return False
+    data = weight.data
+    weight.data = data.to(torch.float32 if data.dtype == torch.float64 else torch.float64)
+    weight.data = data
+    return True

@@ -233,3 +233,73 @@ def test_a_generator_that_uses_its_input_again_is_refused_with_the_cure() -> Non
     guide.bind(images := torch.rand(1, 3, 16, 16), ["a"])
     with pytest.raises(ConfigError, match=r"pair A: Composed uses its input again .*--guide_concat rhp"):
         generator(images)
+
+
+def two_networks() -> tuple[nn.Sequential, nn.Sequential]:
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.Conv2d(8, 1, 4, 1, 1))
+    return nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 3, 1)), judge
+
+
+ALPHA = GuideConfig(layer=1, concat="alpha")
+
+
+def test_an_output_from_before_that_is_still_held_does_not_spoil_the_guided_steps(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    generator, discriminator = two_networks()
+    before = generator(torch.rand(2, 3, 16, 16))
+    guide, source = attach(generator, discriminator, ALPHA), torch.rand(2, 3, 16, 16)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "before it was guided is still held" in said and "before attach()" in said and before.grad_fn is not None
+    guide.bind(source, ["a", "b"])
+    fake = generator(source)
+    discriminator(fake).mean().backward()
+    caplog.clear()
+    guide.detach()
+    assert not caplog.records and fake.grad_fn is not None, "its backward() has been"
+    discriminator(generator(source)).mean().backward()
+    assert generator[0].weight.grad.shape == (6, 3, 3, 3)
+
+
+def test_a_backward_that_is_still_to_come_when_alpha_is_detached_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    generator, discriminator = two_networks()
+    guide, source = attach(generator, discriminator, ALPHA), torch.rand(2, 3, 16, 16)
+    guide.bind(source, ["a", "b"])
+    fake = generator(source)
+    guide.detach()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("pair A: detached between") and said.endswith("call backward() before detach()")
+    assert fake.requires_grad
+
+
+def test_a_copy_that_is_guided_and_detached_again_takes_the_hosts_images() -> None:
+    generator, discriminator = two_networks()
+    images = torch.rand(2, 3, 16, 16)
+    expected = generator(images)
+    guide = attach(generator, discriminator, ALPHA)
+    twin = copy.deepcopy(generator)
+    attach(twin, copy.deepcopy(discriminator), ALPHA).detach()
+    assert torch.equal(twin(images), expected) and twin[0].in_channels == 3
+    assert generator[0].in_channels == 4, "the network that was copied stays guided"
+    guide.detach()
+    assert torch.equal(generator(images), expected)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_generator_of_two_pairs_stays_wide_until_the_last_is_detached(first: int) -> None:
+    generator, discriminator = two_networks()
+    images, optimizers = torch.rand(2, 3, 16, 16), [torch.optim.Adam(generator.parameters())]
+    judges = discriminator, copy.deepcopy(discriminator)
+    one = attach(generator, judges[0], ALPHA, optimizers=optimizers)
+    pairs = [one, attach(generator, judges[1], ALPHA, name="B", beside=one)]
+    pairs[first].detach()
+    left = pairs[1 - first]
+    left.bind(images, ["a", "b"])
+    judges[1 - first](generator(images)).mean().backward()
+    assert left.maps(["a", "b"])[1].all() and generator[0].in_channels == 4
+    optimizers[0].step()
+    left.detach()
+    state = optimizers[0].state[generator[0].weight]
+    assert generator[0].weight.shape == state["exp_avg"].shape == (6, 3, 3, 3)
+    assert generator(images).shape == images.shape

@@ -1,0 +1,24 @@
+"""What a discriminator was seen to say of a pair's fake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from guidegan_plugin.guidance.calls.rows import Made
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """The newest judgement of a pair's fake.
+
+    Attributes:
+        made: What was judged.
+        maps: Where the discriminator looked, ``(N, 1, h, w)``, float32 in [0, 1], in the order of the bound images.
+        score: The mean of its prediction, one value, float32; None where nobody wants it.
+    """
+
+    made: Made
+    maps: Tensor
+    score: Tensor | None
