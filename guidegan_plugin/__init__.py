@@ -17,13 +17,12 @@ On a class of your own::
     class MyTranslator: ...
 """
 
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from guidegan_plugin.errors import ConfigError, DataError, GuideError, HostError, PluginError, StoreError
 
 if TYPE_CHECKING:
+    __version__: str
     from guidegan_plugin.attaching.decorator import guided
     from guidegan_plugin.attaching.factory import attach
     from guidegan_plugin.attaching.pairs import Pair
@@ -83,9 +82,14 @@ else:
     }
 
     def __getattr__(name: str) -> object:
-        if name not in _HOMES:
+        from importlib import import_module
+
+        if name == "__version__":
+            value = import_module(f"{__name__}.utils.packages").version_of(__name__)
+        elif name in _HOMES:
+            value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
 
@@ -93,10 +97,6 @@ else:
         return sorted({*globals(), *__all__})
 
 
-try:
-    __version__ = version("guidegan_plugin")
-except PackageNotFoundError:  # a folder on PYTHONPATH, not installed
-    __version__ = "unknown"
 __all__ = [
     "Attention",
     "Check",

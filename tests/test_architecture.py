@@ -39,7 +39,7 @@ ALLOWED = {
         *_GROUND,
         *("guidance", "plugins", "attaching", "datasets", "evaluation", "reports", "monitors", "hosts", "diagnosis"),
     ),
-    "__main__": ("cli",),
+    "__main__": ("utils", "cli"),
     "__init__": (*_GROUND, "guidance", "plugins", "attaching", "monitors", "hosts"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from guidegan_plugin.cli.report import grid, report
 from guidegan_plugin.errors import GuideError
 from guidegan_plugin.hosts.excepthook import in_one_line
 from guidegan_plugin.utils.packages import version_of
+from guidegan_plugin.utils.streams import open_streams
 
 TRAIN, RESULTS, HELP = "Train and test", "Data and results", "What is there"
 
@@ -73,22 +75,36 @@ def _common(
 
 def main() -> None:
     """Run the command; what fails is one line on standard error and exit code 1, with ``--debug`` a traceback."""
+    open_streams()
+    if os.environ.get("COLUMNS") == "0":  # nobody knows; rich would take it for a width, and show nothing
+        del os.environ["COLUMNS"]
     logging.basicConfig(level=logging.WARNING, format="guidegan: %(message)s")
     # What was done at the user's wish is said, too, such as the pieces of --guide_fast.
     logging.getLogger("guidegan_plugin").setLevel(logging.INFO)
     try:
-        app(prog_name="guidegan")
+        _call()
+    except BrokenPipeError:  # who reads the output has gone away, as after "| head"
+        sys.exit(1)
     except Exception as error:
         if sys.argv[1:2] == ["--debug"]:
             raise
         sys.exit(in_one_line(error if isinstance(error, GuideError) else GuideError(_unforeseen(error))))
 
 
+def _call() -> None:
+    try:
+        app(prog_name="guidegan")
+    except SystemExit:
+        sys.stdout.flush()  # now: at the interpreter's end a full disk is noticed too late for an exit code
+        raise
+
+
 def _unforeseen(error: Exception) -> str:
     """A failure that nobody gave words to."""
     message = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename is not None else ""
+        unnamed = "the output: " if error.errno == errno.ENOSPC else ""
+        place = unnamed if error.filename is None else f"{error.filename}: "
         return f"{place}{error.strerror}; {_CURES.get(error.errno, _DEBUG)}"
     if isinstance(error, MemoryError):
         return "out of memory; ask for less: smaller images or numbers, fewer --workers"

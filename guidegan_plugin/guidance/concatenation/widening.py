@@ -68,8 +68,7 @@ class Widened:
                     "concat=alpha: an output that the generator made before it was guided is still held; backward() "
                     "through that output fails from now on, so call it, or let go of the output, before attach()"
                 )
-            register = cast(Callable[[object], RemovableHandle], convolution.register_load_state_dict_pre_hook)
-            register(padding)
+            _before_loading(convolution, padding)
         self._padding, self.channels = padding, padding.channels
         padding.holders += 1
         padding.optimizers.update(dict.fromkeys(optimizers))
@@ -157,6 +156,15 @@ def refuse_wide_input(path: str, convolution: nn.Conv2d, width: int, widened: st
             )
 
     return convolution.register_forward_pre_hook(Hook(check))
+
+
+def _before_loading(convolution: nn.Conv2d, hook: PadOnLoad) -> None:
+    """Call a hook before a state is loaded; torch's method has no public name before 2.5."""
+    public = getattr(convolution, "register_load_state_dict_pre_hook", None)
+    if public is None:
+        convolution._register_load_state_dict_pre_hook(hook, with_module=True)
+    else:
+        public(hook)
 
 
 def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimizers: tuple[Optimizer, ...]) -> bool:
