@@ -47,7 +47,7 @@ def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:
     if node is None:
         return None
     found: Made | None = cast("dict[str, Any]", node.metadata).get(FAKE, {}).get(images.output_nr)
-    return found or _walked(node, images.output_nr, Walk(AFFINE if affine else NOTHING))
+    return found or _walked(images, Walk(AFFINE if affine else NOTHING))
 
 
 def fresh_code(tensor: Tensor) -> Made | None:
@@ -59,12 +59,12 @@ def fresh_code(tensor: Tensor) -> Made | None:
     Returns:
         As :func:`fresh_fake`.
     """
-    node = tensor.grad_fn if tensor.requires_grad else None
-    return None if node is None else _walked(node, tensor.output_nr, Walk(ARITHMETIC, CODE))
+    seen = tensor.requires_grad and tensor.grad_fn is not None
+    return _walked(tensor, Walk(ARITHMETIC, CODE)) if seen else None
 
 
-def _walked(node: Node, output: int, walk: Walk) -> Made | None:
-    rows = walk.rows(node, output)
+def _walked(tensor: Tensor, walk: Walk) -> Made | None:
+    rows = walk.rows_of(tensor)
     if rows is None or walk.made is None or not any(rows):
         return None
     return replace(walk.made, rows=rows)

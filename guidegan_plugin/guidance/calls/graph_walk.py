@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from torch import Tensor
 from torch.autograd.graph import Node
 
+from guidegan_plugin.guidance.calls.node_shapes import Shapes
 from guidegan_plugin.guidance.calls.rows import Made, Rows, flipped, joined, regrouped
 
 FAKE, CODE = "guidegan_rows", "guidegan_code"
@@ -29,6 +31,7 @@ _UPON = """
     UpsampleNearest2D UpsampleNearestExact2D UpsampleBilinear2D UpsampleBilinear2DAa UpsampleBicubic2D
     UpsampleBicubic2DAa
 """
+_IMAGES = ("N", "C", "H", "W")
 _KEEPING = frozenset(_COPY.split())
 NOTHING: frozenset[str] = frozenset()
 """No operation upon values: moves alone."""
@@ -48,12 +51,6 @@ def operation(node: Node) -> str:
     return node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward")
 
 
-def shape_of(node: Node, output: int) -> tuple[int, ...]:
-    """The shape of one of a node's outputs."""
-    metadata: Any = getattr(node, "_input_metadata")  # noqa: B009 - torch gives it no public name
-    return tuple(metadata[output].shape)
-
-
 class Walk:
     """One walk from a tensor back to the fakes it was made of.
 
@@ -68,6 +65,13 @@ class Walk:
     def __init__(self, upon: frozenset[str] = NOTHING, mark: str = FAKE) -> None:
         self._upon, self._mark = upon, mark
         self.made: Made | None = None
+        self.shapes = Shapes()
+
+    def rows_of(self, tensor: Tensor) -> Rows | None:
+        """Rows of a tensor that has a graph; None where no fake is reached."""
+        node = cast(Node, tensor.grad_fn)
+        self.shapes.begin(node, tensor.output_nr, tuple(tensor.shape))
+        return self.rows(node, tensor.output_nr)
 
     def rows(self, node: Node | None, output: int) -> Rows | None:
         """Rows of a node's output; None where no fake is reached."""
@@ -78,6 +82,8 @@ class Walk:
             self.made = cast(Made, found)
             return self.made.rows
         name, parents = operation(node), node.next_functions
+        if name != "Cat":  # whose axis counts
+            self.shapes.pass_on(node, output, name)
         if name in _ROWS:
             return _ROWS[name](self, node, output)
         if name in _KEEPING and parents:
@@ -89,7 +95,17 @@ class Walk:
 
     def kept(self, node: Node, output: int, rows: Rows | None) -> Rows | None:
         """Rows of an operation that leaves them in their order, whatever their number."""
-        return None if rows is None else regrouped(rows, (shape_of(node, output) or (1,))[0])
+        length = self.length(node, output)
+        return rows if rows is None or length is None else regrouped(rows, length)
+
+    def length(self, node: Node, output: int) -> int | None:
+        """Rows of a node's output, whatever they show; None where nothing tells."""
+        shape = self.shapes.of(node, output)
+        return None if shape is None else shape[0]
+
+    def axes(self, node: Node, output: int) -> int:
+        """Axes of a node's output; those of images where nothing tells."""
+        return len(self.shapes.of(node, output) or _IMAGES)
 
     def parts(self, node: Node) -> Iterator[Rows | None]:
         """Rows of each of a node's inputs."""
@@ -102,18 +118,19 @@ def _attribute(node: Node, name: str) -> Any:
 
 
 def _cat(walk: Walk, node: Node, output: int) -> Rows | None:
-    shape = shape_of(node, output)
-    axis = _axis(_attribute(node, "dim"), len(shape))
+    whole, axis = walk.length(node, output), _axis(_attribute(node, "dim"), walk.axes(node, output))
+    walk.shapes.pass_on(node, output, "Cat", axis)
     found = list(walk.parts(node))
     if all(rows is None for rows in found):
         return None
     if axis != 0:
-        return joined([rows if rows is not None else (None,) * shape[0] for rows in found], axis)
-    sizes = [_length(parent, rows) for parent, rows in zip(node.next_functions, found, strict=True)]
+        count = next(len(rows) for rows in found if rows is not None)
+        return joined([rows if rows is not None else (None,) * count for rows in found], axis)
+    sizes = [_length(walk, parent, rows) for parent, rows in zip(node.next_functions, found, strict=True)]
     unknown = sizes.count(None)
-    if unknown > 1 and (shape[0] - sum(filter(None, sizes))) % unknown:
+    if unknown and (whole is None or (whole - sum(filter(None, sizes))) % unknown):
         return None
-    rest = (shape[0] - sum(filter(None, sizes))) // unknown if unknown else 0
+    rest = (whole - sum(filter(None, sizes))) // unknown if unknown and whole is not None else 0
     parts = [
         rows if rows is not None else (None,) * (rest if size is None else size)
         for rows, size in zip(found, sizes, strict=True)
@@ -121,16 +138,16 @@ def _cat(walk: Walk, node: Node, output: int) -> Rows | None:
     return joined(parts, 0)
 
 
-def _length(parent: tuple[Node | None, int], rows: Rows | None) -> int | None:
-    """Rows of an input of a join; None where the input has no graph, so that nothing says."""
+def _length(walk: Walk, parent: tuple[Node | None, int], rows: Rows | None) -> int | None:
+    """Rows of an input of a join; None where the input has no graph, or nothing says."""
     if rows is not None:
         return len(rows)
-    return None if parent[0] is None else shape_of(parent[0], parent[1])[0]
+    return None if parent[0] is None else walk.length(parent[0], parent[1])
 
 
 def _stack(walk: Walk, node: Node, output: int) -> Rows | None:
     found = list(walk.parts(node))
-    if _axis(_attribute(node, "dim"), len(shape_of(node, output))) != 0 or not any(found):
+    if _axis(_attribute(node, "dim"), walk.axes(node, output)) != 0 or not any(found):
         return None
     return tuple(rows[0] if rows is not None and len(set(rows)) == 1 else None for rows in found)
 
@@ -148,19 +165,19 @@ def _select(walk: Walk, node: Node, output: int) -> Rows | None:
         return rows
     index = _attribute(node, "index")
     # The row's own first axis (channels) is the batch's no more, but every part of the row shows its image.
-    return (rows[index],) * (shape_of(node, output) or (1,))[0]
+    return (rows[index],) * (walk.length(node, output) or 1)
 
 
 def _unbind(walk: Walk, node: Node, output: int) -> Rows | None:
     rows = walk.rows(*node.next_functions[0])
     if rows is None or _attribute(node, "dim") not in (0,):
         return rows
-    return (rows[output],) * (shape_of(node, output) or (1,))[0]
+    return (rows[output],) * (walk.length(node, output) or 1)
 
 
 def _unsqueeze(walk: Walk, node: Node, output: int) -> Rows | None:
     rows = walk.rows(*node.next_functions[0])
-    if rows is None or _axis(_attribute(node, "dim"), len(shape_of(node, output))) != 0:
+    if rows is None or _axis(_attribute(node, "dim"), walk.axes(node, output)) != 0:
         return rows
     return rows[:1] if len(set(rows)) == 1 else None
 
@@ -169,17 +186,23 @@ def _split(walk: Walk, node: Node, output: int) -> Rows | None:
     rows = walk.rows(*node.next_functions[0])
     if rows is None or _axis(_attribute(node, "dim"), len(_attribute(node, "self_sym_sizes"))) != 0:
         return rows
-    return _dealt(rows, node, output)
+    return _dealt(walk, rows, node, output)
 
 
 def _scatter(walk: Walk, node: Node, output: int) -> Rows | None:
-    return None if (rows := walk.rows(*node.next_functions[0])) is None else _dealt(rows, node, output)
+    return None if (rows := walk.rows(*node.next_functions[0])) is None else _dealt(walk, rows, node, output)
 
 
-def _dealt(rows: Rows, node: Node, output: int) -> Rows:
+def _dealt(walk: Walk, rows: Rows, node: Node, output: int) -> Rows | None:
     """The part of the rows that one of several outputs has."""
-    start = sum(shape_of(node, before)[0] for before in range(output))
-    return rows[start : start + shape_of(node, output)[0]]
+    lengths = [walk.length(node, place) for place in range(output + 1)]
+    if None in lengths:
+        sizes = getattr(node, "_saved_split_sizes", None) or [getattr(node, "_saved_split_size", None)] * (output + 1)
+        lengths = list(sizes[: output + 1])
+    if None in lengths:
+        return None
+    start = sum(cast("list[int]", lengths[:output]))
+    return rows[start : start + cast(int, lengths[output])]
 
 
 def _gather(walk: Walk, node: Node, output: int) -> Rows | None:
@@ -189,7 +212,7 @@ def _gather(walk: Walk, node: Node, output: int) -> Rows | None:
 
 def _flip(walk: Walk, node: Node, output: int) -> Rows | None:
     rows = walk.rows(*node.next_functions[0])
-    return None if rows is None else flipped(rows, _attribute(node, "dims"), len(shape_of(node, output)))
+    return None if rows is None else flipped(rows, _attribute(node, "dims"), walk.axes(node, output))
 
 
 def _view(walk: Walk, node: Node, output: int) -> Rows | None:
@@ -198,7 +221,8 @@ def _view(walk: Walk, node: Node, output: int) -> Rows | None:
 
 def _repeat(walk: Walk, node: Node, output: int) -> Rows | None:
     rows = walk.rows(*node.next_functions[0])
-    return None if rows is None else rows * (shape_of(node, output)[0] // len(rows))
+    length = walk.length(node, output)
+    return None if rows is None or length is None else rows * (length // len(rows))
 
 
 def _index(walk: Walk, node: Node, output: int) -> Rows | None:
