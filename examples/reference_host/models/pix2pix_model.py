@@ -13,7 +13,10 @@ from .base_model import BaseModel
 
 
 class Pix2PixModel(BaseModel):
-    """A generator, and a discriminator that sees its input and its output together.
+    """A generator, and a discriminator that sees its input and its output together, or its output alone.
+
+    With `--lambda_L1 0` this is a conditional GAN, and with `--unconditional` as well a GAN, as in Isola et al. 2017,
+    section 3.1 and table 1.
 
     Args:
         opt: Options.
@@ -26,6 +29,7 @@ class Pix2PixModel(BaseModel):
         if is_train:
             parser.set_defaults(pool_size=0, gan_mode="vanilla")
             parser.add_argument("--lambda_L1", type=float, default=100.0, help="weight of the L1 loss")
+            parser.add_argument("--unconditional", action="store_true", help="the discriminator sees the output alone")
         return parser
 
     def __init__(self, opt: argparse.Namespace) -> None:
@@ -39,8 +43,9 @@ class Pix2PixModel(BaseModel):
         if not self.isTrain:
             return
 
+        judged_nc = opt.output_nc + (0 if opt.unconditional else opt.input_nc)
         self.netD = networks.define_D(
-            opt.input_nc + opt.output_nc, opt.ndf, opt.netD, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain
+            judged_nc, opt.ndf, opt.netD, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain
         )
         self.criterionGAN = networks.GANLoss(opt.gan_mode)
         self.criterionL1 = nn.L1Loss()
@@ -59,19 +64,20 @@ class Pix2PixModel(BaseModel):
         """Translate A."""
         self.fake_B = self.netG(self.real_A)
 
+    def judged(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the discriminator is given of a real or generated B, (N, C, H, W)."""
+        return image if self.opt.unconditional else torch.cat([self.real_A, image], dim=1)
+
     def backward_D(self) -> None:
         """Compute the discriminator's losses and their gradients."""
-        fake = torch.cat([self.real_A, self.fake_B], dim=1).detach()
-        self.loss_D_fake = self.criterionGAN(self.netD(fake), False)
-        real = torch.cat([self.real_A, self.real_B], dim=1)
-        self.loss_D_real = self.criterionGAN(self.netD(real), True)
+        self.loss_D_fake = self.criterionGAN(self.netD(self.judged(self.fake_B).detach()), False)
+        self.loss_D_real = self.criterionGAN(self.netD(self.judged(self.real_B)), True)
         self.loss_D = (self.loss_D_fake + self.loss_D_real) * 0.5
         self.loss_D.backward()
 
     def backward_G(self) -> None:
         """Compute the generator's losses and their gradients."""
-        fake = torch.cat([self.real_A, self.fake_B], dim=1)
-        self.loss_G_GAN = self.criterionGAN(self.netD(fake), True)
+        self.loss_G_GAN = self.criterionGAN(self.netD(self.judged(self.fake_B)), True)
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
         self.loss_G = self.loss_G_GAN + self.loss_G_L1
         self.loss_G.backward()
