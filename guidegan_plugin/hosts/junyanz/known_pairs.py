@@ -11,7 +11,7 @@ from guidegan_plugin.hosts.junyanz.host_options import read_option
 
 
 def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
-    """The pairs of a model: the user's, or those of the family's own models, CUT, BicycleGAN and AttentionGAN.
+    """The pairs of a model: the user's, or those of the family's own models, CUT, BicycleGAN, AttentionGAN and AGGAN.
 
     Raises:
         ConfigError: If ``--guide_pairs`` cannot be read.
@@ -21,6 +21,10 @@ def known_pairs(host_model: str, options: Any) -> tuple[NamedPair, ...]:
         return parse_pairs(options.guide_pairs)
     if host_model in ("cycle_gan", "attention_gan"):
         return tuple(NamedPair(f"netG_{side}", f"netD_{side}", f"real_{side}", f"{side}_paths") for side in "AB")
+    if host_model == "aggan":  # of the reference host: G's translation is laid over its input before D judges
+        return tuple(
+            NamedPair(f"netG_{side}..overlay_{side}", f"netD_{side}", f"real_{side}", f"{side}_paths") for side in "AB"
+        )
     if host_model in ("pix2pix", "cut"):
         return (NamedPair("netG", "netD", "real_A", "A_paths"),)
     if host_model == "bicycle_gan":  # one judge for the encoded style, one for the random one
