@@ -33,12 +33,13 @@ class Dataset:
     tested: int
 
 
-def prepare(data: Data, out: Path) -> Dataset:
+def prepare(data: Data, out: Path, pairs: bool = False) -> Dataset:
     """Make or find the data set; what is there already is left alone.
 
     Args:
         data: What it is.
         out: The study's folder.
+        pairs: Whether shapes are drawn as pairs, too.
 
     Raises:
         GuideError: If the data set is missing or cannot be made.
@@ -46,9 +47,10 @@ def prepare(data: Data, out: Path) -> Dataset:
     root = _found(data, out)
     if data.kind == "shapes" and not root.exists():
         with whole_folder(root) as folder:
-            write_unpaired(folder, data.size, data.train, data.test, data.seed)
+            write_unpaired(folder, data.size, data.train, data.test, data.seed, pairs=pairs)
     splits = ("train", "test") if data.paired else ("trainA", "trainB", "testA", "testB")
-    missing = [name for name in splits if not (root / name).is_dir()]
+    drawn = ("train", "test") if pairs else ()
+    missing = [name for name in (*splits, *drawn) if not (root / name).is_dir()]
     if missing:
         raise DataError(f"no folder {missing[0]} in {root}; change data.path or --data")
     domains = {}

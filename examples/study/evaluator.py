@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -152,10 +152,10 @@ def changes(fakes: Path, inputs: Path, regions: Path) -> Figures:
     return {"background_change": outside, "object_change": inside}
 
 
-def collect(page: Path, folder: Path, study: Study) -> dict[str, Path]:
+def collect(page: Path, folder: Path, directions: Sequence[str]) -> dict[str, Path]:
     """Take outputs and attention maps out of a host's page into folders of their own; outputs by direction."""
     found: dict[str, Path] = {}
-    visuals = {f"fake_{direction[-1]}": direction for direction in study.directions}
+    visuals = {f"fake_{direction[-1]}": direction for direction in directions}
     for visual in (*visuals, "attention_A", "attention_B"):
         paths = [path for path in list_images(page) if path.stem.endswith(f"_{visual}")]
         if not paths:

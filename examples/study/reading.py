@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from settings import BARE, KINDS, SCORES, Data, Method, Study
+from settings import BARE, KINDS, SCORES, Data, Method, Study, System
 
 from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
@@ -125,11 +125,7 @@ def _study(top: _Section, folder: Path, text: str, given: Path | None) -> Study:
         data=data,
         host=host_path,
         seed_option=seed_option,
-        model=top.get("model", ..., str),
-        options=top.options("options"),
-        train_options=top.options("train_options"),
-        test_options=top.options("test_options"),
-        methods=_methods(top.get("methods", ..., dict)),
+        methods=_methods(top.get("methods", ..., dict), _systems(top, data)),
         seeds=_seeds(top),
         schedule=_schedule(schedule),
         scores=scores,
@@ -194,11 +190,33 @@ def _seeds(top: _Section) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _methods(values: Mapping[object, object]) -> tuple[Method, ...]:
+def _systems(top: _Section, data: Data) -> list[System]:
+    """The systems of a study; what stands beside them at the top is of all."""
+    common = [top.options(name) for name in ("options", "train_options", "test_options")]
+    named = top.get("systems", {}, dict)
+    if not named:
+        return [System("", top.get("model", ..., str), data.paired, *common)]
+    found = []
+    for name, values in named.items():
+        section = _Section(values, f"systems.{name}")
+        own = [section.options(which) for which in ("options", "train_options", "test_options")]
+        pairs = section.get("pairs", data.paired, bool)
+        if pairs != data.paired and data.kind != "shapes":
+            raise ConfigError(f"systems.{name}.pairs: data.kind {data.kind} has one kind of data; leave it out")
+        merged = [shared | given for shared, given in zip(common, own, strict=True)]
+        found.append(System(str(name), section.get("model", ..., str), pairs, *merged))
+        section.close()
+    return found
+
+
+def _methods(values: Mapping[object, object], systems: Sequence[System]) -> tuple[Method, ...]:
     if values.get(BARE, ...) is ...:
         raise ConfigError(f"methods: the bare host is missing, and all is compared with it; add `{BARE}: {{}}`")
-    methods = [Method(str(name), _guide_options(str(name), given)) for name, given in values.items()]
-    methods.sort(key=lambda method: method.guided)
+    guides = [(str(name), _guide_options(str(name), given)) for name, given in values.items()]
+    guides.sort(key=lambda guide: bool(guide[1]))
+    methods = [
+        Method(f"{system.name} {name}".strip(), options, system) for system in systems for name, options in guides
+    ]
     slugs = [method.slug for method in methods]
     for method in methods:
         if slugs.count(method.slug) > 1:

@@ -7,8 +7,9 @@ from typing import Any
 
 from intervals import worth
 from measures import Measure, criterion, measures_of
-from settings import BARE, Study
+from settings import BARE, Method, Study
 from tables import MOMENTS, outside_zero
+from words import overview, summary
 
 MEANINGS = {
     ("shapes", "A->B"): ", plain to striped",
@@ -40,15 +41,17 @@ def picture_name(direction: str) -> str:
 def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {study.title}"
     yield ""
+    yield summary(study, told["table"])
+    yield ""
+    yield from overview(study, told["table"])
     yield f"    {told['command']}"
     yield ""
     data = study.data
     made = f", {data.train} to train with, seed {data.seed}" if data.kind == "shapes" else ""
     yield f"- Data: {data.kind}, {data.size} px{made}; at most {data.test} test images a domain."
-    yield f"- Host: {study.host.name}, model {study.model}; epochs tested: {', '.join(map(str, study.epochs))}."
+    yield f"- Host: {study.host.name}; epochs tested: {', '.join(map(str, study.epochs))}."
     for method in study.methods:
-        options = " ".join(f"--guide_{name} {value}" for name, value in method.options.items())
-        yield f"- `{method.name}`: " + (f"guide_{study.model} {options}" if method.guided else "the host, no guidance")
+        yield f"- `{method.name}`: {_as_typed(method)}"
     if study.seed_option:
         yield f"- Seeds {', '.join(map(str, study.seeds))}; one seed starts all methods alike (--{study.seed_option})."
     else:
@@ -58,6 +61,15 @@ def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
         yield f"- **Not complete**: {'; '.join(told['missing'])}."
     yield from _mixture(told)
     yield ""
+
+
+def _as_typed(method: Method) -> str:
+    """The model and the options that tell a method from others."""
+    guide = {f"guide_{name}": value for name, value in method.options.items()}
+    own = {**method.system.options, **method.system.train_options} if method.system.name else {}
+    words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in {**own, **guide}.items()]
+    model = f"--model {'guide_' if method.guided else ''}{method.system.model}"
+    return " ".join([model, *words]) + ("" if method.guided else ", the host without guidance")
 
 
 def _mixture(told: Mapping[str, Any]) -> Iterator[str]:
@@ -137,7 +149,8 @@ def _table(
     arrow = f" ({measure.better} is better)" if measure.better else ""
     yield f"**{measure.key}**: {measure.title}{arrow}"
     yield ""
-    columns = ["by seed", "mean"] + [f"minus {BARE} [95 %]"] * (BARE in rows)
+    compared = any(method.name in rows and not method.guided for method in study.methods)
+    columns = ["by seed", "mean"] + [f"minus {BARE} [95 %]"] * compared
     heads = [f"{moment}: {what}" for moment in MOMENTS for what in columns]
     yield f"| method | {' | '.join(heads)} |"
     yield "|---" * (1 + len(heads)) + "|"

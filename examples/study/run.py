@@ -75,7 +75,9 @@ def write_report(study: Study, out: Path, dataset: Dataset, evaluator: Evaluator
         shown = [
             (run.method.name, run.folder / f"outputs_{study.epochs[-1]}" / f"fake_{direction[-1]}")
             for run in runs
-            if run.seed == study.seeds[0] and (run.method.name, run.seed) in results
+            if run.seed == study.seeds[0]
+            and (run.method.name, run.seed) in results
+            and direction in run.method.system.directions
         ]
         draw_samples(study, direction, dataset.test[direction[0]], shown, out / picture_name(direction))
     write_json(out / "report.json", told)
@@ -139,7 +141,7 @@ def _run(args: argparse.Namespace) -> int:
         for run in runs:
             read_result(study, run)  # refuses another study's folder before anything is trained
         executor = Executor(jobs, gpus)
-        dataset = prepare(study.data, out)
+        dataset = prepare(study.data, out, study.pairs)
         evaluator = Evaluator(study, dataset, out)
         torch.set_num_threads(executor.threads)
         wanted = [run for run in runs if not args.only or run.method.name in args.only]

@@ -70,8 +70,9 @@ class Runner:
         page, tested = test(self._study, run, epoch, self._dataset, self._executor)
         folder = run.folder / f"outputs_{epoch}"
         shutil.rmtree(folder, ignore_errors=True)
-        outputs = collect(page, folder, self._study)
-        missing = [direction for direction in self._study.directions if direction not in outputs]
+        directions = run.method.system.directions
+        outputs = collect(page, folder, directions)
+        missing = [direction for direction in directions if direction not in outputs]
         if missing:
             raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
         clear(run)
@@ -90,7 +91,7 @@ class Runner:
 
     def _labels(self, run: Run, epoch: int, direction: str) -> dict[str, str]:
         data = self._study.data.kind
-        setting = "paired" if data in ("paired", "camvid") else "unpaired"
+        setting = "paired" if run.method.system.pairs else "unpaired"
         labels = {"dataset": data, "setting": setting, "direction": direction}
         return labels | {"method": run.method.name, "seed": str(run.seed), "epoch": str(epoch)}
 

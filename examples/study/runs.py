@@ -36,7 +36,7 @@ def train(study: Study, run: Run, dataroot: Path, executor: Executor) -> float:
         RunError: If it fails.
     """
     attempt = _attempt(run, "train")
-    options = [*_options(study.train_options), *_options(study.schedule)]
+    options = [*_options(run.method.system.train_options), *_options(study.schedule)]
     if study.seed_option:
         options += [f"--{study.seed_option}", str(run.seed)]
     command = command_line(study, run, "train.py", dataroot, attempt) + options
@@ -54,7 +54,7 @@ def test(study: Study, run: Run, epoch: int, dataset: Dataset, executor: Executo
     """
     results = _attempt(run, f"test{epoch}")
     command = command_line(study, run, "test.py", dataset.root, run.folder / "checkpoints")
-    command += [*_options(study.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
+    command += [*_options(run.method.system.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
     command += ["--num_test", str(dataset.tested), *(["--guide_show"] if run.method.guided else [])]
     seconds = executor.run(command, study.host, run.folder / f"test_{epoch}.log")
     pages = list(results.glob("*/*/images"))
@@ -82,7 +82,8 @@ def command_line(study: Study, run: Run, script: str, dataroot: Path, checkpoint
     launcher = ["-m", "guidegan_plugin", "run"] if method.guided else []
     command = [sys.executable, *launcher, str(study.host / script), "--dataroot", str(dataroot.resolve())]
     command += ["--checkpoints_dir", str(checkpoints.resolve()), "--name", NAME]
-    command += ["--model", f"guide_{study.model}" if method.guided else study.model, *_options(study.options)]
+    system = method.system
+    command += ["--model", f"guide_{system.model}" if method.guided else system.model, *_options(system.options)]
     if study.data.direction != "AtoB":
         command += ["--direction", study.data.direction]
     if method.guided:

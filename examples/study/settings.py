@@ -49,15 +49,47 @@ class Data:
 
 
 @dataclass(frozen=True)
+class System:
+    """A model of the host, with options of its own.
+
+    Attributes:
+        name: Stands before the names of its methods; empty where a study has one system.
+        model: The host's model, without guide_.
+        pairs: Whether it is trained on pairs, so that it translates in one direction.
+        options: Options of train.py and test.py, without dashes; True is a flag.
+        train_options: Of train.py alone.
+        test_options: Of test.py alone.
+    """
+
+    name: str
+    model: str
+    pairs: bool
+    options: Mapping[str, object]
+    train_options: Mapping[str, object]
+    test_options: Mapping[str, object]
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What it translates, in the model's own letters: its A is the source of `fake_B`."""
+        return ("A->B",) if self.pairs else ("A->B", "B->A")
+
+
+@dataclass(frozen=True)
 class Method:
-    """One way to train: the bare host (no options), or its guided model with `--guide_*`."""
+    """One way to train a system: bare (no options), or its guided model with `--guide_*`."""
 
     name: str
     options: Mapping[str, object]
+    system: System
 
     @property
     def guided(self) -> bool:
-        return self.name != BARE
+        return bool(self.options)
+
+    @property
+    def bare(self) -> str:
+        """The name of the method it is compared with: its system without guidance."""
+        return f"{self.system.name} {BARE}".strip()
 
     @property
     def slug(self) -> str:
@@ -74,11 +106,7 @@ class Study:
         data: The data set.
         host: Folder of the host's train.py and test.py.
         seed_option: The host's option for a seed, without dashes; None if it has none.
-        model: The host's model, without guide_.
-        options: Options of train.py and test.py, without dashes; True is a flag.
-        train_options: Of train.py alone.
-        test_options: Of test.py alone.
-        methods: The bare host first.
+        methods: System by system, each bare first.
         seeds: One training of each method a seed.
         schedule: n_epochs, n_epochs_decay and save_epoch_freq.
         scores: Names among `SCORES`.
@@ -94,10 +122,6 @@ class Study:
     data: Data
     host: Path
     seed_option: str | None
-    model: str
-    options: Mapping[str, object]
-    train_options: Mapping[str, object]
-    test_options: Mapping[str, object]
     methods: tuple[Method, ...]
     seeds: tuple[int, ...]
     schedule: Mapping[str, int]
@@ -117,13 +141,19 @@ class Study:
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """What is translated, in the model's own letters: its A is the source of `fake_B`."""
-        return ("A->B",) if self.data.paired else ("A->B", "B->A")
+        """What any of the systems translates."""
+        return max((method.system.directions for method in self.methods), key=len)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a system is trained on pairs."""
+        return any(method.system.pairs for method in self.methods)
 
     def fingerprint(self, method: Method, seed: int) -> str:
         """Of all that a run's figures depend on; results under another one are of another study."""
         data = {field.name: getattr(self.data, field.name) for field in fields(Data) if field.name != "path"}
-        told: list[object] = [self.host.name, self.seed_option, self.model, data, self.scores, self.features, seed]
+        system = method.system
+        told: list[object] = [self.host.name, self.seed_option, system.model, data, self.scores, self.features, seed]
         told += [self.judge_images, self.judge_passes]
-        told += map(dict, (self.options, self.train_options, self.test_options, self.schedule, method.options))
+        told += map(dict, (system.options, system.train_options, system.test_options, self.schedule, method.options))
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from intervals import paired_difference
 from measures import Measure, criterion, measures_of
-from settings import BARE, Study
+from settings import Study
 
 MOMENTS = ("last", "best")
 Results = Mapping[tuple[str, int], Mapping[str, Any]]  # by method and seed, what a run's result file says
@@ -35,14 +35,15 @@ def collate(study: Study, results: Results) -> dict[str, Any]:
     """
     table: dict[str, Any] = {"figures": {}, "best_epochs": {}}
     for direction in study.directions:
-        chosen = {run: best_epoch(result, direction, criterion(study)) for run, result in results.items()}
-        last = {run: max(result["epochs"], key=int) for run, result in results.items()}
+        there = {run: result for run, result in results.items() if direction in next(iter(result["epochs"].values()))}
+        chosen = {run: best_epoch(result, direction, criterion(study)) for run, result in there.items()}
+        last = {run: max(result["epochs"], key=int) for run, result in there.items()}
         moments = {"last": last, "best": chosen}
         table["best_epochs"][direction] = _by_method(chosen)
         table["figures"][direction] = {
             measure.key: rows
             for measure in measures_of(study)
-            if (rows := _rows(study, results, direction, measure, moments))
+            if (rows := _rows(study, there, direction, measure, moments))
         }
     return table
 
@@ -58,7 +59,7 @@ def outside_zero(study: Study, table: Mapping[str, Any]) -> list[str]:
                     continue
                 if difference["low"] > 0 or difference["high"] < 0:
                     gain = (difference["mean"] > 0) == (measure.better == "higher")
-                    found.append(f"{direction}, {method}: {measure.key} {'better' if gain else 'worse'} than {BARE}")
+                    found.append(f"{direction}, {method}: {measure.key} {'better' if gain else 'worse'} than bare")
     return found
 
 
@@ -78,7 +79,7 @@ def _rows(
             if values:
                 row = {"seeds": values, "mean": float(np.mean(list(values.values())))}
                 rows.setdefault(method.name, {})[moment] = row
-                bare = rows.get(BARE, {}).get(moment, {}).get("seeds", {})
+                bare = rows.get(method.bare, {}).get(moment, {}).get("seeds", {})
                 shared = [seed for seed in values if seed in bare]
                 if method.guided and shared:
                     row["difference"] = _difference(study, values, bare, shared)

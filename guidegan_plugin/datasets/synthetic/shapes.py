@@ -9,6 +9,7 @@ to look at the object, whose region is known.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def write_unpaired(
     test_count: int | None = None,
     seed: int = 0,
     workers: int | None = None,
+    pairs: bool = False,
 ) -> None:
     """Write plain objects (A), striped objects (B) and the regions of both.
 
@@ -54,18 +56,22 @@ def write_unpaired(
         test_count: images of each domain to test with; None takes a fifth of `count`, at least 1.
         seed: seed of the set, at least 0.
         workers: processes that draw; 1 draws in this process, None takes one a CPU, and fewer for a small set.
+        pairs: also write `root/{train,test}/00000.png`: image 0 of `trainA` or `testA` on the left, and on the right
+            the same with stripes. What is unpaired stays as it is.
 
     Raises:
         ConfigError: an argument is out of range.
         GuideError: `root` is taken, or a worker process died.
     """
     train, test = counts(count, test_count)
-    splits = (
+    splits = [
         Split("trainA", 0, train, draw_plain),
         Split("trainB", 1, train, draw_striped),
         Split("testA", 2, test, draw_plain),
         Split("testB", 3, test, draw_striped),
-    )
+    ]
+    if pairs:  # of the streams of the plain objects
+        splits += [Split("train", 0, train, draw_pair), Split("test", 2, test, draw_pair)]
     write_set(root, splits, "regions", size, seed, workers)
 
 
@@ -98,6 +104,21 @@ def draw_striped(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:
     dark = scene.colour.mean() > 115
     contrast = scene.colour * 0.12 + rng.uniform(8, 30) if dark else 250 - (255 - scene.colour) * rng.uniform(0, 0.15)
     return scene.painted(scene.colour + (contrast - scene.colour) * stripes), scene.region
+
+
+def draw_pair(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:
+    """Draw a plain object and, beside it, the same with stripes.
+
+    Args:
+        rng: where the randomness comes from.
+        size: height and width of each half in pixels.
+
+    Returns:
+        What `draw_plain` and `draw_striped` draw from the same `rng`, side by side, uint8, (size, 2 * size, 3), and the
+        region of the object, bool, (size, size).
+    """
+    plain, region = draw_plain(copy.deepcopy(rng), size)
+    return np.concatenate([plain, draw_striped(rng, size)[0]], axis=1), region
 
 
 @dataclass(frozen=True)
