@@ -49,10 +49,13 @@ def checksum(host: Path) -> str:
 
 @pytest.fixture
 def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Run a script of the host: ``execute("train.py", "guide_cycle_gan", ...)``; ``plain`` runs a copy's without us."""
+    """Run a script of the host: ``execute("train.py", "guide_cycle_gan", ...)``; ``plain`` runs a copy's without us.
+
+    ``at`` runs another checkout's in the host's place.
+    """
     known = "".join(path.read_text() for path in (host / "options").glob("*.py"))
 
-    def call(script: str, model: str, *arguments: object, plain: Path | None = None) -> None:
+    def call(script: str, model: str, *arguments: object, plain: Path | None = None, at: Path = host) -> None:
         paired = "pix2pix" in model
         root = request.getfixturevalue("paired" if paired else "unpaired")
         size = (
@@ -66,7 +69,7 @@ def execute(host: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Calla
         if script == "train.py":
             options += " --n_epochs 1 --n_epochs_decay 1 --save_epoch_freq 1"
             options += " --display_freq 2 --update_html_freq 2 --print_freq 2"
-        command = ["-c", SEEDED, str(host / script)] if plain is None else [str(plain / script)]
+        command = ["-c", SEEDED, str(at / script)] if plain is None else [str(plain / script)]
         ended = subprocess.run(
             [sys.executable, *command, *options.split(), *map(str, arguments)],
             cwd=tmp_path,
@@ -131,6 +134,55 @@ def test_without_attention_it_is_bit_equal_to_the_bare_host(
     for name in bare:
         assert list(bare[name]) == list(guided[name])
         assert all(torch.equal(bare[name][key], guided[name][key]) for key in bare[name]), name
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["GAN", "cGAN"])
+def test_gan_and_cgan_without_attention_are_bit_equal_to_the_bare_host(
+    host: Path, execute: Callable[..., None], tmp_path: Path, alone: bool
+) -> None:
+    """The host has no GAN: in a copy of the host the discriminator is given the output alone."""
+    copy = Path(shutil.copytree(host, tmp_path / "host", ignore=shutil.ignore_patterns(".git")))
+    model = copy / "models" / "pix2pix_model.py"
+    text = model.read_text()
+    for old, new in (
+        {
+            "opt.input_nc + opt.output_nc": "opt.output_nc",
+            "torch.cat((self.real_A, self.fake_B), 1)": "self.fake_B",
+            "torch.cat((self.real_A, self.real_B), 1)": "self.real_B",
+        }.items()
+        if alone
+        else ()
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    model.write_text(text)
+    options = ["--lambda_L1", 0, "--norm", "instance"]
+    execute("train.py", "pix2pix", "--name", "bare", *options, at=copy)
+    ours = ["--guide_attention", "none", *(["--guide_unconditional"] if alone else [])]
+    execute("train.py", "guide_pix2pix", "--name", "guided", *options, *ours)
+    bare, guided = weights(tmp_path / "checkpoints" / "bare"), weights(tmp_path / "checkpoints" / "guided")
+    assert list(bare) == list(guided) == ["latest_net_D.pth", "latest_net_G.pth"]
+    for name in bare:
+        assert list(bare[name]) == list(guided[name])
+        assert all(torch.equal(bare[name][key], guided[name][key]) for key in bare[name]), name
+
+
+@pytest.mark.parametrize("options", [["--guide_concat", "alpha"], ["--guide_attention", "tam"], []])
+def test_a_gan_is_guided_resumed_and_tested_without_a_file_changed(
+    host: Path, execute: Callable[..., None], tmp_path: Path, options: list[str]
+) -> None:
+    before = checksum(host)
+    trained = ["--name", "run", "--lambda_L1", 0, "--guide_unconditional", "--guide_strict", *options]
+    execute("train.py", "guide_pix2pix", *trained)
+    execute("train.py", "guide_pix2pix", *trained, "--continue_train")
+    run = tmp_path / "checkpoints" / "run"
+    states, _ = load_stores(run / "latest_guide.safetensors")
+    assert states["A"]["visits"].tolist() == [4, 4, 4] and states["A"]["maps.15x15"].float().std() > 0
+    channels = next(weight.shape[1] for weight in weights(run)["latest_net_D.pth"].values() if weight.dim() == 4)
+    assert channels == 3, "a plain checkpoint: the channels of the output"
+    execute("test.py", "guide_pix2pix", "--name", "run", *options, "--guide_show", "--guide_refine", 1)
+    assert (tmp_path / "results" / "run" / "test_latest" / "images" / "0_attention_A.png").exists()
+    assert checksum(host) == before
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])

@@ -30,6 +30,7 @@ from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.refined_test import HostRefinement
 from guidegan_plugin.hosts.junyanz.result_page import leave_gallery
+from guidegan_plugin.hosts.junyanz.unconditional import check_resumed, output_alone
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
 from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.plugins.listeners import add_monitor_options
@@ -80,6 +81,9 @@ class GuidedModel(HostModel):
         parser.add_argument("--guide_no_visuals", action="store_true", help="no attention maps on the host's pages")
         if is_train:
             parser.add_argument(
+                "--guide_unconditional", action="store_true", help="pix2pix: D judges the output alone (GAN), no input"
+            )
+            parser.add_argument(
                 "--guide_full_state",
                 action="store_true",
                 help="also save optimizers, schedules, image pools, random states and the epoch, and resume from them",
@@ -104,7 +108,8 @@ class GuidedModel(HostModel):
 
     def __init__(self, opt: argparse.Namespace, *args: Any, **kwargs: Any) -> None:
         config = config_from(create_manager(), vars(opt))
-        super().__init__(opt, *args, **kwargs)
+        with output_alone(opt, self.host_model):
+            super().__init__(opt, *args, **kwargs)
         if self._writes(config):
             lock = FolderLock(Path(self.save_dir), "change --name, or wait until it is over")
             when_over(lock.release)
@@ -137,6 +142,7 @@ class GuidedModel(HostModel):
             self._dry_run.finish()
         (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
+        check_resumed(self, self.guides.suffix)
         networks, suffix = self.guides.new_networks, self.guides.suffix
         with networks.unreadable_named(suffix), networks.fresh_without_file(suffix), _options_named():
             if self.guides.codebase.generation == "classic":
