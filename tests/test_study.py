@@ -36,6 +36,14 @@ methods:
   pha+rhp: {attention: pha}
 evaluate: {scores: [kid, domain, change, attention], judge_images: 20, judge_passes: 2}
 """
+SEVERAL = TINY.replace(
+    "model: cycle_gan\n",
+    """
+systems:
+  GAN: {model: pix2pix, pairs: true, train_options: {lambda_L1: 0.0, unconditional: true}}
+  CycleGAN: {model: cycle_gan, options: {ngf: 6}}
+""",
+)
 
 
 @pytest.fixture
@@ -56,10 +64,10 @@ def read(load: Load, tmp_path: Path) -> Callable[[str], Any]:
     return study
 
 
-@pytest.mark.parametrize("name", ["shapes", "camvid"])
+@pytest.mark.parametrize("name", ["shapes", "shapes_128", "camvid", "baselines"])
 def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, name: str, tmp_path: Path) -> None:
-    study = load("reading").read_study(STUDY / f"{name}.yaml", None if name == "shapes" else tmp_path)
-    assert study.methods[0].name == "bare" and not study.methods[0].options and len(study.seeds) > 1
+    study = load("reading").read_study(STUDY / f"{name}.yaml", tmp_path if name == "camvid" else None)
+    assert study.methods[0].name.endswith("bare") and not study.methods[0].options and len(study.seeds) > 1
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,15 @@ def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, name:
         ("[kid, domain", "[domain", "evaluate.scores: needs kid or fcn"),
         ("title: tiny", "title: tiny\nhost: {path: nowhere}", "host.path: no train.py"),
         ("title: tiny", "title: [", "study.yaml: cannot be read"),
+        ("model:", "systems: {one: {model: x}}\nmodel:", "model: is unknown"),
+        ("model: cycle_gan", "systems: {one: {}}", "systems.one.model: is missing"),
+        ("model: cycle_gan", "systems: {one: {model: x, modle: x}}", "systems.one.modle: is unknown"),
+        (
+            "model: cycle_gan",
+            "systems: {one: {model: x, options: {epoch: 1}}}",
+            "systems.one.options.epoch: other keys",
+        ),
+        ("model: cycle_gan", "systems: {a b: {model: x}, a_b: {model: x}}", "its folder a_b_bare is another method's"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_in_one_line_with_its_key(
@@ -240,6 +257,53 @@ def test_bare_runs_are_the_hosts_own_and_guided_ones_start_with_the_same_seed(
     assert not any("guide" in word.replace(str(tmp_path), "").replace(str(STUDY.parents[1]), "") for word in bare)
     assert guided[1:4] == ["-m", "guidegan_plugin", "run"] and "guide_cycle_gan" in guided
     assert guided[guided.index("--guide_attention") + 1] == "pha"
+
+
+def test_several_systems_are_each_trained_bare_and_guided_with_their_own_options(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    study = read(SEVERAL)
+    names = ["GAN bare", "GAN pha+rhp", "CycleGAN bare", "CycleGAN pha+rhp"]
+    assert [method.name for method in study.methods] == names and study.pairs
+    planned = load("runner").planned(study, tmp_path)
+    commands = [load("runs").command_line(study, run, "train.py", tmp_path, tmp_path) for run in planned]
+    models = [command[command.index("--model") + 1] for command in commands]
+    assert models == ["pix2pix", "guide_pix2pix", "cycle_gan", "guide_cycle_gan"]
+    assert [command[command.index("--ngf") + 1] for command in commands] == ["4", "4", "6", "6"]
+    assert [method.system.train_options.get("unconditional", False) for method in study.methods] == [True, True] + 2 * [
+        False
+    ]
+    assert [run.method.system.directions for run in planned[1:3]] == [("A->B",), ("A->B", "B->A")]
+    dataset = load("dataset").prepare(study.data, tmp_path / "out", study.pairs)
+    assert len(list((dataset.root / "train").iterdir())) == len(list((dataset.root / "trainA").iterdir())) == 6
+
+
+def test_a_study_of_one_system_is_the_same_study_as_before_there_were_several(load: Load) -> None:
+    study = load("reading").read_study(STUDY / "shapes.yaml")
+    found = [study.fingerprint(method, 1) for method in study.methods]
+    assert found == ["792659acd3455d7c", "64e634f1d618cf6f", "353f96ede4ae27c3", "a7f5be549d44fc7d"]
+
+
+def test_guidance_is_compared_with_its_own_system_and_bad_news_is_said_first(
+    load: Load, read: Callable[[str], Any]
+) -> None:
+    study = read(SEVERAL.replace("seeds: [3]", "seeds: [0, 1]"))
+
+    def result(*kids: float) -> dict[str, Any]:
+        return {"epochs": {"2": {key: {"kid_target": kid} for key, kid in zip(("A->B", "B->A"), kids, strict=False)}}}
+
+    results: dict[tuple[str, int], dict[str, Any]] = {}
+    for seed in (0, 1):
+        results |= {("GAN bare", seed): result(10 + seed), ("GAN pha+rhp", seed): result(8 + seed)}
+        results |= {("CycleGAN bare", seed): result(5, 5), ("CycleGAN pha+rhp", seed): result(9 + seed, 4.5 + seed)}
+    table, words = load("tables").collate(study, results), load("words")
+    said = words.summary(study, table)
+    assert said.startswith("Guidance was worse in 1, without a clear difference in 1, better in 1 of 3 comparisons")
+    assert "Worse with guidance: CycleGAN pha+rhp, A->B (+4.50)." in said
+    assert "Better with guidance: GAN pha+rhp, A->B (-2.00)." in said
+    lines = list(words.overview(study, table))
+    assert lines[0] == "| method | A->B: kid_target | B->A: kid_target |"
+    assert lines[2:4] == ["| GAN bare | 10.50 |  |", "| GAN pha+rhp | 8.50 |  |"] and len(lines) == 7
 
 
 def test_the_interval_is_the_percentile_bootstrap_of_paired_differences(load: Load) -> None:

@@ -71,7 +71,7 @@ def write_unpaired(
         Split("testB", 3, test, draw_striped),
     ]
     if pairs:  # of the streams of the plain objects
-        splits += [Split("train", 0, train, draw_pair), Split("test", 2, test, draw_pair)]
+        splits += [Split("train", 0, train, draw_plain_and_striped), Split("test", 2, test, draw_plain_and_striped)]
     write_set(root, splits, "regions", size, seed, workers)
 
 
@@ -106,7 +106,7 @@ def draw_striped(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:
     return scene.painted(scene.colour + (contrast - scene.colour) * stripes), scene.region
 
 
-def draw_pair(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:
+def draw_plain_and_striped(rng: np.random.Generator, size: int) -> tuple[Pixels, Region]:
     """Draw a plain object and, beside it, the same with stripes.
 
     Args:

@@ -42,6 +42,20 @@ def test_unpaired_layout_keeps_regions_out_of_the_image_folders(tmp_path: Path) 
         assert set(np.unique(np.asarray(region)).tolist()) == {0, 255}
 
 
+def test_pairs_show_the_unpaired_plain_object_and_the_same_with_stripes(tmp_path: Path) -> None:
+    write_unpaired(tmp_path / "unpaired", SIZE, count=2, test_count=1, workers=1)
+    write_unpaired(tmp_path / "both", SIZE, count=2, test_count=1, workers=1, pairs=True)
+    assert digests(tmp_path / "unpaired").items() < digests(tmp_path / "both").items(), "what is unpaired stays"
+    for split, number in (("train", 0), ("test", 2)):
+        with Image.open(tmp_path / "both" / split / "00000.png") as image:
+            assert image.size == (2 * SIZE, SIZE)
+            pair = np.asarray(image)
+        with Image.open(tmp_path / "both" / f"{split}A" / "00000.png") as image:
+            assert (np.asarray(image) == pair[:, :SIZE]).all()
+        striped, region = draw_striped(rng(0, number, 0), SIZE)
+        assert (pair[:, SIZE:] == striped).all() and (pair[:, :SIZE] == pair[:, SIZE:])[~region].all()
+
+
 def test_paired_layout_is_side_by_side_with_class_ids_beside(tmp_path: Path) -> None:
     write_paired(tmp_path / "set", SIZE, count=2, test_count=1, workers=1)
     images = ["train/00000.png", "train/00001.png", "test/00000.png"]
