@@ -207,6 +207,7 @@ WRITERS = {
     "reports/grid.py": "memory",
     "utils/files.py": "everything else",
     "utils/locks.py": "a lock, which nobody reads twice",
+    "utils/streams.py": "what stands for a closed stream",
 }
 
 

@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.calls.copy_safe import Hook
-from guidegan_plugin.guidance.calls.graph_walk import shape_of
+from guidegan_plugin.guidance.calls.node_shapes import Shapes
 
 _log = logging.getLogger(__name__)
 
@@ -199,9 +199,10 @@ def _leave_graph(weight: nn.Parameter) -> bool:
         weight.requires_grad_()
         gathers = cast(Node, cast(Node, weight.view_as(weight).grad_fn).next_functions[0][0])
         weight.requires_grad_(trained)
-    if shape_of(gathers, 0) == tuple(weight.shape):
+    known = Shapes().of(gathers, 0)  # None before torch 2.5, where nobody can tell
+    if known == tuple(weight.shape):
         return False
     data = weight.data
     weight.data = data.to(torch.float32 if data.dtype == torch.float64 else torch.float64)
     weight.data = data
-    return True
+    return known is not None

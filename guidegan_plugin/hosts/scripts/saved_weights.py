@@ -6,6 +6,7 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
+from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.files import os_errors_as
 
 _log = logging.getLogger(__name__)
 
@@ -71,11 +74,19 @@ class Checkpoints:
         found = {name: guide for name, guide in self._guides.items() if _holds(content, _generator(guide))}
         if not found:
             return
+        store, networks = _beside(path, STORE_ENDING), _beside(path, NETWORKS_ENDING)
         try:
-            save_guides(_beside(path, STORE_ENDING), found, full_config(create_manager(), self._config))
-            save_networks(_beside(path, NETWORKS_ENDING), found)
-        except (OSError, StoreError) as error:  # days of training must not end with a full disk
-            _log.error("%s; the training goes on", error)
+            save_guides(store, found, full_config(create_manager(), self._config), "where the script saves")
+            with os_errors_as(StoreError, f"{networks} could not be written", "change where the script saves"):
+                save_networks(networks, found)
+            self._failed_saves.made_good(store.name)
+        except StoreError as error:
+            self._failed_saves.add(store.name, error)
+
+    @cached_property
+    def _failed_saves(self) -> FailedSaves:
+        """Made while the script runs, whose end they judge."""
+        return FailedSaves()
 
     def loaded(self, content: Any, file: Any) -> None:
         """The script has read a file."""

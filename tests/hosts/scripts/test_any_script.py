@@ -191,3 +191,16 @@ def test_without_names_an_unknown_script_is_refused_with_the_option_that_names_t
     guidegan: Guidegan, script: Path
 ) -> None:
     assert "--guide_pairs G_AB:D_B:A" in str(guidegan("run", script))
+
+
+def test_a_memory_that_could_not_be_written_is_said_at_once_and_fails_the_end(
+    guidegan: Guidegan, script: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("guidegan_plugin.guidance.memory.store_file.write_whole", full)
+    ended = str(guidegan("run", "--guide_pairs", PAIRS, script))
+    assert "G_AB_1_guide.safetensors could not be written: No space left on device" in caplog.text
+    assert "its last state was not saved (G_AB_1_guide.safetensors" in ended
+    assert Path("saved/D_B_1.pth").is_file(), "the script's own work is done"
