@@ -10,6 +10,7 @@ from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, ConvTransfer, Transfer
+from guidegan_plugin.guidance.concatenation.weighed_gradient import WeighedGradient
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 from guidegan_plugin.monitors.tensorboard import TensorBoardMonitor
 from guidegan_plugin.monitors.visdom.monitor import VisdomMonitor
@@ -27,8 +28,8 @@ def guidegan_register_attention() -> list[type[Attention]]:
 
 @hookimpl
 def guidegan_register_concatenation() -> list[type[Concatenation]]:
-    """Residual Hadamard product and alpha channel."""
-    return [ResidualHadamard, AlphaChannel]
+    """Residual Hadamard product, alpha channel, and the weighed gradient."""
+    return [ResidualHadamard, AlphaChannel, WeighedGradient]
 
 
 @hookimpl

@@ -34,7 +34,8 @@ class GuideConfig:
     layer: int | str = option(4, "D's layer: convolution number or dotted path; several: 4,9", types=(int, str))
     tap: str = option("conv", "read the convolution or the activation behind", "conv", "activation")
     border: int | str = option("auto", "outer rings of a map to replace; auto: 0 for conv, else 1", types=(int, str))
-    concat: str = option("rhp", "how the map enters G's input: rhp, alpha, or a plugin's")
+    concat: str = option("rhp", "what the map does: rhp, alpha (G's input), gradient (what G learns), or a plugin's")
+    strength: float = option(1.0, "how strongly maps act in rhp and gradient; 1 as the paper, below 0 the other way")
     transfer: str = option("bilinear", "transfer block T: bilinear, conv, or a plugin's")
     init: str = option("ones", "map of an image's first visit", "ones", "random")
     cycle: str = option("ones", "map of reconstruction and identity passes", "ones", "source", "off")
@@ -56,6 +57,8 @@ class GuideConfig:
             raise refusal("layer", "a convolution's number, counted from 1, or a dotted module path", self.layer)
         if self.border != "auto" and (isinstance(self.border, str) or self.border < 0):
             raise refusal("border", "auto or a number of rings from 0", self.border)
+        if not -1 < self.strength <= 1000:
+            raise refusal("strength", "a number above -1, such as 1", self.strength)
         if not 0 <= self.dropout <= 1:
             raise refusal("dropout", "a probability from 0 to 1", self.dropout)
         if self.anneal != "off" and self.anneal_span is None:

@@ -23,7 +23,7 @@ from guidegan_plugin.guidance.calls.rows import KeyOf
 from guidegan_plugin.guidance.calls.stages import Places, entry_and_exit, modules, stages
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
-from guidegan_plugin.guidance.concatenation.transfer import Transfer
+from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, Transfer
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.reports import Losses
@@ -75,6 +75,11 @@ class GuideFactory:
         concatenation = resolve(manager, "concatenation", config.concat, "concat")
         transfer_kind: type[Transfer] = resolve(manager, "transfer", config.transfer, "transfer")
         check_names(manager, config)
+        if concatenation.weighs and transfer_kind is not BilinearTransfer:
+            raise ConfigError(
+                f"concat={config.concat} weighs a gradient, which trains no transfer block, found transfer="
+                f"{config.transfer}; change transfer (--guide_transfer bilinear)"
+            )
         with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
             transfer = build(transfer_kind, config)
         return cls(

@@ -20,6 +20,7 @@ from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.calls.gradient_weights import weights_by
 from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
@@ -80,8 +81,9 @@ class Guide(AbstractContextManager["Guide"]):
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
         self._blend = PlaceholderBlend(concatenation, transfer)
         adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
+        weights_of = weights_by(concatenation.gradient_weights, transfer) if concatenation.weighs else None
         taps = [
-            DiscriminatorTap(name, self.binding, store, one, on_step is not None, how.affine, how.mean)
+            DiscriminatorTap(name, self.binding, store, one, on_step is not None, how.affine, how.mean, weights_of)
             for one in self._attentions
         ]
         self.binding.claim(name)

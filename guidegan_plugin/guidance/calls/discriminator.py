@@ -17,6 +17,7 @@ from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
+from guidegan_plugin.guidance.calls.gradient_weights import WeighedInput, WeightsOf
 from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.row_maps import turned
 from guidegan_plugin.guidance.calls.rows import Made
@@ -36,6 +37,7 @@ class DiscriminatorTap:
         scores: Whether somebody wants D's score of each fake.
         affine: Whether D may be given the fake computed upon, too: with noise, rescaled, augmented, resized.
         mean: Whether the maps of an image judged several times in a visit are averaged; else the last counts.
+        weights_of: Makes weights of a judgement's gradient of its maps; None where the gradient is left alone.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class DiscriminatorTap:
         scores: bool = False,
         affine: bool = False,
         mean: bool = False,
+        weights_of: WeightsOf | None = None,
     ) -> None:
         self._pair, self._binding, self._store, self._attention = pair, binding, store, attention
-        self._scores, self._affine, self._mean = scores, affine, mean
+        self._scores, self._affine, self._mean, self._weights_of = scores, affine, mean, weights_of
         self._looking, self._method = False, "forward"
         # A discriminator called in two threads at once would be read in both.
         self._calls = threading.RLock()
@@ -108,29 +111,35 @@ class DiscriminatorTap:
             if self._attention.enters:
                 self._attention.enter(module)
             visit = None if self._looking else self._binding.visits.get(self._pair)
-            made = None
+            made = fake = None
             if visit is not None and (len(args) != 1 or kwargs or getattr(args[0], "requires_grad", True)):
-                made = self._judged(visit, args, kwargs)
+                made, fake = self._judged(visit, args, kwargs)
             self._attention.listening = self._looking or made is not None
+            weighed = None
+            if fake is not None and self._weights_of is not None:
+                weighed = WeighedInput(fake)
+                args, kwargs = _given_for(fake, weighed.images, args, kwargs)
             output = method(*args, **kwargs)
             if visit is not None and made is not None:
                 self._attention.listening = False
-                self._take(visit, made, output)
+                self._take(visit, made, output, weighed)
             return output
 
-    def _judged(self, visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Made | None:
-        """The fresh fake of the visit under way among D's arguments, nested in any way."""
+    def _judged(
+        self, visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Made, Tensor] | tuple[None, None]:
+        """The fresh fake of the visit under way among D's arguments, nested in any way: what it is, and itself."""
         for images in args if len(args) == 1 and isinstance(args[0], Tensor) else tree_leaves((args, kwargs)):
             if isinstance(images, Tensor) and images.requires_grad:
                 made = fresh_fake(images, self._affine) or visit.made(images)
                 if made is not None and made.visit is visit:
-                    return made
+                    return made, images
                 visit.seen.judgements += 1
                 if made is None and not (visit.seen.obstacle or visit.judged):
                     visit.seen.obstacle = obstacle(images) or ""
-        return None
+        return None, None
 
-    def _take(self, visit: Visit, made: Made, output: object) -> None:
+    def _take(self, visit: Visit, made: Made, output: object, weighed: WeighedInput | None) -> None:
         """Remember the maps of a judgement."""
         maps = self._attention.take_maps(output)
         if maps is None or len(maps) != len(made.rows):
@@ -138,6 +147,8 @@ class DiscriminatorTap:
             visit.seen.judgements += 1
             visit.seen.answered = f"gave {found} for {len(made.rows)} images"
             return
+        if weighed is not None and self._weights_of is not None:
+            weighed.weigh(maps, [row is not None and row.visit is visit for row in made.rows], self._weights_of)
         if made.rows is not visit.rows and made.rows != visit.rows:
             maps = self._in_order(visit, made, maps)
         if made.rows is visit.rows and not visit.judgements and visit.remember is None:
@@ -185,6 +196,16 @@ class DiscriminatorTap:
             view = None if view is None else View.trusted(view.theta[rows])
         if keys:
             self._store.write(keys, maps, view, first=first)
+
+
+def _given_for(
+    fake: Tensor, other: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments with another tensor where the fake stands."""
+    given: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(
+        Tensor, lambda one: other if one is fake else one, (args, kwargs)
+    )
+    return given
 
 
 def _as_large(before: Tensor, maps: Tensor) -> Tensor:

@@ -19,9 +19,11 @@ class Concatenation(Configurable, ABC):
 
     Attributes:
         preview_text: What :meth:`preview` shows, in words, for a page's legend.
+        weighs: Whether the map of a judgement weighs the gradient that comes back from it (:meth:`gradient_weights`).
     """
 
     preview_text: ClassVar[str] = ""
+    weighs: ClassVar[bool] = False
 
     @abstractmethod
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:
@@ -32,7 +34,7 @@ class Concatenation(Configurable, ABC):
             maps: ``(N, 1, H, W)``, in [0, 1].
 
         Returns:
-            ``(N, C', H, W)``, the dtype of ``images``, a new tensor.
+            ``(N, C', H, W)``, the dtype of ``images``, a new tensor; ``images`` itself where the input is left alone.
         """
 
     def blend_ones(self, images: Tensor, ones: Tensor) -> Tensor:
@@ -64,6 +66,17 @@ class Concatenation(Configurable, ABC):
     def without_map(self, images: Tensor) -> Tensor:
         """What the generator gets where the input is to be left alone (``cycle=off``)."""
         return images
+
+    def gradient_weights(self, maps: Tensor) -> Tensor:
+        """By what the adversarial gradient at the discriminator's input is multiplied, where ``weighs``.
+
+        Args:
+            maps: T(A), ``(N, 1, H, W)``, in [0, 1].
+
+        Returns:
+            ``(N, 1, H, W)``, or what can be broadcast to that.
+        """
+        return torch.ones_like(maps)
 
     def preview(self, images: Tensor, maps: Tensor, gray: float = 0.0) -> Tensor | None:
         """The blended input as a screen can show it; by default it is not shown.

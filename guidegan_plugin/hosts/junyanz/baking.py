@@ -24,7 +24,6 @@ from guidegan_plugin.guidance.memory.store_file import config_of, load_stores
 from guidegan_plugin.hosts.junyanz.weights_file import read_weights
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 from guidegan_plugin.utils.files import put_in_place, staging
-from guidegan_plugin.utils.options import Value
 
 _BAKED = "guidegan_baked"
 _INSTEAD = "test it with --model guide_<x> instead"
@@ -77,13 +76,13 @@ def bake(
     baked = {}
     for source in sources:
         weights = read_weights(source, "change CKPT")
-        baked[source.name] = bake_weights(weights, *_concatenation(source, concat), channels, source.name)
+        baked[source.name] = bake_weights(weights, _guided_by(source, concat), channels, source.name)
     _write(baked, out, checkpoint.is_dir())
     return [out / name for name in baked] if checkpoint.is_dir() else [out]
 
 
 def bake_weights(
-    weights: Mapping[str, Tensor], concat: str, options: Mapping[str, Value], channels: int, name: str
+    weights: Mapping[str, Tensor], config: GuideConfig, channels: int, name: str
 ) -> OrderedDict[str, Tensor]:
     """Fold what test time blends in into a generator's weights.
 
@@ -92,8 +91,7 @@ def bake_weights(
 
     Args:
         weights: State dict of a generator of the family.
-        concat: Name of the concatenation.
-        options: Of mechanisms, by their names.
+        config: How the generator was guided: its concatenation, and what that depends on.
         channels: Of the images the generator reads.
         name: Of the checkpoint, for messages.
 
@@ -109,7 +107,8 @@ def bake_weights(
         raise StoreError(f"{name} is baked already, twice would be wrong; give it to the bare host, or change CKPT")
     begin = _beginning(weights, name)
     baked, weight = OrderedDict(weights), weights[f"{begin.convolution}.weight"]
-    concatenation = build(_registered(concat), GuideConfig(concat=concat, options=options))
+    concat = config.concat
+    concatenation = build(_registered(concat), config)
     width = concatenation.blend(torch.zeros(1, channels, 1, 1), torch.ones(1, 1, 1, 1)).shape[1]
     if weight.shape[1] != width:
         raise ConfigError(
@@ -163,8 +162,8 @@ def _place_of_constant(weights: Mapping[str, Tensor], begin: _Beginning, name: s
     )
 
 
-def _concatenation(checkpoint: Path, given: str | None) -> tuple[str, dict[str, Value]]:
-    """How a checkpoint was guided, and options of mechanisms: what its store says, else what the user does."""
+def _guided_by(checkpoint: Path, given: str | None) -> GuideConfig:
+    """How a checkpoint was guided, as far as baking needs it: what its store says, else what the user does."""
     store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
     said = config_of(load_stores(store)[1]) if store.is_file() else {}
     transfer, concat = str(said.get("transfer", GuideConfig().transfer)), said.get("concat", given)
@@ -178,7 +177,8 @@ def _concatenation(checkpoint: Path, given: str | None) -> tuple[str, dict[str, 
         raise ConfigError(
             f"transfer={transfer} ({store.name}) cannot be baked: it does not leave a map of ones as it is; {_INSTEAD}"
         )
-    return str(concat), {name: said[name] for name in defaults(create_manager()) if name in said}
+    options = {name: said[name] for name in defaults(create_manager()) if name in said}
+    return GuideConfig(concat=str(concat), strength=float(said.get("strength", 1.0)), options=options)
 
 
 def _write(baked: Mapping[str, Mapping[str, Tensor]], out: Path, into_folder: bool) -> None:

@@ -155,7 +155,7 @@ class HostGuides:
         if self.active and not self.model.isTrain and path.exists():
             saved, now = config_of(load_stores(path)[1]), full_config(self._manager, self.config)
             own = (f"{self.config.concat}_", f"{self.config.transfer}_")
-            for name in ("concat", "transfer", *(option for option in now if option.startswith(own))):
+            for name in ("concat", "strength", "transfer", *(option for option in now if option.startswith(own))):
                 if name in saved and saved[name] != now[name]:
                     raise StoreError(
                         f"{path} says the generator was trained with {name}={saved[name]}, not {now[name]}; change "
