@@ -25,6 +25,7 @@ COMBINATIONS = list(
         ATTENTIONS, ("rhp", "alpha"), ("bilinear", "conv"), ("cycle_gan", "pix2pix"), ("lsgan", "vanilla")
     )
 )
+COMBINATIONS += itertools.product(ATTENTIONS, ("gradient",), ("bilinear",), ("cycle_gan", "pix2pix"), ("lsgan",))
 Read = Callable[[Path], dict[str, dict[str, Tensor]]]
 
 
