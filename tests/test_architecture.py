@@ -201,6 +201,7 @@ WRITERS = {
     "evaluation/inception.py": "memory",
     "hosts/junyanz/baking.py": "a staged folder",
     "hosts/junyanz/model.py": "a staged set of checkpoints",
+    "hosts/legacy/scipy_misc.py": "an image that a host asks to be saved",
     "monitors/visdom/monitor.py": "a log's end",
     "reports/gallery/__init__.py": "a staged folder",
     "reports/gallery/thumbnails.py": "a staged folder",

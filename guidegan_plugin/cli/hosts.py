@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from guidegan_plugin.cli.console import show_facts
-from guidegan_plugin.errors import GuideError
+from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.plugins.host import NotGuided
 
 
@@ -24,6 +24,10 @@ def run(
     pairs: Annotated[
         str, typer.Option("--guide_pairs", help="Networks of a script of your own, such as G_AB:D_B:A,G_BA:D_A:B.")
     ] = "",
+    legacy: Annotated[
+        bool,
+        typer.Option("--legacy", help="Let calls work that modern packages have dropped, and .cuda() without a GPU."),
+    ] = False,
 ) -> None:
     """Run a host's script with guidance; no file of the host changes."""
     from guidegan_plugin.hosts import launcher
@@ -31,18 +35,21 @@ def run(
     given = [*(["--guide_pairs", pairs] if pairs else []), *(arguments or [])]
     if dry_run:
         try:
-            show_facts(launcher.dry_run(script, given))
+            show_facts(launcher.dry_run(script, given, legacy))
         except NotGuided as error:
             show_facts(error.facts)
             raise
         return
     try:
-        launcher.run(script, given)
+        launcher.run(script, given, legacy)
     except GuideError:
         raise
-    except Exception:
+    except Exception as error:
         # The host's own failure looks as under plain python: its author needs the traceback.
         traceback.print_exc()
+        cure = launcher.cure(script, given, error, legacy)
+        if cure is not None:
+            raise HostError(cure) from None
         raise typer.Exit(1) from None
 
 

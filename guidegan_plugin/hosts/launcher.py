@@ -20,24 +20,26 @@ from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host, NotGuided
 from guidegan_plugin.plugins.manager import create_manager
 
 
-def run(script: Path, arguments: Sequence[str] = ()) -> None:
+def run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -> None:
     """Run a script as ``python SCRIPT ARGS...`` would, in this process.
 
     Args:
         script: A host's own script.
         arguments: Its arguments.
+        legacy: Whether calls that modern packages have dropped get stand-ins for the run.
 
     Raises:
         HostError: If the script does not exist or lies in no codebase we know.
         SystemExit: Whatever the script exits with.
     """
     script, host = _found(script, arguments)
-    arguments = host.script_arguments(arguments)
-    with host.guided():
-        _execute(script, arguments)
+    with _stand_ins(host, legacy):
+        arguments = host.script_arguments(arguments)
+        with host.guided():
+            _execute(script, arguments)
 
 
-def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
+def dry_run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -> list[Fact]:
     """Train one step on real data, or set up a model to be tested, keeping to ourselves what is printed and written.
 
     Random numbers of this process are as before.
@@ -45,6 +47,7 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
     Args:
         script: A host's own script.
         arguments: Its arguments.
+        legacy: As in :func:`run`.
 
     Returns:
         The host, what is attached where, and what was seen of each pair.
@@ -56,9 +59,10 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
     """
     from guidegan_plugin.utils.random_states import random_state, rewound  # lazily, because it imports torch
 
-    script, host = _found(script, arguments)
+    script, host = _found(script, given := arguments)
     kept = rewound(random_state())
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()), kept:
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with tempfile.TemporaryDirectory() as scratch, silent, kept, _stand_ins(host, legacy):
         arguments = host.dry_run_arguments(arguments, Path(scratch))
         try:
             with host.guided():
@@ -71,9 +75,33 @@ def dry_run(script: Path, arguments: Sequence[str] = ()) -> list[Fact]:
         except GuideError:
             raise
         except Exception as error:  # the host's own, and of any kind
-            raise HostError(_failure(script, error)) from error
+            raise HostError(cure(script, given, error, legacy) or _failure(script, error)) from error
     scripts = " or ".join(host.scripts)
     raise HostError(f"{script} ended without setting up a guided model; change SCRIPT to the host's {scripts}")
+
+
+def cure(script: Path, arguments: Sequence[str], error: Exception, legacy: bool = False) -> str | None:
+    """What a script failed with, in one line, if ``--legacy`` has to do with it; None otherwise.
+
+    Args:
+        script: The script.
+        arguments: Its arguments.
+        error: What it failed with.
+        legacy: Whether it ran with stand-ins.
+    """
+    from guidegan_plugin.hosts.legacy import needed  # lazily, because it imports torch
+
+    _, host = _found(script, arguments)
+    said = needed.refused_checkpoint(error) or needed.lacks_stand_in(error, host.root, host.cpu_option, legacy)
+    return None if said is None else f"{script.name} fails: {said}"
+
+
+def _stand_ins(host: Host, legacy: bool) -> contextlib.AbstractContextManager[None]:
+    if not legacy:
+        return contextlib.nullcontext()
+    from guidegan_plugin.hosts.legacy.needed import run_with_stand_ins  # lazily, because it imports torch
+
+    return run_with_stand_ins(host.root, host.cpu_option)
 
 
 def _failure(script: Path, error: Exception) -> str:

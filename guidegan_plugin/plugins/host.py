@@ -80,6 +80,8 @@ class Host(ABC):
         pairs_option: Option that says which networks belong together, for a model whose pairs are not known.
         results: What a result's file name has after its image's, such as ``_fake_B``: a regular expression; "" where
             an image has but one result.
+        cpu_option: What a user types for a run without a GPU; "" where the scripts find out by themselves, None where
+            they ask for a GPU whatever is typed.
         run_holds: What makes a folder a run of the family, a training's or a test's: patterns as for ``Path.glob``.
         root: The codebase's folder.
     """
@@ -93,6 +95,7 @@ class Host(ABC):
     pairs_option: ClassVar[str] = "--guide_pairs"
     results: ClassVar[str] = ""
     run_holds: ClassVar[tuple[str, ...]] = ()
+    cpu_option: str | None = None
     root: Path
 
     @classmethod

@@ -44,6 +44,7 @@ class JunyanzHost(Host):
 
     def __init__(self, codebase: Codebase) -> None:
         self.root, self.codebase = codebase.root, codebase
+        self.cpu_option = "--gpu_ids -1" if codebase.generation == "classic" else ""
 
     @classmethod
     def recognise(cls, root: Path) -> JunyanzHost | None:
@@ -108,9 +109,11 @@ class JunyanzHost(Host):
             check_visdom,
             check_wandb,
         )
+        from guidegan_plugin.hosts.legacy.needed import check_old_calls
 
         classic = [*check_gpu(), *check_visdom()] if self.codebase.generation == "classic" else []
-        return [check_contract(self.root), *check_imports(self.root), check_wandb(self.root), *classic]
+        imports = [*check_imports(self.root), *check_old_calls(self.root, self.cpu_option)]
+        return [check_contract(self.root), *imports, check_wandb(self.root), *classic]
 
     @classmethod
     def read_run(cls, run: Path) -> Run:

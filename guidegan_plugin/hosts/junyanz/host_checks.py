@@ -16,9 +16,6 @@ from guidegan_plugin.utils.python_files import parse_python
 
 _METHODS = ("setup", "set_input", "optimize_parameters", "update_learning_rate", "save_networks")
 
-# What older codebases import from packages that dropped it.
-_GONE = {"scipy.misc": ("imread", "imresize", "imsave")}
-
 
 def check_gpu() -> list[Check]:
     """The classic generation asks for a GPU unless it is told otherwise; nothing is said where there is one."""
@@ -68,7 +65,7 @@ def check_contract(root: Path) -> Check:
 
 
 def check_imports(root: Path) -> list[Check]:
-    """What every training of the codebase imports and this Python lacks; nothing is said where nothing is missing."""
+    """Packages that every training of the codebase imports and this Python lacks; nothing is said where none is."""
     own = {path.stem for path in root.iterdir()}
     paths = [root / "train.py", root / "models/base_model.py", root / "models/networks.py"]
     paths += [path for folder in ("data", "options", "util") for path in sorted((root / folder).glob("*.py"))]
@@ -76,19 +73,16 @@ def check_imports(root: Path) -> list[Check]:
     for path in paths:
         if path.stem.endswith("_dataset") and path.stem.removesuffix("_dataset") not in (*DATASETS, "base"):
             continue  # read where it is asked for
-        for module, names in _imports(path):
+        for module in _imports(path):
             package = module.partition(".")[0]
-            gone = set(_GONE.get(module, ())).intersection(names)
-            if gone:
-                missing.setdefault(f"{module}.{min(gone)}", path)
-            elif package not in own | {"wandb"} and find_spec(package) is None:
+            if package not in own | {"wandb"} and find_spec(package) is None:
                 missing.setdefault(package, path)
     return [
         Check(
             "host's imports",
             "failure",
             f"{path.relative_to(root)} imports {name}, which is not there",
-            f"replace {name} in that file" if "." in name else f"pip install {name}",
+            f"pip install {name}",
         )
         for name, path in missing.items()
     ]
@@ -96,15 +90,14 @@ def check_imports(root: Path) -> list[Check]:
 
 def _imports_wandb(path: Path) -> bool:
     """Whether a file does at module level and outside ``try``."""
-    return any(module.partition(".")[0] == "wandb" for module, _ in _imports(path))
+    return any(module.partition(".")[0] == "wandb" for module in _imports(path))
 
 
-def _imports(path: Path) -> list[tuple[str, list[str]]]:
-    """What a file imports at module level and outside ``try``: modules, and names taken from them."""
+def _imports(path: Path) -> list[str]:
+    """The modules that a file imports, or imports from, at module level and outside ``try``."""
     try:
         body = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError, OSError):
         return []
-    whole = [(alias.name, list[str]()) for node in body if isinstance(node, ast.Import) for alias in node.names]
-    parts = [node for node in body if isinstance(node, ast.ImportFrom) and not node.level]
-    return [*whole, *((node.module or "", [alias.name for alias in node.names]) for node in parts)]
+    whole = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    return [*whole, *(node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level)]

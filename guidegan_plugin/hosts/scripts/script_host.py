@@ -15,6 +15,7 @@ from guidegan_plugin.hosts.guide_arguments import folder_argument, split_argumen
 from guidegan_plugin.hosts.scripts.observing import observing
 from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
 from guidegan_plugin.hosts.scripts.session import Session
+from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import create_manager
@@ -76,6 +77,12 @@ class ScriptHost(Host):
         own = self.script_arguments(arguments)
         self._dry = True
         return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own
+
+    def checks(self) -> Sequence[Check]:
+        """Calls of the codebase that modern packages have dropped."""
+        from guidegan_plugin.hosts.legacy.needed import check_old_calls  # lazily, because it imports torch
+
+        return check_old_calls(self.root, self.cpu_option)
 
     @contextmanager
     def guided(self) -> Iterator[None]:
