@@ -127,7 +127,7 @@ class Reporter:
         """
         if visit is not None and visit.reported:  # at a bind that was refused
             visit = None
-        self.watch.over(visit, attachment)
+        self.watch.over(visit, attachment, images)
         if visit is not None:
             visit.reported = True
         if visit is not None and visit.judged and newest is not None:

@@ -53,6 +53,7 @@ class Two(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder, self.other, self.decoder = encoder(), encoder(), nn.Conv2d(6, 3, 3, padding=1)
+        self.reference: Tensor | None = None
 
     def forward(self, reference: Tensor, source: Tensor) -> Tensor:
         self.reference = reference
@@ -127,12 +128,25 @@ class NestedJudge(nn.Module):
         return answer
 
 
+class Joining(nn.Module):
+    """A discriminator of a condition and an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = patch_gan(6)
+
+    def forward(self, condition: Tensor, fake: Tensor) -> Tensor:
+        answer: Tensor = self.net(torch.cat([condition, fake], 1))
+        return answer
+
+
 class Pattern:
     """One loop. ``step`` binds, translates and judges; it returns the judged fakes, one a key, in the keys' order.
 
     Attributes:
         keys: Under which the maps of the fakes are remembered; images go round where there are more keys than images.
         several: Whether G is called once for each of several parts of the keys.
+        free: What else than bound images G was called with in the newest step, in rows: that is given the placeholder.
     """
 
     layer: ClassVar[int | str] = 2
@@ -143,6 +157,7 @@ class Pattern:
 
     def __init__(self) -> None:
         torch.manual_seed(0)
+        self.free: list[Tensor] = []
         self.generator: nn.Module = Network()
         self.discriminator: nn.Module = patch_gan()
 
@@ -177,6 +192,19 @@ class Pattern:
 
 class Plain(Pattern):
     pass
+
+
+class OtherPasses(Pattern):
+    """CycleGAN: reconstruction and identity go through the same G, and D judges them, too."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        self.bind(guide, source)
+        fake: Tensor = self.generator(source)
+        self.free = [fake, torch.ones_like(source)]
+        reconstructed, identity = map(self.generator, self.free)
+        self.learn(self.judge(fake))
+        self.judge(reconstructed), self.judge(identity), self.judge(0.5 * fake + 0.5 * source)
+        return fake
 
 
 class DirectForward(Pattern):
@@ -217,6 +245,28 @@ class Copied(Derived):
     made = staticmethod(lambda source: source.to(torch.float64).float().clone())
 
 
+class CopiedToDevice(Derived):
+    """The copy that a move to a device makes; here the device is the same."""
+
+    made = staticmethod(lambda source: source.to(torch.device("cpu"), copy=True))
+
+
+class Cast(Derived):
+    """Autocast, half precision: another dtype reaches G, whose first convolution is given float32 again."""
+
+    made = staticmethod(lambda source: source.to(torch.float64))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator.register_forward_pre_hook(lambda module, args: (args[0].float(), *args[1:]))
+
+
+class Buffered(Derived):
+    """The oldest forks: the batch is copied into a buffer that was made once."""
+
+    made = staticmethod(lambda source: torch.empty_like(source).copy_(source))
+
+
 class ChannelsLast(Derived):
     made = staticmethod(lambda source: source.contiguous(memory_format=torch.channels_last))
 
@@ -239,7 +289,9 @@ class JoinedRows(Pattern):
 
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         self.bind(guide, source)
-        fake: Tensor = self.generator(torch.cat((source, torch.ones_like(source)), dim=0))[: len(source)]
+        target = torch.ones_like(source)
+        fake: Tensor = self.generator(torch.cat((source, target), dim=0))[: len(source)]
+        self.free = [target, source, fake]
         self.judge(fake.detach())
         self.learn(self.judge(fake))
         self.generator(source, features=True), self.generator(fake, features=True)
@@ -330,6 +382,49 @@ class Augmented(Pattern):
         return answer
 
 
+class DiffAugment(Pattern):
+    """DiffAugment as StyleGAN2 has it: colour, a shift by padding and indexing, and a patch cut out."""
+
+    options: ClassVar[dict[str, Any]] = {"judged": "affine"}
+
+    def judge(self, fake: Tensor) -> Tensor:
+        fake = fake + 0.1
+        mean = fake.mean(1, keepdim=True)
+        fake = ((fake - mean) * 1.1 + mean).clamp(-1, 1)
+        row, y, x = torch.meshgrid(*(torch.arange(size) for size in (len(fake), 32, 32)), indexing="ij")
+        shifted = F.pad(fake, [1, 1, 1, 1]).permute(0, 2, 3, 1).contiguous()[row, y + 2, x]
+        kept = torch.ones(len(fake), 32, 32)
+        kept[:, :4, :4] = 0
+        answer: Tensor = self.discriminator(shifted.permute(0, 3, 1, 2) * kept.unsqueeze(1))
+        return answer
+
+
+class Conditional(Pattern):
+    """pix2pix: D is given a condition and the fake, joined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator = patch_gan(6)
+
+    def judge(self, fake: Tensor) -> Tensor:
+        answer: Tensor = self.discriminator(torch.cat([torch.full_like(fake, 0.3), fake], 1))
+        return answer
+
+
+class TwoArguments(Pattern):
+    """PyTorch-GAN: ``D(fake, condition)``."""
+
+    layer = "net.2"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator = Joining()
+
+    def judge(self, fake: Tensor) -> Tensor:
+        answer: Tensor = self.discriminator(torch.full_like(fake, 0.3), fake=fake)
+        return answer
+
+
 class BackwardHooks(Pattern):
     """Somebody watches gradients: torch puts nodes of its own between G and D."""
 
@@ -340,13 +435,13 @@ class BackwardHooks(Pattern):
 
 
 class GradientPenalty(Pattern):
-    """WGAN-GP and R1 beside the judgement."""
+    """WGAN-GP and R1 beside the judgement; the image of the penalty is a leaf, or has a graph."""
 
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         fake = super().step(guide, source)
         mixed = (0.5 * fake.detach() + 0.5 * source).requires_grad_()
         real = torch.ones_like(source, requires_grad=True)
-        for images in (mixed, real):
+        for images in (mixed, mixed * 1.0, real, torch.cat([real[1:], real[:1]]), real.flip(3)):
             gradient = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)[0]
             gradient.pow(2).mean().backward()
         return fake
@@ -380,6 +475,10 @@ class CheckpointedReentrant(Checkpointed):
     reentrant = True
 
 
+class CheckpointedAndJoined(CheckpointedReentrant, RealAndFake):
+    """What is computed again in the backward pass reaches D among other images."""
+
+
 class GuidedCopy(Pattern):
     """A copy of a guided generator (EMA) is guided in its turn."""
 
@@ -397,6 +496,7 @@ class InThreads(Pattern):
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         self.bind(guide, source)
         fake: Tensor = self.generator(source)
+        self.free = [source]
         sampling = threading.Thread(target=lambda: self.judge(self.generator(source)).mean())
         sampling.start()
         sampling.join()
@@ -409,8 +509,21 @@ class Validation(Pattern):
 
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         fake = super().step(guide, source)
+        self.free = [torch.rand_like(source)]
         with torch.no_grad():
-            self.judge(self.generator(torch.rand_like(source)))
+            self.judge(self.generator(self.free[0]))
+        return fake
+
+
+class InEval(Pattern):
+    """Samples are drawn in eval mode within a step, with gradients that nobody wants."""
+
+    def step(self, guide: Guide | None, source: Tensor) -> Tensor:
+        fake = super().step(guide, source)
+        self.free = [torch.rand_like(source)]
+        self.generator.eval()
+        self.judge(self.generator(self.free[0]))
+        self.generator.train()
         return fake
 
 
@@ -431,6 +544,8 @@ class EncodeDecode(Pattern):
         code, noise = here.encode(source)
         reconstructed, fake = here.decode(code + noise), there.decode(code + noise)
         cycled = here.decode(there.encode(fake)[0])
+        self.free = [torch.ones_like(source)]
+        here.decode(here.encode(self.free[0])[0])
         self.judge(fake.detach())
         self.learn(self.judge(fake))
         for other in (reconstructed, cycled, there.decode(there.encode(torch.ones_like(source))[0])):
@@ -453,6 +568,7 @@ class JoinedLabels(Pattern):
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         self.bind(guide, source)
         fake: Tensor = self.generator(source, torch.tensor([0, 1]))
+        self.free = [fake]
         self.judge(self.generator(fake, torch.tensor([1, 0])))
         self.learn(self.judge(fake))
         return fake
@@ -463,8 +579,14 @@ class LabelsJoinedBefore(JoinedLabels):
 
     def step(self, guide: Guide | None, source: Tensor) -> Tensor:
         self.bind(guide, source)
-        fake: Tensor = self.generator(torch.cat([source, planes(torch.tensor([0, 1]), source)], 1))
-        self.judge(self.generator(torch.cat([fake, planes(torch.tensor([1, 0]), fake)], 1)))
+        labels = planes(torch.tensor([0, 1]), source)
+        fake: Tensor = self.generator(torch.cat([source, labels], 1))
+        self.free = [fake]
+        given: list[Tensor] = []
+        seen = self.first_layer().register_forward_pre_hook(lambda module, args: given.append(args[0]))
+        self.judge(self.generator(torch.cat([fake, 1 - labels], 1)))
+        seen.remove()
+        assert self.miswired or torch.equal(given[0][:, -2:], 1 - labels), "no map is blended into labels"
         self.learn(self.judge(fake))
         return fake
 
@@ -554,6 +676,7 @@ class OneJudgeOfTwoPairs(Pattern):
             self.second.bind(other, ["c", "d"])
         fake: Tensor = self.generator(source)
         made = self.beside(other)
+        self.free = [made]
         self.learn(self.judge(fake))
         self.learn(self.judge(made))
         self.beside(fake), self.generator(made)
@@ -633,6 +756,7 @@ SLOW = (Compiled, CompiledAfter)
 MECHANISMS = [
     {"attention": "pha"},
     {"attention": "pha", "signal": "gradcam"},
+    {"attention": "pha", "signal": "gradient"},
     {"attention": "tam"},
 ]
 
@@ -640,4 +764,4 @@ MECHANISMS = [
 def config_of(pattern: Pattern, **options: Any) -> GuideConfig:
     """How a pattern is guided; maps are kept as they are, so that they can be compared."""
     layer = 2 if options.get("attention") == "tam" else pattern.layer
-    return GuideConfig(layer=layer, store_dtype="float32", **{**pattern.options, **options})
+    return GuideConfig(**{"layer": layer, "store_dtype": "float32", **pattern.options, **options})

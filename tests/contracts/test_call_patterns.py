@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from call_patterns import KEYS, MECHANISMS, CompiledAfter, LateDataParallel, MirroredRows, Pattern, config_of
+from call_patterns import KEYS, MECHANISMS, CompiledAfter, GuidedCopy, MirroredRows, Pattern, config_of
 from torch import Tensor, nn
 
 from guidegan_plugin.guidance.guide import Guide
@@ -51,8 +51,34 @@ def maps_by_asking(guide: Guide, pattern: Pattern, fakes: Tensor) -> Tensor:
     return torch.cat(seen)
 
 
-@pytest.mark.parametrize("concat", ["rhp", "alpha"])
-@pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda options: "-".join(options.values()))
+def blended(images: Tensor, maps: Tensor, concat: str) -> Tensor:
+    """What G's first convolution is to be given, equation (4) or (5)."""
+    full = F.interpolate(maps, images.shape[-2:], mode="bilinear", align_corners=False)
+    return (full + 1) * images if concat == "rhp" else torch.cat([images, full], 1)
+
+
+def state_of(networks: Sequence[nn.Module]) -> list[object]:
+    """What guidance must leave as it was: classes, attributes, hooks, flags and shapes, module by module."""
+    modules = [module for network in networks for module in network.modules()]
+    hooks = [name for name in vars(nn.Module()) if name.endswith("_hooks")]
+    return [
+        (
+            type(module),
+            sorted(vars(module)),
+            module.training,
+            [len(vars(module)[name] or ()) for name in hooks],
+            [(name, weight.shape, weight.requires_grad) for name, weight in module.named_parameters()],
+        )
+        for module in modules
+    ]
+
+
+CONCATS = pytest.mark.parametrize("concat", ["rhp", "alpha"])
+EVERY = pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda options: "-".join(options.values()))
+
+
+@CONCATS
+@EVERY
 def test_the_right_map_is_remembered_and_blended_into_the_right_image(
     pattern: Pattern, batches: Sequence[Tensor], mechanism: dict[str, str], concat: str
 ) -> None:
@@ -64,27 +90,52 @@ def test_the_right_map_is_remembered_and_blended_into_the_right_image(
     assert torch.allclose(maps, frame(maps_by_asking(guide, pattern, frame(fakes))), atol=1e-5)
     seen = inputs_of(pattern.first_layer())
     pattern.step(guide, batches[1])
-    full = F.interpolate(maps, (32, 32), mode="bilinear", align_corners=False)
     source = batches[1].detach().repeat(len(pattern.keys) // len(KEYS), 1, 1, 1)
-    wanted = (full + 1) * source if concat == "rhp" else torch.cat([source, full], 1)
+    wanted = blended(source, maps, concat)
     given = torch.cat(seen) if pattern.several else seen[0]
     assert torch.allclose(frame(given)[: len(source), : wanted.shape[1]].float(), wanted, atol=1e-5)
     assert guide.statistics()["visits"] == 2 * len(pattern.keys)
+    # And nothing else: each row that G was given shows a bound image with its map, or is free and has the placeholder.
+    free = [blended(images.detach(), torch.ones(len(images), 1, 1, 1), concat) for images in pattern.free]
+    rows, expected = frame(torch.cat(seen))[:, : wanted.shape[1]].float(), torch.cat([wanted, *free])
+    equal = (rows[:, None] - expected[None]).abs().amax((2, 3, 4)) < 1e-5
+    assert equal.any(1).all() and equal.any(0).all()
 
 
-def test_without_attention_and_after_detaching_a_loop_computes_what_it_did(
-    pattern: Pattern, batches: Sequence[Tensor]
+@CONCATS
+@EVERY
+def test_detached_again_a_loop_computes_what_it_did_and_nothing_is_left(
+    pattern: Pattern, batches: Sequence[Tensor], mechanism: dict[str, str], concat: str
 ) -> None:
-    bare = type(pattern)()
-    expected = bare.step(None, batches[0].clone())
-    none = type(pattern)()
-    assert torch.equal(none.step(none.attach(config_of(pattern, attention="none")), batches[0].clone()), expected)
-    classes = [type(module) for net in (pattern.generator, pattern.discriminator) for module in net.modules()]
-    keys = list(pattern.generator.state_dict())
-    guide = pattern.attach(config_of(pattern))
-    pattern.step(guide, batches[0].clone())
+    torch.manual_seed(1)
+    expected = type(pattern)().step(None, batches[0].clone())
+    networks = [pattern.generator, pattern.discriminator]
+    before = state_of(networks)
+    guide = pattern.attach(config_of(pattern, concat=concat, **mechanism))
+    if isinstance(pattern, GuidedCopy):
+        networks[0] = pattern.generator
+    for batch in batches:
+        pattern.step(guide, batch.clone())
     pattern.detach(guide)
-    if not isinstance(pattern, (LateDataParallel, CompiledAfter)):
-        after = [type(module) for net in (pattern.generator, pattern.discriminator) for module in net.modules()]
-        assert after == classes and list(pattern.generator.state_dict()) == keys
+    if not isinstance(pattern, CompiledAfter):  # whose networks keep what torch.compile knows of them
+        assert state_of(networks) == before
+    torch.manual_seed(1)
+    type(pattern)()  # draws what the first one drew
     assert torch.equal(pattern.step(None, batches[0].clone()), expected)
+
+
+@CONCATS
+def test_without_attention_a_loop_computes_what_it_does_and_draws_what_it_draws(
+    pattern: Pattern, batches: Sequence[Tensor], concat: str
+) -> None:
+    bare, drawn = type(pattern)(), []
+    torch.manual_seed(1)
+    expected = bare.step(None, batches[0].clone())
+    drawn.append(torch.get_rng_state())
+    before = state_of([pattern.generator, pattern.discriminator])
+    torch.manual_seed(1)
+    inside = [pattern.generator, pattern.discriminator]
+    guide = pattern.attach(config_of(pattern, attention="none", concat=concat))
+    assert isinstance(pattern, (GuidedCopy, CompiledAfter)) or state_of(inside) == before
+    assert torch.equal(pattern.step(guide, batches[0].clone()), expected)
+    assert torch.equal(torch.get_rng_state(), drawn[0])

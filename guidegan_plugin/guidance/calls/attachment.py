@@ -120,6 +120,12 @@ class Attachment:
         """The first D, as the host calls it; None where there is none, or none any more."""
         return next(iter(self.discriminators), None)
 
+    @property
+    def idle_judges(self) -> list[str]:
+        """Those of several D that were never seen to judge, in words."""
+        met = zip(self._taps, self._discriminators, strict=False)
+        return [str(there.stage()) for tap, there in met if not tap.has_judged]
+
     def watch(self, *discriminators: Where) -> None:
         """Tap the discriminators that judge G's output.
 

@@ -13,6 +13,9 @@ from guidegan_plugin.guidance.calls.arguments import translations
 from guidegan_plugin.guidance.calls.call_site import Method
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 
+Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
+"""Makes maps within the step, from G and its method, its arguments with the placeholder, and the source."""
+
 
 class BatchMemory:
     """Where D looks on what G makes of the same batch with the placeholder.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.companion import Companion
+from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.key_watch import KeyWatch
 from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
@@ -59,6 +60,7 @@ class Visit:
         refined: ``(N, 1, h, w)``, what test time blends in place of the placeholder; None for the placeholder.
         fakes: Weak references to what the generator made of the images, call by call.
         codes: The same for what its entry made of them, where its exit makes the fakes.
+        unmarked: Whether a fake had no graph when the generator returned it.
         judged: Whether the discriminator judged a fake of this visit.
         judgements: By row and key, the maps of this visit so far, ``(n, 1, h, w)``.
         tested: Whether the generator translated it as at test time, where nobody is to judge it.
@@ -80,6 +82,7 @@ class Visit:
     refined: Tensor | None = None
     fakes: list[tuple[weakref.ReferenceType[Tensor], Made]] = field(default_factory=list)
     codes: list[tuple[weakref.ReferenceType[Tensor], Made]] = field(default_factory=list)
+    unmarked: bool = False
     judged: bool = False
     judgements: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     tested: bool = False
@@ -97,6 +100,12 @@ class Visit:
         self.maps = self.refined = None
         for held in (self.reads, self.judgements, self.fakes, self.codes):
             held.clear()
+
+    def mark_late(self) -> None:
+        """Mark fakes that were given a graph after the generator returned them (reentrant activation checkpoints)."""
+        for fake, made in self.fakes:
+            if (image := fake()) is not None:
+                mark(image, made)
 
     def note(self, fake: Tensor, made: Made) -> None:
         """The generator returned a tensor, which is not held."""

@@ -38,6 +38,9 @@ class DiscriminatorTap:
         affine: Whether D may be given the fake computed upon, too: with noise, rescaled, augmented, resized.
         mean: Whether the maps of an image judged several times in a visit are averaged; else the last counts.
         weights_of: Makes weights of a judgement's gradient of its maps; None where the gradient is left alone.
+
+    Attributes:
+        has_judged: Whether it was seen to judge a fake.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class DiscriminatorTap:
         self._pair, self._binding, self._store, self._attention = pair, binding, store, attention
         self._scores, self._affine, self._mean, self._weights_of = scores, affine, mean, weights_of
         self._looking, self._method = False, "forward"
+        self.has_judged = False
         # A discriminator called in two threads at once would be read in both.
         self._calls = threading.RLock()
 
@@ -129,7 +133,10 @@ class DiscriminatorTap:
         self, visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Made, Tensor] | tuple[None, None]:
         """The fresh fake of the visit under way among D's arguments, nested in any way: what it is, and itself."""
-        for images in args if len(args) == 1 and isinstance(args[0], Tensor) else tree_leaves((args, kwargs)):
+        if visit.unmarked:
+            visit.mark_late()
+        alone = len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
+        for images in args if alone else tree_leaves((args, kwargs)):
             if isinstance(images, Tensor) and images.requires_grad:
                 made = fresh_fake(images, self._affine) or visit.made(images)
                 if made is not None and made.visit is visit:
@@ -159,7 +166,7 @@ class DiscriminatorTap:
                 self._store.write(made.keys, maps, visit.view)
         elif made.keys:
             self._remember(visit, made, maps)
-        visit.judged = True
+        visit.judged = self.has_judged = True
         binding = self._binding
         binding.newest[self._pair] = Judgement(made, maps, score(output) if self._scores else None)
         if self._pair in binding.calls:

@@ -18,17 +18,21 @@ from guidegan_plugin.guidance.calls.rows import Made
 _FAR = 64  # nodes that are looked at, at most, when nothing but a cause is searched for
 
 
-def mark(fake: Tensor, made: Made, name: str = FAKE) -> None:
+def mark(fake: Tensor, made: Made, name: str = FAKE) -> bool:
     """Note on a fake's graph what the fake was made of; the note lives and dies with the graph.
 
     Args:
         fake: A tensor that a generator returned; without a graph nothing is noted.
         made: What it was made of.
         name: ``CODE`` for what the entry of a generator returned, and its exit makes a fake of.
+
+    Returns:
+        Whether there is a graph.
     """
     if fake.grad_fn is not None:
         # Every node carries a dictionary for its user; torch's stubs take the dictionary for a method.
         cast("dict[str, Any]", fake.grad_fn.metadata).setdefault(name, {})[fake.output_nr] = made
+    return fake.grad_fn is not None
 
 
 def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:

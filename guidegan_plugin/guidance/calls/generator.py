@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,21 +21,19 @@ from guidegan_plugin.guidance.calls.arguments import (
     replace_argument,
     translations,
 )
+from guidegan_plugin.guidance.calls.batch_memory import Fresh
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.lineage import Shown
 from guidegan_plugin.guidance.calls.row_maps import maps_of_rows, placeholder, with_noise
-from guidegan_plugin.guidance.calls.rows import Made, SourceCall
+from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import Resampler
-
-Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
-"""Makes maps within the step, from G and its method, its arguments with the placeholder, and the source."""
 
 
 class PlaceholderBlend:
@@ -44,15 +43,23 @@ class PlaceholderBlend:
         concatenation: How a map enters the input.
         transfer: T, or what the host wrapped T in.
         argument: Where the generator takes its images, once that was seen; None for its first images.
+        joined: Where the image stands in inputs that labels or noise were joined to, by their number of channels.
     """
 
-    def __init__(self, concatenation: Concatenation, transfer: nn.Module, argument: Place | None = None) -> None:
+    def __init__(
+        self,
+        concatenation: Concatenation,
+        transfer: nn.Module,
+        argument: Place | None = None,
+        joined: Mapping[int, tuple[int, int]] | None = None,
+    ) -> None:
         self.concatenation, self.transfer, self.argument = concatenation, transfer, argument
+        self.joined = dict(joined or {})
         self._ones: dict[torch.device, Tensor] = {}
 
-    def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Concatenation, nn.Module, Place | None]]:
+    def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Any, ...]]:
         # A pickled generator carries one along: T itself, not the wrapper (DDP) it is called through.
-        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer), self.argument)
+        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer), self.argument, self.joined)
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """The arguments of a call with the placeholder blended in; as a stand-in."""
@@ -65,7 +72,7 @@ class PlaceholderBlend:
         Args:
             images: ``(N, C, H, W)``.
             maps: ``(N, 1, h, w)``, in [0, 1]; None for the placeholder.
-            channels: From which channel to which the images stand, where labels or noise were joined to them.
+            channels: From which channel to which the images stand, if not alone; None for as they were seen to stand.
 
         Returns:
             ``(N, C', H, W)``.
@@ -77,12 +84,15 @@ class PlaceholderBlend:
             blend: Callable[[Tensor, Tensor], Tensor] = self.concatenation.blend_ones
         else:
             blend, transferred = self.concatenation.blend, self.transfer(given, size)
+        channels = self.joined.get(images.shape[1]) if channels is None and self.joined else channels
         if channels is None or channels == (0, images.shape[1]):
             return blend(images, transferred)
+        self.joined[images.shape[1]] = channels
         return self.concatenation.blend_part(images, transferred, channels)
 
     def _placeholder(self, images: Tensor) -> Tensor:
         """:func:`placeholder`, made once a device; not for a graph, which may reuse its tensors or fix their size."""
+        # Torch neither types is_tracing nor lists it as public.
         if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return placeholder(images)
         if images.device not in self._ones:
@@ -113,8 +123,7 @@ class GeneratorAdapter:
         fresh: Fresh | None = None,
     ) -> None:
         self._pair, self._binding, self._store, self._blend = pair, binding, store, blend
-        self._how, self._fresh, self._staged = behaviour, fresh, False
-        self._resample = Resampler()
+        self._how, self._fresh, self._staged, self._resample = behaviour, fresh, False, Resampler()
 
     def attach(self, entry: Stage, exit_: Stage | None = None) -> list[CallSiteHandle]:
         """Meet the generator where it is called, and where it is left; if one cannot be, nothing stays.
@@ -178,7 +187,7 @@ class GeneratorAdapter:
         leaves = [("", output)] if isinstance(output, Tensor) else translations(output)
         for path, image in leaves:
             if image.dim() == 4 and len(image) == len(images):
-                mark(image, one := replace(made, path=path) if path else made)
+                visit.unmarked |= not mark(image, one := replace(made, path=path) if path else made)
                 visit.fakes.append((weakref.ref(image), one))
         return output
 
@@ -197,16 +206,17 @@ class GeneratorAdapter:
         call, keys = (len(args), plain_values(kwargs) if kwargs else ()), visit.keys
         known = self._binding.calls.get(self._pair)
         if tests:
-            visit.tested = True
+            visit.tested, visit.seen.in_eval = True, torch.is_grad_enabled() and not self._how.testing
             maps = visit.refined
         elif known is not None and call not in known:  # features of the source, say, and no translation
             maps = None
         elif self._fresh is not None:
-            maps = visit.maps = self._made_now(visit, shown, module, method, given, where)
+            maps = visit.maps = self._made_now(partial(self._fresh, module, method), visit, shown, given, where)
         else:
             visit.trained |= torch.is_grad_enabled()
             visit.tested |= not visit.trained
-            keys = self._keys(visit, shown, args, kwargs) if self._how.key_of is not None else keys
+            if self._how.key_of is not None:
+                keys = keys_in_call(self._how.key_of, visit, shown.rows, args, kwargs)
             if keys not in visit.reads:
                 images: Tensor = args[where] if isinstance(where, int) else kwargs[where]
                 visit.reads[keys] = self._recalled(visit, keys, images.device)
@@ -242,7 +252,7 @@ class GeneratorAdapter:
         if torch._C._current_graph_task_id() != -1:  # in a backward pass: an activation checkpoint of the whole call
             self._binding.refuse_lost(images, self._pair)
         if visit is not None and visit.seen.stranger is None:
-            visit.seen.stranger = images.shape, images.dtype, images.device
+            visit.seen.stranger = images.shape, images.dtype, images.device, weakref.ref(images)
         if self._how.cycle == "off" and not tests:
             return self._blend.concatenation.without_map(images)
         behind = self._binding.behind(images) if self._how.cycle == "source" and not tests else None
@@ -258,23 +268,13 @@ class GeneratorAdapter:
         owners = [row.visit.pair for row in shown.rows if row is not None] if shown is not None else []
         return next((pair for pair in pairs if pair in owners), pairs[0]) == self._pair
 
-    def _keys(self, visit: Visit, shown: Shown, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-        """The keys of a visit's images in a call, which depend on what else G is called with."""
-        keys = list(visit.keys)
-        for place, row in enumerate(shown.rows):
-            if self._how.key_of is not None and row is not None and row.visit is visit and visit.keys:
-                keys[row.index] = self._how.key_of(visit.keys[row.index], SourceCall(args, kwargs, place))
-        return tuple(keys)
-
-    def _made_now(
-        self, visit: Visit, shown: Shown, module: nn.Module, method: Method, given: Arguments, where: Place
-    ) -> Tensor:
+    def _made_now(self, make: Callable[..., Tensor], visit: Visit, shown: Shown, given: Arguments, at: Place) -> Tensor:
         """The maps of a call's images, made in the same step; the same when the call is computed again."""
         if shown.rows not in visit.reads:
-            images: Tensor = given[0][where] if isinstance(where, int) else given[1][where]
+            images: Tensor = given[0][at] if isinstance(at, int) else given[1][at]
             first = self._blend.blend(images, None, shown.channels)
-            maps = self._fresh(module, method, *replace_argument(*given, where, first), images)  # type: ignore[misc]
-            visit.reads[shown.rows] = self._how.schedule.apply(maps, (), ())
+            made = make(*replace_argument(*given, at, first), images)
+            visit.reads[shown.rows] = self._how.schedule.apply(made, (), ())
         return visit.reads[shown.rows]
 
     def _recalled(self, visit: Visit, keys: tuple[str, ...], device: torch.device) -> Tensor:

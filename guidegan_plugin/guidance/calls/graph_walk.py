@@ -60,10 +60,12 @@ class Walk:
 
     Attributes:
         made: What was found last.
+        shifts: Whether pixels may have been moved one by one, each within its row.
     """
 
     def __init__(self, upon: frozenset[str] = NOTHING, mark: str = FAKE) -> None:
         self._upon, self._mark = upon, mark
+        self.shifts = upon is AFFINE
         self.made: Made | None = None
         self.shapes = Shapes()
 
@@ -229,6 +231,9 @@ def _index(walk: Walk, node: Node, output: int) -> Rows | None:
     rows = walk.rows(*node.next_functions[0])
     indices = _attribute(node, "indices") if operation(node) == "Index" else (_attribute(node, "index"),)
     first = indices[0] if indices else None
+    if rows is not None and len(indices) > 1 and walk.shifts:
+        # DiffAugment shifts an image by a row, a line and a column for each pixel.
+        return walk.kept(node, output, rows)
     if operation(node) == "IndexSelect" and _attribute(node, "dim") != 0:
         return rows
     # An index on another device would have to be waited for.

@@ -88,6 +88,12 @@ class Lineage:
         self.storages.append(tensor.untyped_storage()._cdata)
         self._known.append((weakref.ref(tensor), self.storages[-1], shown))
 
+    def drop(self, tensor: Tensor) -> None:
+        """A tensor shows nothing of what it showed: it was written over."""
+        for place in range(len(self._known) - 1, -1, -1):
+            if self._known[place][0]() is tensor:
+                del self._known[place], self.storages[place]
+
     def shown(self, tensor: Tensor) -> list[Shown]:
         """What a tensor shows of bound batches; nothing for a stranger, several where pairs have bound the same images.
 
@@ -173,6 +179,12 @@ class _Watching(TorchFunctionMode):
             return
         if name in _COPIES and isinstance(args[0], Tensor) and result is not args[0]:
             for shown in lineage.shown(args[0]):
+                lineage.note(result, shown)
+        elif name == "copy_":  # into a buffer, which showed something else before
+            lineage.drop(result)
+            for shown in (
+                lineage.shown(args[1]) if isinstance(args[1], Tensor) and args[1].shape == result.shape else ()
+            ):
                 lineage.note(result, shown)
         elif name in _FLIPS and isinstance(args[0], Tensor):
             axes = _FLIPS[name] or _axes(args[1:], kwargs)

@@ -76,6 +76,25 @@ KeyOf = Callable[[str, SourceCall], str]
 """From an image's key and a generator's call to the key under which the map of that call is remembered."""
 
 
+def keys_in_call(
+    key_of: KeyOf, visit: Any, rows: Rows, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The keys of a visit's images in a call, which depend on what else the generator is called with.
+
+    Args:
+        key_of: Says how.
+        visit: The visit.
+        rows: Which image each row of the call's images shows.
+        args: Of the call.
+        kwargs: Of the call.
+    """
+    keys: list[str] = list(visit.keys)
+    for place, row in enumerate(rows if keys else ()):
+        if row is not None and row.visit is visit:
+            keys[row.index] = key_of(visit.keys[row.index], SourceCall(args, kwargs, place))
+    return tuple(keys)
+
+
 def joined(parts: Sequence[Rows], axis: int) -> Rows:
     """Rows of tensors joined along an axis: one after another along axis 0, one upon the other along any else."""
     if axis == 0:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 import torch
+
+Stranger = tuple[torch.Size, torch.dtype, torch.device, weakref.ReferenceType[torch.Tensor]]
+"""Shape, type and device of a tensor, and the tensor, weakly."""
 
 
 @dataclass
@@ -13,7 +17,9 @@ class Seen:
 
     Attributes:
         generated: Calls of the generator.
-        stranger: Shape, type and device of what the generator was called with, where that was nothing of the visit.
+        stranger: Shape, type and device of what the generator was called with, where that was nothing of the visit, and
+            the tensor itself, weakly.
+        in_eval: Whether the generator was in eval mode when it was called, though gradients were wanted.
         judgements: Calls of the discriminator with something that has a gradient.
         obstacle: The operation that stood between the fake and what the discriminator was called with.
         answered: What the discriminator answered, in words, where no map could be made of the answer.
@@ -22,7 +28,8 @@ class Seen:
     """
 
     generated: int = 0
-    stranger: tuple[torch.Size, torch.dtype, torch.device] | None = None
+    stranger: Stranger | None = None
+    in_eval: bool = False
     judgements: int = 0
     obstacle: str = ""
     answered: str = ""

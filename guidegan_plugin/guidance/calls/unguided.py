@@ -6,13 +6,14 @@ import logging
 import weakref
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import Visit
 from guidegan_plugin.guidance.calls.fake_tracking import awaits_backward
+from guidegan_plugin.guidance.calls.lineage import is_part
+from guidegan_plugin.guidance.calls.seen import Stranger
 from guidegan_plugin.guidance.layers import unwrap
 
 _log = logging.getLogger(__name__)
@@ -54,8 +55,13 @@ class UnguidedWatch:
         self._weight: weakref.ReferenceType[nn.Parameter] | None = None
         self._state: tuple[object, ...] | None = None
 
-    def over(self, visit: Visit | None, attachment: Attachment) -> None:
+    def over(self, visit: Visit | None, attachment: Attachment, images: Tensor) -> None:
         """A visit is over, and the next begins.
+
+        Args:
+            visit: What is over.
+            attachment: The pair's.
+            images: ``(N, C, H, W)`` of the visit that begins.
 
         Raises:
             GuideError: If guidance is strict, and the generator is trained without it.
@@ -72,36 +78,57 @@ class UnguidedWatch:
         self.counts.bound += 1
         self.counts.read += visit.maps is not None
         self.counts.judged += visit.judged
+        if visit.judged and self.counts.judged == _AT_FIRST and (idle := attachment.idle_judges):
+            _log.warning(
+                "pair %s: in %d batches %s, one of its discriminators, judged nothing that the generator made, so "
+                "the maps are those of the others; change discriminator= (--guide_pairs)",
+                *(self._pair, _AT_FIRST, idle[0]),
+            )
         self._called |= visit.seen.generated > 0
         # A network that is neither called nor updated is not the one that is trained.
         tested = visit.tested and not visit.trained
-        if visit.judged or tested or (self._called and not updated):
-            self._missed = 0 if visit.judged else self._missed
+        judged = visit.judged
+        if tested and visit.seen.in_eval and updated:  # trained on what a test is given
+            tested = judged = False
+        if judged or tested or (self._called and not updated):
+            self._missed = 0 if judged else self._missed
             return
         self._missed += 1
-        if self._missed == (_LATER if self.counts.judged else _AT_FIRST):
-            self._say(visit, "updates of the generator" if updated else "batches")
+        if self._missed == (_LATER if self.counts.read and self.counts.judged else _AT_FIRST):
+            self._say(visit, "updates of the generator" if updated else "batches", images)
 
-    def _say(self, visit: Visit, of_what: str) -> None:
-        message = f"pair {self._pair} is not guided: in {self._missed} {of_what} {cause(visit)}"
+    def _say(self, visit: Visit, of_what: str, images: Tensor) -> None:
+        message = f"pair {self._pair} is not guided: in {self._missed} {of_what} {cause(visit, images)}"
         if self._strict:
             raise GuideError(f"{message} (strict=True, --guide_strict)")
         _log.warning("%s", message)
 
 
-def cause(visit: Visit) -> str:
-    """Why a visit was not guided, as the end of a sentence, with a cure."""
+def cause(visit: Visit, following: Tensor | None = None) -> str:
+    """Why a visit was not guided, as the end of a sentence, with a cure.
+
+    Args:
+        visit: The visit.
+        following: The images ``(N, C, H, W)`` that are bound next, if any are.
+    """
     seen = visit.seen
+    if seen.in_eval and not visit.trained:
+        return (
+            "it was in eval mode, which makes a call a test, though gradients were wanted; call its train() before it "
+            "is trained on, or draw samples under torch.no_grad()"
+        )
     if visit.maps is None and not seen.generated:
         return (
             "nothing called the generator where it is met; change generator= (--guide_pairs) to what is called; a "
             "script of your own that wrapped (DataParallel) or compiled it since calls guide.follow(G, D)"
         )
+    if visit.maps is None and _is_late(seen.stranger, following):
+        return "it was called with a batch that was bound only afterwards; call bind(images, keys) before the generator"
     if visit.maps is None:
         return (
             f"it was called with {_described(seen.stranger)}, neither the bound batch {tuple(visit.shape)} nor a part "
-            "or copy of it; bind what the generator is called with, after the batch's last change (change "
-            "source=, --guide_pairs)"
+            "or copy of it; bind what the generator is called with, after the batch's last change and before that call "
+            "(change source=, --guide_pairs)"
         )
     if visit.codes and not visit.fakes:
         said = (
@@ -116,18 +143,24 @@ def cause(visit: Visit) -> str:
             "discriminator= (--guide_pairs); a script of your own that replaced or wrapped it since calls "
             "guide.follow(G, D)"
         )
+    if seen.answered:
+        return f"the discriminator {seen.answered}; change layer (--guide_layer)"
     if seen.obstacle:
         return (
             f"the discriminator judged the output only after the operation {seen.obstacle!r}; if that leaves every "
             "pixel about where it was (noise, rescaling, augmentation, resizing), set judged='affine' "
             "(--guide_judged affine)"
         )
-    if seen.answered:
-        return f"the discriminator {seen.answered}; change layer (--guide_layer)"
     return (
         "the discriminator was called with a gradient, but never with what the generator made of the bound batch; "
         "change discriminator= (--guide_pairs)"
     )
+
+
+def _is_late(stranger: Stranger | None, following: Tensor | None) -> bool:
+    """Whether the generator was called with images that were bound only then."""
+    images = None if stranger is None else stranger[3]()
+    return images is not None and following is not None and is_part(images, following)
 
 
 def warn_of_backward(visit: Visit | None) -> None:
@@ -141,10 +174,10 @@ def warn_of_backward(visit: Visit | None) -> None:
         )
 
 
-def _described(stranger: tuple[torch.Size, torch.dtype, torch.device] | None) -> str:
+def _described(stranger: Stranger | None) -> str:
     if stranger is None:
         return "other images"
-    shape, dtype, device = stranger
+    shape, dtype, device, _ = stranger
     return f"a tensor {tuple(shape)} of {str(dtype).removeprefix('torch.')} on {device}"
 
 
