@@ -15,9 +15,10 @@ from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.calls.copy_safe import Hook
-from guidegan_plugin.guidance.calls.node_shapes import Shapes
 
 _log = logging.getLogger(__name__)
+
+_HELD = "guidegan_held"
 
 
 @dataclass(frozen=True)
@@ -194,15 +195,20 @@ def _leave_graph(weight: nn.Parameter) -> bool:
     Returns:
         Whether there was such a graph.
     """
+    _notes_of_gradient(weight)[_HELD] = True
+    if not _notes_of_gradient(weight).pop(_HELD, False):  # another node: nobody held the first one
+        return False
+    data = weight.data
+    weight.data = data.to(torch.float32 if data.dtype == torch.float64 else torch.float64)
+    weight.data = data
+    return True
+
+
+def _notes_of_gradient(weight: nn.Parameter) -> dict[str, bool]:
+    """What was noted at the node that gathers a weight's gradient; the node is new where no graph holds it."""
     trained = weight.requires_grad
     with torch.enable_grad():
         weight.requires_grad_()
         gathers = cast(Node, cast(Node, weight.view_as(weight).grad_fn).next_functions[0][0])
         weight.requires_grad_(trained)
-    known = Shapes().of(gathers, 0)  # None before torch 2.5, where nobody can tell
-    if known == tuple(weight.shape):
-        return False
-    data = weight.data
-    weight.data = data.to(torch.float32 if data.dtype == torch.float64 else torch.float64)
-    weight.data = data
-    return known is not None
+    return cast("dict[str, bool]", gathers.metadata)
