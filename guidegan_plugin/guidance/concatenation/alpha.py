@@ -13,7 +13,13 @@ from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.concatenation.widening import Columns, Widened, refuse_wide_input, widened_before
+from guidegan_plugin.guidance.concatenation.widening import (
+    Columns,
+    Widened,
+    refuse_narrow_input,
+    refuse_wide_input,
+    widened_before,
+)
 from guidegan_plugin.guidance.layers import convolutions, is_distributed
 from guidegan_plugin.utils.options import option
 
@@ -143,7 +149,8 @@ class AlphaChannel(Concatenation):
         end = self._image_channels or self._read
         columns = Columns(end, _repeated(end) + 1 - end)
         self._widened = [Widened(path, one, columns, tuple(optimizers)) for path, one in found]
-        self._checks = [
+        self._checks = [refuse_narrow_input(path, one, self._read) for path, one in found]
+        self._checks += [
             refuse_wide_input(path, one, self._read + columns.count, self._paths)
             for path, one in convolutions(generator)
             if one.in_channels == self._read

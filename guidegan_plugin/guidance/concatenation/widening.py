@@ -168,6 +168,29 @@ def _before_loading(convolution: nn.Conv2d, hook: PadOnLoad) -> None:
         public(hook)
 
 
+def refuse_narrow_input(path: str, convolution: nn.Conv2d, channels: int) -> RemovableHandle:
+    """Say plainly that a widened convolution is given an image without a map, in place of torch's error.
+
+    Args:
+        path: Where in the generator it is.
+        convolution: The convolution.
+        channels: What it read before.
+
+    Returns:
+        The hook's handle.
+    """
+
+    def check(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if args and isinstance(args[0], Tensor) and args[0].dim() == 4 and args[0].shape[1] == channels:
+            raise ConfigError(
+                f"concat=alpha widened {path or 'the generator'}, which was given {channels} channels without a map: "
+                "the generator was called past the place where it is met; change generator= (--guide_pairs) to "
+                "the method that is called"
+            )
+
+    return convolution.register_forward_pre_hook(Hook(check))
+
+
 def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimizers: tuple[Optimizer, ...]) -> bool:
     """Change a weight, its gradient and what optimizers hold of it; say whether a graph of the old weight is alive."""
     weight = cast(nn.Parameter, convolution.weight)
