@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.attaching.mechanism_options import build, check_names
+from guidegan_plugin.attaching.mechanism_options import build, check_names, warn_of_unused
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.fast.speedups import Speedups
@@ -246,8 +246,11 @@ def attach(
             "discriminator: expected the network that judges G's output, found none; change discriminator="
         )
     networks = modules(*entry_and_exit(generator), *judges)
-    factory, optimizers = GuideFactory.open(config or GuideConfig(), create_manager(plugins or ())), tuple(optimizers)
-    if beside is not None:
+    config, manager, optimizers = config or GuideConfig(), create_manager(plugins or ()), tuple(optimizers)
+    factory = GuideFactory.open(config, manager)
+    if beside is None:
+        warn_of_unused(manager, config)
+    else:
         factory = factory.beside(beside)
     guide = factory.guide(
         generator, judges, name, memory=memory, judged=judged, progress=share_of(total_steps), key_of=key_of

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.factory import GuideFactory, share_of, speed_up
+from guidegan_plugin.attaching.mechanism_options import warn_of_unused
 from guidegan_plugin.attaching.pairs import Pair, Where
 from guidegan_plugin.attaching.places import JUDGES, STAGES, follow_path, read_places
 from guidegan_plugin.config import GuideConfig
@@ -200,7 +201,8 @@ class InstanceGuidance(SourceBinding):
 
     def _build(self) -> None:
         plan = self._plan
-        factory = GuideFactory.open(plan.config, create_manager(plan.plugins), self)
+        factory = GuideFactory.open(plan.config, manager := create_manager(plan.plugins), self)
+        warn_of_unused(manager, plan.config)
         optimizers = tuple(self._optimizers())
         try:
             for pair in plan.pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -11,9 +12,15 @@ import pluggy
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, PluginError
 from guidegan_plugin.guidance.attention.base import Attention
+from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
 from guidegan_plugin.guidance.configurable import Configurable
 from guidegan_plugin.plugins.manager import DISABLE, collect
+from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.options import PREFIX, Value, add_arguments, name_of, options_of, read_options
+
+_log = logging.getLogger(__name__)
+
+FLAG = f"--{PREFIX}"
 
 M = TypeVar("M", bound=Configurable)
 
@@ -73,6 +80,34 @@ def check_names(manager: pluggy.PluginManager, config: GuideConfig) -> None:
     for name in config.options:
         if name not in known:
             raise ConfigError(f"option {name!r} is unknown, known are: {', '.join(known) or 'none'}; change options=")
+
+
+def warn_of_unused(manager: pluggy.PluginManager, config: GuideConfig) -> None:
+    """Say of each option that was set for a mechanism which is not used that it has no effect.
+
+    Without attention a training is mostly the bare run beside a guided one, with its options: nothing is said then.
+
+    Args:
+        manager: Whose mechanisms are known.
+        config: How a training is guided.
+    """
+    if config.attention == "none" or not is_first_rank():
+        return
+    chosen = {"attention": config.attention, "concatenation": config.concat, "transfer": config.transfer}
+    unused: dict[str, str] = {}
+    for kind, name in chosen.items():
+        word = "concat" if kind == "concatenation" else kind
+        for mechanism in collect(manager, kind).values():
+            names = [name_of(each, f"{mechanism.name}_") for each in options_of(mechanism.Options)]
+            unused |= {one: f"{word} {name}" for one in names if mechanism.name != name and one in config.options}
+    attention: type[Attention] = collect(manager, "attention")[config.attention]
+    if any("map_options" in vars(kind) for kind in attention.__mro__ if kind is not Attention):
+        # A mechanism that says which fields its maps depend on says which they do not.
+        usual = GuideConfig()
+        fields = [name for name in PostHocAttention.map_options if getattr(config, name) != getattr(usual, name)]
+        unused |= {name: f"attention {config.attention}" for name in fields if name not in attention.map_options}
+    for option, reason in unused.items():
+        _log.warning("%s%s has no effect with %s; leave it out", FLAG, option, reason)
 
 
 def build(mechanism: type[M], config: GuideConfig) -> M:

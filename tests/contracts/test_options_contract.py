@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import guidegan_patch_score
 import pytest
 import torch
+from torch import nn
 
-from guidegan_plugin import GuideConfig
+from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.mechanism_options import (
     add_guide_options,
@@ -189,3 +191,26 @@ def test_a_transfer_block_that_says_so_keeps_ones(name: str) -> None:
     for maps in (torch.ones(2, 1, 1, 1), torch.ones(2, 1, 3, 5)):
         kept = torch.allclose(transfer(maps, (8, 7)), torch.ones(2, 1, 8, 7))
         assert kept or not transfer.keeps_ones
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"options": {"tam_start": "residual"}}, ["--guide_tam_start has no effect with attention pha; leave it out"]),
+        ({"options": {"alpha_widen": "0"}}, ["--guide_alpha_widen has no effect with concat rhp; leave it out"]),
+        ({"attention": "tam", "layer": 3}, ["--guide_layer has no effect with attention tam; leave it out"]),
+        ({"attention": "none", "signal": "gradcam", "options": {"alpha_widen": "1"}}, []),
+        ({"signal": "gradcam", "layer": 3, "concat": "alpha", "options": {"alpha_widen": "1"}}, []),
+    ],
+)
+def test_an_option_that_has_no_effect_is_said_once_a_training(
+    options: dict[str, Any],
+    said: list[str],
+    make_generator: Callable[[], nn.Module],
+    make_discriminator: Callable[[], nn.Module],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    networks, config = [make() for make in (make_generator, make_discriminator) * 2], GuideConfig(**options)
+    first = attach(*networks[:2], config)
+    attach(*networks[2:], config, name="B", beside=first)
+    assert [text for record in caplog.records if "no effect" in (text := record.getMessage())] == said

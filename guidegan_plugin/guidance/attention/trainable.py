@@ -118,6 +118,7 @@ class TrainableAttention(Attention):
 
     name: ClassVar[str] = "tam"
     Options: ClassVar[type[TrainableOptions]] = TrainableOptions
+    map_options: ClassVar[tuple[str, ...]] = ()  # its own options say where it reads
     changes_prediction: ClassVar[bool] = True
     enters: ClassVar[bool] = True
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.guides_file import read_guides, save_guides
-from guidegan_plugin.attaching.mechanism_options import full_config
+from guidegan_plugin.attaching.mechanism_options import full_config, warn_of_unused
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.attaching.places import NamedPlace, follow_path
 from guidegan_plugin.config import GuideConfig
@@ -66,6 +66,7 @@ class HostGuides:
         if model.isTrain and self.active and not model.opt.guide_dry_run:
             switch_on(manager, vars(model.opt), Path(model.save_dir))
         factory = GuideFactory.open(config, manager)
+        warn_of_unused(manager, config)
         self.binding = factory.binding
         if not self.active:
             return

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.arrivals import ArrivalBinding, Batch
 from guidegan_plugin.attaching.factory import GuideFactory, speed_up
+from guidegan_plugin.attaching.mechanism_options import warn_of_unused
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.attaching.places import JUDGES, STAGES, read_places
 from guidegan_plugin.config import GuideConfig
@@ -170,7 +171,8 @@ class Session:
         self._build(found)
 
     def _build(self, found: Mapping[str, tuple[list[Stage], list[Stage]]]) -> None:
-        factory = GuideFactory.open(self._config, create_manager(self._plugins), self._binding)
+        factory = GuideFactory.open(self._config, manager := create_manager(self._plugins), self._binding)
+        warn_of_unused(manager, self._config)
         optimizers = names.optimizers()
         try:
             for pair in self._pairs:
