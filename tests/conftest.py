@@ -35,13 +35,23 @@ def quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def networks() -> ModuleType:
+def load_script() -> Callable[[Path], ModuleType]:
+    """A script as a module, by its path: ``load_script(EXAMPLES / "demo.py")``; a new one each time."""
+
+    def load(path: Path) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def networks(load_script: Callable[[Path], ModuleType]) -> ModuleType:
     """The reference host's networks, without the host."""
-    spec = importlib.util.spec_from_file_location("reference_networks", REFERENCE_HOST / "models" / "networks.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(REFERENCE_HOST / "models" / "networks.py")
 
 
 @pytest.fixture

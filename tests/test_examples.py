@@ -64,12 +64,8 @@ def test_the_third_party_readme_is_ten_lines() -> None:
 
 
 @pytest.fixture
-def demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("demo", EXAMPLES / "demo.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def demo(load_script: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_script(EXAMPLES / "demo.py")
 
 
 def option(words: list[str], name: str) -> str:

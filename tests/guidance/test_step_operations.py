@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -19,11 +18,8 @@ STEPS = 20
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("launches", BENCHMARKS / "launches.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_script: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_script(BENCHMARKS / "launches.py")
 
 
 def discriminator() -> nn.Module:
