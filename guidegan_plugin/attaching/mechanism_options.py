@@ -14,7 +14,8 @@ from guidegan_plugin.errors import ConfigError, PluginError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
 from guidegan_plugin.guidance.configurable import Configurable
-from guidegan_plugin.plugins.manager import DISABLE, collect
+from guidegan_plugin.plugins.entry_points import DISABLE
+from guidegan_plugin.plugins.manager import collect
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.options import PREFIX, Value, add_arguments, name_of, options_of, read_options
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pluggy
 
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.plugins.entry_points import DISABLE
 from guidegan_plugin.plugins.host import Host
-from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.plugins.manager import collect, create_manager, failures_named
 
 
 def registered_hosts(manager: pluggy.PluginManager | None = None) -> list[type[Host]]:
@@ -52,8 +54,13 @@ def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
 
     Raises:
         HostError: If a host knows the folder but cannot read its files.
+        PluginError: If a plugin's host fails otherwise.
     """
-    return next(filter(None, (kind.recognise(root) for kind in _ours_last(registered_hosts(manager)))), None)
+    for kind in _ours_last(registered_hosts(manager)):
+        with _named(kind):
+            if (host := kind.recognise(root)) is not None:
+                return host
+    return None
 
 
 def what_is_missing(manager: pluggy.PluginManager) -> str:
@@ -64,7 +71,16 @@ def what_is_missing(manager: pluggy.PluginManager) -> str:
 
 def host_of_run(folder: Path, hosts: Iterable[type[Host]]) -> type[Host] | None:
     """The first host that knows a folder as what a run of its codebase left, None if none does; as in find_host."""
-    return next((kind for kind in _ours_last(hosts) if kind.is_run(folder)), None)
+    for kind in _ours_last(hosts):
+        with _named(kind):
+            if kind.is_run(folder):
+                return kind
+    return None
+
+
+def _named(kind: type[Host]) -> AbstractContextManager[None]:
+    """Whatever a plugin's host raises is said with its name."""
+    return failures_named(f"host {kind.name!r} ({kind.__module__}) failed", f"set {DISABLE} to its plugin")
 
 
 def _ours_last(hosts: Iterable[type[Host]]) -> list[type[Host]]:

@@ -12,7 +12,8 @@ import pluggy
 
 from guidegan_plugin.errors import GuideError, PluginError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
-from guidegan_plugin.plugins.manager import DISABLE, collect
+from guidegan_plugin.plugins.entry_points import DISABLE
+from guidegan_plugin.plugins.manager import collect
 from guidegan_plugin.plugins.monitor import FREQUENCY, RUN, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.options import PREFIX, add_arguments, read_options
@@ -71,7 +72,7 @@ def monitors_for(
             monitor = kind.from_options(read_options(kind.Options, _ours(options), f"{name}_"), options)
         except GuideError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _broken(name, kind, error) from error
         if monitor is not None:
             found[name] = monitor
@@ -83,7 +84,7 @@ def _ours(options: Mapping[str, object]) -> dict[str, object]:
     return {name.removeprefix(PREFIX): value for name, value in options.items() if name.startswith(PREFIX)}
 
 
-def _broken(name: str, monitor: type[Any], error: Exception) -> PluginError:
+def _broken(name: str, monitor: type[Any], error: BaseException) -> PluginError:
     what = f"{type(error).__name__}: {error}"
     return PluginError(f"monitor {name!r} ({monitor.__module__}) failed: {what}; set {DISABLE} to its plugin")
 
@@ -123,7 +124,7 @@ class Listeners:
         for name, listener in list(listeners.items()):
             try:
                 listener(report=report)
-            except Exception as error:  # whatever a monitor does, days of training must not die of it
+            except (Exception, SystemExit) as error:  # whatever a monitor does, days of training must not die of it
                 del listeners[name]
                 _log.warning("monitor %s raised %s: %s; it is dropped", name, type(error).__name__, error)
 

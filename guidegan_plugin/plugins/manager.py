@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import importlib.metadata
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from guidegan_plugin.errors import PluginError
+from guidegan_plugin.errors import GuideError, PluginError
 from guidegan_plugin.plugins import hookspecs
+from guidegan_plugin.plugins.entry_points import DISABLE, OURS, Installed, installed
 
 _log = logging.getLogger(__name__)
 
-ENTRY_POINTS = "guidegan"
-DISABLE = "GUIDEGAN_DISABLE_PLUGINS"
 TRACE = "GUIDEGAN_TRACE_PLUGINS"
 
 # By name, as an installed plugin is: the mechanisms, hosts and monitors in that module stand above this one.
 BUILTIN = "guidegan_plugin.builtin"
-OURS = "guidegan_plugin"
 
 KINDS = ("attention", "concatenation", "transfer", "host", "monitor")
 
@@ -38,14 +36,15 @@ def create_manager(plugins: Iterable[object] = (), broken: list[PluginError] | N
         broken: Takes the errors of installed plugins, which are left out then; None raises the first.
 
     Raises:
-        PluginError: If a plugin cannot be imported, fails to register, or implements a hook that does not exist.
+        PluginError: If a plugin cannot be imported, fails to register, implements a hook that does not exist, or has
+            the name of another one.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(importlib.import_module(BUILTIN), name=OURS)
-    for entry, distribution in installed().values():
+    for found in installed(broken).values():
         try:
-            _load(manager, entry, distribution)
+            _load(manager, found)
         except PluginError as error:
             if broken is None:
                 raise
@@ -64,40 +63,44 @@ def create_manager(plugins: Iterable[object] = (), broken: list[PluginError] | N
     return manager
 
 
-def installed() -> dict[str, tuple[importlib.metadata.EntryPoint, importlib.metadata.Distribution]]:
-    """Entry points that are to be loaded, each with its distribution, by the entry point's name."""
-    left_out = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()} | {OURS}
-    found: dict[str, tuple[importlib.metadata.EntryPoint, importlib.metadata.Distribution]] = {}
-    for distribution in importlib.metadata.distributions():
-        for entry in distribution.entry_points:
-            if entry.group == ENTRY_POINTS and entry.name not in left_out:
-                found.setdefault(entry.name, (entry, distribution))
-    return found
-
-
 def _name_of(plugin: object) -> str:
     """A module's name, or an object's class's."""
     kind = plugin if isinstance(plugin, type) else type(plugin)
     return str(plugin.__name__) if isinstance(plugin, ModuleType) else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _load(
-    manager: pluggy.PluginManager, entry: importlib.metadata.EntryPoint, distribution: importlib.metadata.Distribution
-) -> None:
-    who = f"plugin {entry.name!r} of {distribution.metadata['Name']} {distribution.version} ({entry.value})"
-    cure = f"set {DISABLE}={entry.name} to go on without it"
+def _load(manager: pluggy.PluginManager, found: Installed) -> None:
+    name, cure = found.entry.name, f"set {DISABLE}={found.entry.name} to go on without it"
+    with failures_named(f"{found} could not be loaded", cure):
+        plugin = found.entry.load()
+    _register(manager, plugin, name, str(found), cure)
+
+
+@contextlib.contextmanager
+def failures_named(what: str, cure: str) -> Iterator[None]:
+    """While a plugin's code runs, whatever it raises becomes one error of ours: ``sys.exit`` ends nobody's process.
+
+    Args:
+        what: Failed, and whose it is.
+        cure: What the user can do.
+
+    Raises:
+        PluginError: For anything but Ctrl-C and an error of ours.
+    """
     try:
-        plugin = entry.load()
-    except Exception as error:
-        raise PluginError(f"{who} could not be loaded: {type(error).__name__}: {error}; {cure}") from error
-    _register(manager, plugin, entry.name, who, cure)
+        yield
+    except (GuideError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(f"{what}: {reason}; {cure}") from error
 
 
 def _register(manager: pluggy.PluginManager, plugin: object, name: str | None, who: str, cure: str) -> None:
     try:
         manager.register(plugin, name=name)
         manager.check_pending()
-    except (pluggy.PluginValidationError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # of pluggy, and of an object that looks its attributes up
         if manager.is_registered(plugin):  # one that implements an unknown hook would spoil the next one's check
             manager.unregister(plugin)
         reason = " ".join(str(error).split())
@@ -138,13 +141,10 @@ def collect(manager: pluggy.PluginManager, kind: str) -> dict[str, type[Any]]:
 
 
 def _call(function: Callable[..., Any], owner: str) -> list[type[Any]]:
-    try:
+    with failures_named(
+        f"plugin {owner!r} failed in {function.__name__}", f"set {DISABLE}={owner} to go on without it"
+    ):
         return list(function())
-    except Exception as error:
-        raise PluginError(
-            f"plugin {owner!r} failed in {function.__name__}: {type(error).__name__}: {error}; "
-            f"set {DISABLE}={owner} to go on without it"
-        ) from error
 
 
 def resolve(manager: pluggy.PluginManager, kind: str, name: str, field: str) -> type[Any]:
