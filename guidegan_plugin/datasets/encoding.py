@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from guidegan_plugin.errors import ConfigError, DataError
 
@@ -67,13 +67,19 @@ def read_bytes(path: Path) -> bytes:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB.
+    """Convert an image to RGB, the way it is shown: a photo that its camera turned (EXIF) is turned.
 
     Raises:
-        DataError: It has more than 8 bits a channel, which Pillow would clip to nearly white.
+        DataError: It has more than 8 bits a channel, which Pillow would clip to nearly white; or it is transparent
+            somewhere, and what lies behind it there is no picture.
     """
     if image.mode.startswith(("I", "F")):
         raise DataError(f"an image of 8 bits a channel is expected, this one has mode {image.mode}; convert it")
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise DataError("an opaque image is expected, this one is transparent; flatten it first")
     return image.convert("RGB")
 
 
@@ -82,17 +88,18 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
 
     Args:
         left: A, (H, W).
-        right: B, (H, W).
+        right: B, (H, W), the way they are shown.
 
     Returns:
         RGB, (H, 2 * W).
 
     Raises:
-        DataError: Their sizes differ, or one has more than 8 bits a channel.
+        DataError: Their sizes differ, or one cannot be made RGB.
     """
+    left, right = as_rgb(left), as_rgb(right)
     if left.size != right.size:
         raise DataError(f"A is {left.width} x {left.height}, B is {right.width} x {right.height}; a pair has one size")
     joined = Image.new("RGB", (2 * left.width, left.height))
-    joined.paste(as_rgb(left), (0, 0))
-    joined.paste(as_rgb(right), (left.width, 0))
+    joined.paste(left, (0, 0))
+    joined.paste(right, (left.width, 0))
     return joined

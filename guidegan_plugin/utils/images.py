@@ -24,6 +24,7 @@ BROKEN = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # where warnings are errors
 )
 """What Pillow raises for files that it cannot read, format by format."""
 
@@ -73,14 +74,14 @@ def open_image(path: Path, flag: str = "", modes: Collection[str] | None = None)
     """
     try:
         with Image.open(path) as image:
-            whole = image.copy()  # decodes it
+            image.load()  # all of it; what stays of the file is its name
     except BROKEN as error:
         cure = f"; replace it, or change {flag}" if flag else ""
         raise DataError(f"{path} is no readable image ({_reason(error)}){cure}") from error
-    if modes is not None and whole.mode not in modes:
+    if modes is not None and image.mode not in modes:
         cure = f"; convert it, or change {flag}" if flag else ""
-        raise DataError(f"{path} has mode {whole.mode}, 8 bits a channel are expected ({', '.join(modes)}){cure}")
-    return whole
+        raise DataError(f"{path} has mode {image.mode}, 8 bits a channel are expected ({', '.join(modes)}){cure}")
+    return image
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from guidegan_plugin.datasets.encoding import Encoding
-from guidegan_plugin.datasets.joined_pairs import plan_pairs
+from guidegan_plugin.datasets.joined_pairs import joined, plan_pairs
 from guidegan_plugin.datasets.preparation import prepare
 from guidegan_plugin.errors import DataError
 
@@ -60,3 +61,32 @@ def test_a_pair_of_two_sizes_is_left_out_and_named(tmp_path: Path) -> None:
     result = prepare(plan_pairs(tmp_path / "a", tmp_path / "b"), tmp_path / "out", workers=1)
     assert result.images == {"train": 1}
     assert len(result.failures) == 1 and "A is 6 x 4, B is 5 x 4" in result.failures[0]
+
+
+def test_a_photo_that_its_camera_turned_is_joined_upright(tmp_path: Path) -> None:
+    photo = Image.new("RGB", (8, 4))
+    photo.putpixel((0, 0), (255, 0, 0))
+    exif = photo.getexif()
+    exif[274] = 6  # to be turned by a quarter to the right
+    photo.save(tmp_path / "a.png", exif=exif)
+    Image.new("RGB", (4, 8)).save(tmp_path / "b.png")
+    (content,) = joined((tmp_path / "a.png", tmp_path / "b.png"), Encoding())
+    pair = Image.open(io.BytesIO(content))
+    assert pair.size == (8, 8) and pair.getpixel((3, 0)) == (255, 0, 0) and 274 not in pair.getexif()
+
+
+@pytest.mark.parametrize("alpha", [254, 255])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_transparent_image_is_refused_and_an_opaque_one_with_that_channel_is_not(
+    tmp_path: Path, mode: str, alpha: int
+) -> None:
+    if mode == "P":
+        Image.new("RGB", (4, 4)).convert("P").save(tmp_path / "a.png", transparency=bytes([alpha]))
+    else:
+        Image.new("RGBA", (4, 4), (9, 9, 9, alpha)).convert(mode).save(tmp_path / "a.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "b.png")
+    if alpha == 255:
+        assert joined((tmp_path / "a.png", tmp_path / "b.png"), Encoding())
+        return
+    with pytest.raises(DataError, match="this one is transparent; flatten it first"):
+        joined((tmp_path / "a.png", tmp_path / "b.png"), Encoding())

@@ -140,5 +140,6 @@ def test_a_test_whose_gallery_cannot_be_made_ends_well(
     foreign.mkdir(parents=True)
     (foreign / "mine.txt").write_text("")
     run_host("test.py", *arguments, *TEST.split())
-    assert "no gallery of ours" in caplog.text
+    assert "no gallery of the results: " in caplog.text and "no gallery of ours" in caplog.text
+    assert "--guide_no_gallery leaves it out" in caplog.text and "--out" not in caplog.text, "what its user can type"
     assert [path.name for path in foreign.iterdir()] == ["mine.txt"]

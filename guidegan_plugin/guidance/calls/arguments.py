@@ -43,7 +43,9 @@ def find_images(args: tuple[Any, ...], kwargs: Mapping[str, Any], known: Place |
         where = known if known in images else next(iter(images))
         return where, images[where]
     found = ", ".join(type(value).__name__ for _, value in places) or "no argument"
-    raise ConfigError(f"a guided generator expects a batch of images (N, C, H, W), found {found}; change generator=")
+    raise ConfigError(
+        f"a guided generator expects a batch of images (N, C, H, W), found {found}; change generator= (--guide_pairs)"
+    )
 
 
 def replace_argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place, value: Tensor) -> Arguments:

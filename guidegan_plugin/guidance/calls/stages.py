@@ -91,7 +91,7 @@ def entry_and_exit(translator: Places) -> tuple[Stage, Stage | None]:
     if len(found) not in (1, 2):
         raise ConfigError(
             "generator: expected a network or (entry, exit), such as (gen_a.encode, gen_b.decode), found "
-            f"{len(found)} places; change generator="
+            f"{len(found)} places; change generator= (--guide_pairs)"
         )
     entry, last = found[0], found[-1]
     return entry, None if last.is_at(entry) else last

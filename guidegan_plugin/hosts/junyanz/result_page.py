@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from guidegan_plugin.errors import GuideError
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.result_folder import read_images
 from guidegan_plugin.hosts.script_end import at_end
@@ -35,6 +36,10 @@ def leave_gallery(options: Any, concat: str) -> None:
         _log.warning("making a gallery of the %d pictures in %s; --guide_no_gallery leaves it out", count, images)
         from guidegan_plugin.reports.gallery import make_gallery
 
-        _log.warning("the gallery: %s", make_gallery(folder, concat=concat))
+        try:
+            _log.warning("the gallery: %s", make_gallery(folder, concat=concat))
+        except GuideError as error:  # whose cure is for the command: nobody gave --out here
+            found = str(error).partition("; ")[0]
+            _log.warning("no gallery of the results: %s; --guide_no_gallery leaves it out", found)
 
     at_end(make)
