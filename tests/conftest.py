@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,12 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE_HOST = ROOT / "examples" / "reference_host"
 HOST_PACKAGES = ("models", "data", "options", "util")
+
+# The same examples in every run, and no example database; a busy machine has no deadline.
+hypothesis.settings.register_profile(
+    "project", derandomize=True, database=None, deadline=None, max_examples=60, print_blob=False
+)
+hypothesis.settings.load_profile("project")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -81,7 +81,8 @@ def check_type(name: str, value: object, each: Field[Any]) -> None:
 
 def refusal(name: str, expected: str, found: object) -> ConfigError:
     """That an option's value cannot be, in one line."""
-    return ConfigError(f"{name}: expected {expected}, found {found!r}; change {name} (--{PREFIX}{name})")
+    shown = " ".join(repr(found).split("\n"))  # an array shows itself in several
+    return ConfigError(f"{name}: expected {expected}, found {shown}; change {name} (--{PREFIX}{name})")
 
 
 def add_arguments(parser: argparse._ActionsContainer, kind: type[Any], prefix: str = "") -> None:
