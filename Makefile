@@ -3,6 +3,8 @@
 # make check   for every change: linters, and the tests that are not marked slow
 # make lint    ruff and mypy
 # make fuzz    10,000 mutated files for every reader; FILES=300 for fewer
+# make matrix  the fast tests on every Python and torch that this machine can install (noxfile.py); takes hours
+# make audit   known vulnerabilities of what is installed, where pip-audit reaches its data
 # make docs    docs/ and an API reference as HTML, in build/docs
 # make clean   removes .venv/, demo/, build/ and dist/
 # All but clean set up .venv/ first; a second run starts at once. JOBS=4 runs tests in four processes instead of one a core.
@@ -17,7 +19,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN
 # A thread each: the processes share the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: demo test check lint fuzz docs patches clean
+.PHONY: demo test check lint fuzz matrix audit docs patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -35,6 +37,14 @@ lint: $(READY)
 
 fuzz: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py --files $(FILES)
+
+matrix: $(READY)
+	$(PIP) install --quiet --disable-pip-version-check -e ".[matrix]"
+	$(BIN)/nox -s tests
+
+audit: $(READY)
+	$(PIP) install --quiet --disable-pip-version-check -e ".[matrix]"
+	$(BIN)/nox -s audit
 
 docs: $(READY)
 	$(BIN)/python docs/build.py
