@@ -14,36 +14,32 @@ SHOWN = ("kid_target", "kid_mean", "target_share", "background_change", "per_pix
 
 
 def summary(study: Study, table: Mapping[str, Any]) -> str:
-    """Where guidance made the outputs worse, where it made no clear difference, and where it made them better.
+    """Where guidance made the outputs worse under every seed, where seeds disagree, and where it made them better.
 
     Args:
         study: The study.
         table: As :func:`tables.collate` makes it.
     """
     measure = criterion(study)
-    found: dict[str, list[str]] = {"worse": [], "unclear": [], "better": []}
+    found: dict[str, list[str]] = {"Worse under every seed": [], "Seeds disagree": [], "Better under every seed": []}
+    worse, disagree, better = found
+    seeds = 0
     for method, direction, difference in _differences(study, table, measure):
-        gain = difference["mean"] * (-1 if measure.better == "lower" else 1)
-        low, high = difference["low"], difference["high"]
-        clear = low is not None and (low > 0 or high < 0)
-        verdict = "unclear" if not clear else "better" if gain > 0 else "worse"
+        gains = [value * (-1 if measure.better == "lower" else 1) for value in difference["values"]]
+        verdict = worse if max(gains) < 0 else better if min(gains) > 0 else disagree
         found[verdict].append(f"{method}, {direction} ({difference['mean']:+.{measure.digits}f})")
-    if not any(found.values()):
+        seeds = max(seeds, len(gains))
+    if not seeds:
         return "Nothing can be compared yet."
-    counted = ", ".join(f"{verdict} in {len(cases)}" for verdict, cases in found.items()).replace("unclear", "no clear")
-    counted = counted.replace("no clear in", "without a clear difference in")
-    total = sum(map(len, found.values()))
+    counts = {verdict: len(cases) for verdict, cases in found.items()}
     said = [
-        f"Guidance was {counted} of {total} comparisons by {measure.key} ({measure.better} is better), last epoch, "
-        f"mean of {len(study.seeds)} seeds; a difference is clear if its interval over seeds does not reach zero."
+        f"By {measure.title} ({measure.better} is better), at the last epoch, guidance was worse than no guidance "
+        f"under every seed in {counts[worse]} of {sum(counts.values())} comparisons, and better in {counts[better]}; "
+        f"in {counts[disagree]} the seeds disagree.",
+        f"With {seeds} seed{'s' * (seeds > 1)}, guidance that did nothing would look worse or better under every seed "
+        f"in {2 / 2**seeds:.0%} of comparisons.",
     ]
-    for verdict, words in (
-        ("worse", "Worse with guidance"),
-        ("unclear", "No clear difference"),
-        ("better", "Better with guidance"),
-    ):
-        said += [f"{words}: {'; '.join(found[verdict]) or 'none'}."]
-    return " ".join(said)
+    return " ".join(said + [f"{verdict}: {'; '.join(cases) or 'none'}." for verdict, cases in found.items()])
 
 
 def overview(study: Study, table: Mapping[str, Any]) -> Iterator[str]:

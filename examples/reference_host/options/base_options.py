@@ -23,7 +23,7 @@ class BaseOptions:
         add("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
         add("--seed", type=int, help="seed all random number generators, for a run that can be repeated")
 
-        add("--model", default="cycle_gan", help="models/<model>_model.py: cycle_gan, pix2pix, test")
+        add("--model", default="cycle_gan", help="models/<model>_model.py: cycle_gan, pix2pix, aggan, test")
         add("--input_nc", type=int, default=3, help="channels of the input: 3 for colour, 1 for grey")
         add("--output_nc", type=int, default=3, help="channels of the output")
         add("--ngf", type=int, default=64, help="width of the generator's first layer")
