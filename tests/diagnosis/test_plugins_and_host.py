@@ -38,7 +38,10 @@ def test_a_healthy_host_is_told_with_generation_scripts_and_models(
     checks = look(host)
     assert {check.status for check in checks.values()} == {"ok"}
     assert "ddp generation" in checks["host"].found and checks["scripts"].found == "train.py, test.py"
-    assert checks["models"].found == "guide_cycle_gan, guide_pix2pix, guide_test; with --guide_pairs guide_mine"
+    assert (
+        checks["models"].found
+        == "guide_aggan, guide_cycle_gan, guide_pix2pix, guide_test; with --guide_pairs guide_mine"
+    )
 
 
 def test_a_host_that_always_imports_wandb_needs_it(host: Path, look: Callable[..., dict[str, Check]]) -> None:

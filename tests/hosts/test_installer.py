@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PATCH = ROOT / "patches" / "guidegan.patch"
 FILES = {
     *(f"data/guide_{mode}_dataset.py" for mode in ("unaligned", "aligned", "single")),
-    *(f"models/guide_{model}_model.py" for model in ("cycle_gan", "pix2pix", "test")),
+    *(f"models/guide_{model}_model.py" for model in ("aggan", "cycle_gan", "pix2pix", "test")),
 }
 SPAWN = """
 import multiprocessing, runpy, sys
@@ -111,6 +111,7 @@ def test_the_patch_adds_the_installers_files_and_the_plain_script_trains(
     host: Path, unpaired: Path, tmp_path: Path, small: Small, one_epoch: list[str]
 ) -> None:
     git(host, "init")
+    (host / "models" / "aggan_model.py").unlink()  # the patch is for the models of the original codebase
     before = checksums(host)
     git(host, "apply", PATCH)
     idle = ("removed", "models/guide_colorization_model.py")
@@ -121,7 +122,7 @@ def test_the_patch_adds_the_installers_files_and_the_plain_script_trains(
     git(host, "apply", "-R", PATCH)
     assert checksums(host) == before
     git(host, "apply", PATCH)
-    assert set(uninstall(host)) == {("removed", path) for path in FILES} | {idle}
+    assert set(uninstall(host)) == {("removed", path) for path in FILES - {"models/guide_aggan_model.py"}} | {idle}
     assert checksums(host) == before
 
 

@@ -242,7 +242,9 @@ def test_options_that_cannot_work_are_refused_before_anything_is_saved(
 def test_a_model_the_host_does_not_have_is_refused_listing_those_it_has(
     run_host: Run, small: Small, unpaired: Path
 ) -> None:
-    with pytest.raises(HostError, match=r"no model 'dog', it can guide: guide_cycle_gan, guide_pix2pix, guide_test"):
+    with pytest.raises(
+        HostError, match=r"no model 'dog', it can guide: guide_aggan, guide_cycle_gan, guide_pix2pix, guide_test"
+    ):
         run_host("train.py", *small("guide_dog", unpaired))
 
 
@@ -330,7 +332,9 @@ def test_a_dry_run_of_a_test_goes_on_where_the_hosts_batch_cannot_be_tried(
 def test_a_model_that_is_nothing_but_our_prefix_is_refused_with_those_there_are(
     run_host: Run, unpaired: Path, option: str, model: str
 ) -> None:
-    with pytest.raises(HostError, match=r"it can guide: guide_cycle_gan, guide_pix2pix, guide_test; change --model"):
+    with pytest.raises(
+        HostError, match=r"it can guide: guide_aggan, guide_cycle_gan, guide_pix2pix, guide_test; change --model"
+    ):
         run_host("train.py", option, model, "--dataroot", unpaired)
 
 
