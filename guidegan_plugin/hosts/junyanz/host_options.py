@@ -20,6 +20,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "gpu_ids": True,  # whatever GPUs there are
         "init_gain": 0.02,
         "init_type": "normal",
+        "input_nc": 3,
         "load_iter": 0,
         "load_size": 286,
         "model_suffix": "",
@@ -30,6 +31,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "ndf": 64,
         "netD": "basic",
         "norm": "instance",
+        "output_nc": 3,
         "phase": "train",
         "pool_size": None,
         "preprocess": "resize_and_crop",

@@ -38,18 +38,19 @@ def output_alone(options: Any, host_model: str) -> Iterator[None]:
         yield
         return
     networks: Any = sys.modules["models.networks"]
+    alone, both = _channels(options)
     original, made = networks.define_D, list[nn.Module]()
 
     @functools.wraps(original)
     def define_D(*args: Any, **kwargs: Any) -> nn.Module:
         call = inspect.signature(original).bind(*args, **kwargs)
         channels = next(iter(call.arguments))
-        if call.arguments[channels] != options.input_nc + options.output_nc:
+        if call.arguments[channels] != both:
             return original(*args, **kwargs)  # type: ignore[no-any-return]
-        call.arguments[channels] = options.output_nc
+        call.arguments[channels] = alone
         made.append(original(*call.args, **call.kwargs))
         # A hook, so that wrappers and copies of the network cut, too, and its keys stay as they are.
-        unwrap(made[-1]).register_forward_pre_hook(functools.partial(_cut, options.output_nc))
+        unwrap(made[-1]).register_forward_pre_hook(functools.partial(_cut, alone))
         return made[-1]
 
     networks.define_D = define_D
@@ -61,6 +62,12 @@ def output_alone(options: Any, host_model: str) -> Iterator[None]:
         raise HostError(
             f"model {host_model} gives no discriminator input and output together; leave out --guide_unconditional"
         )
+
+
+def _channels(options: Any) -> tuple[int, int]:
+    """Channels of the output, and of input and output."""
+    output: int = read_option(options, "output_nc")
+    return output, read_option(options, "input_nc") + output
 
 
 def _cut(channels: int, network: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -88,7 +95,7 @@ def check_resumed(model: HostModel, suffix: str) -> None:
         saved = next((weight.shape[1] for weight in weights.values() if weight.dim() == 4), None)
         if saved == layers[0][1].in_channels:
             continue
-        alone, both = model.opt.output_nc, model.opt.input_nc + model.opt.output_nc
+        alone, both = _channels(model.opt)
         if (saved, layers[0][1].in_channels) == (alone, both):
             raise StoreError(f"{path} was trained to judge the output alone; add --guide_unconditional")
         if (saved, layers[0][1].in_channels) == (both, alone):
