@@ -27,7 +27,7 @@ _FLIPS = {Image.Transpose.FLIP_LEFT_RIGHT: (-1, 1), Image.Transpose.FLIP_TOP_BOT
 _FLIPS[Image.Transpose.ROTATE_180] = (-1, -1)
 
 _EXPLAINED = 0.999  # share of a tensor's variance that an image explains which it is made of
-_SIDE = 24  # pixels of a side that are compared, about
+_SIDE = 16  # pixels of a side that are compared, about
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,11 @@ def files_shown(images: Sequence[tuple[str, Tensor]], moves: Moves) -> tuple[Sho
     """
     ends, found = moves.ends(), []
     for path, tensor in images:
-        origin = next((origin for image, origin in ends if is_made_of(tensor, image)), None)
-        if origin is None or origin.theta is None:
+        place = next((place for place, (image, _) in enumerate(ends) if is_made_of(tensor, image)), None)
+        if place is None or (theta := ends[place][1].theta) is None:
             return None
-        found.append(ShownFile(path, origin.file, origin.theta))
+        found.append(ShownFile(path, ends[place][1].file, theta))
+        ends.append(ends.pop(place))  # the next tensor is rather of another image
     return tuple(found)
 
 

@@ -7,11 +7,13 @@ the loader. Batches, the data set and its random numbers stay as they are.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data.dataloader import default_collate
 
@@ -76,6 +78,20 @@ class Recording:
             return image
 
         return call
+
+    def views(self, item: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Tensor]:
+        """Where the pixels of an item's tensors lie in their files, as far as it was observed.
+
+        Args:
+            item: What was made.
+            fields: Of its tensors ``(C, H, W)``.
+
+        Returns:
+            ``(2, 3)``, float32, by field; none where one of them shows nothing that was followed.
+        """
+        images = [(name, item[name]) for name in fields if isinstance(item.get(name), Tensor) and item[name].dim() == 3]
+        shown = files_shown(images, self.moves)
+        return {one.path: torch.tensor(one.theta).view(2, 3) for one in shown or ()}
 
     @contextmanager
     def lasting(self) -> Iterator[Recording]:

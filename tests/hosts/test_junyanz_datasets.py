@@ -157,13 +157,17 @@ def test_workers_give_the_same_items(datasets: Callable[[str], type], unpaired: 
     assert pickle.loads(pickle.dumps(dataset)).A_paths == dataset.A_paths
 
 
+def mirrored_as_an_array(image: Image.Image) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(np.asarray(image)[:, ::-1]))
+
+
 def test_a_fork_that_keeps_no_transform_gives_views_that_are_not_known(
     datasets: Callable[[str], type], unpaired: Path
 ) -> None:
     dataset = datasets("guide_unaligned")(options(dataroot=str(unpaired)))
     transform = dataset.transform_A._transform
     del dataset.transform_A
-    type(dataset).transform_A = property(lambda self: transform)
+    type(dataset).transform_A = property(lambda self: lambda image: transform(mirrored_as_an_array(image)))
     assert dataset[0]["A_guide_view"].isnan().all() and dataset[0]["B_guide_view"].isfinite().all()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from data import base_dataset
 from data.aligned_dataset import AlignedDataset
 from PIL import Image
 from torch import Tensor
 
+from guidegan_plugin.datasets.opened_files import Recording
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
 from guidegan_plugin.hosts.junyanz.datasets.view_recovery import known_or_nan, observe
 from guidegan_plugin.hosts.junyanz.host_options import read_option
@@ -32,9 +34,14 @@ class GuideAlignedDataset(CheckedDataset, AlignedDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The host's item and its views."""
-        state = random_state()
-        item = super().__getitem__(index)
-        theta = known_or_nan(lambda: self._theta(item["A_paths"], state))
+        state, recording = random_state(), Recording()
+        with recording.lasting():
+            item = super().__getitem__(index)
+        views = recording.views(item, "A")
+        if views:
+            theta = _in_half(views["A"], item["A_paths"])
+        else:
+            theta = known_or_nan(lambda: self._theta(item["A_paths"], state))
         return {**item, "A_guide_view": theta, "B_guide_view": theta}
 
     def _theta(self, path: str, state: tuple[Any, ...]) -> Tensor:
@@ -43,3 +50,11 @@ class GuideAlignedDataset(CheckedDataset, AlignedDataset):
         with rewound(state):
             transform = base_dataset.get_transform(self.opt, base_dataset.get_params(self.opt, size))
         return observe(transform, size, random_state())
+
+
+def _in_half(theta: Tensor, path: str) -> Tensor:
+    """The view of A in A's own frame, the left half of a file, of its view ``(2, 3)`` in the file's."""
+    with Image.open(path) as pair:
+        share = (pair.width // 2) / pair.width
+    x = (theta[0] + torch.tensor([0.0, 0.0, 1 - share])) / share
+    return torch.stack([x, theta[1]])

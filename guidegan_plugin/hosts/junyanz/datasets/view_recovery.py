@@ -1,4 +1,4 @@
-"""The view of a visit, recovered by replaying the host's own transform on an image of coordinates."""
+"""The view of a visit: observed while the host makes it, or recovered by replaying its transform on coordinates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from guidegan_plugin.datasets.opened_files import Recording
 from guidegan_plugin.utils.random_states import random_state, rewound
+from guidegan_plugin.utils.replaced import replaced
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -21,7 +23,7 @@ _TOLERANCE = 0.02
 
 
 class ObservedTransform:
-    """A transform that also tells the crop and flip of its last call; it draws exactly what it would alone.
+    """A transform that can also tell the crop and flip of its last call; it draws exactly what it would alone.
 
     Args:
         transform: The host's: PIL image to ``(C, H, W)`` in [-1, 1].
@@ -29,13 +31,18 @@ class ObservedTransform:
 
     def __init__(self, transform: Transform) -> None:
         self._transform = transform
-        self.theta = unknown()
+        self._last: tuple[tuple[int, int], tuple[Any, ...]] | None = None
 
     def __call__(self, image: Image.Image) -> Tensor:
-        state = random_state()
-        output = self._transform(image)
-        self.theta = known_or_nan(lambda: observe(self._transform, image.size, state))
-        return output
+        self._last = image.size, random_state()
+        return self._transform(image)
+
+    def theta(self) -> Tensor:
+        """The view of the last call, ``(2, 3)``, by a replay; NaN where nobody knows."""
+        if self._last is None:
+            return unknown()
+        size, state = self._last
+        return known_or_nan(lambda: observe(self._transform, size, state))
 
 
 class Views:
@@ -50,7 +57,8 @@ class Views:
     def __init__(self, dataset: object, host: type, attributes: Mapping[str, str]) -> None:
         self._module = host.__module__
         self._kept: dict[str, ObservedTransform | None] = {}
-        self._made: list[tuple[Tensor, Tensor]] = []  # by the transforms of one item: output and view
+        self._made: list[tuple[Tensor, ObservedTransform]] = []  # by the transforms of one item
+        self._recording = Recording()
         for domain, name in attributes.items():
             self._kept[domain] = ObservedTransform(getattr(dataset, name)) if hasattr(dataset, name) else None
             if self._kept[domain] is not None:
@@ -61,8 +69,10 @@ class Views:
         """Within it the host makes one item; a transform that it makes for the item is watched, as CUT's is."""
         module, name = sys.modules[self._module], "get_transform"
         original = vars(module).get(name)
+        self._recording = Recording()
         if original is None or all(self._kept.values()):
-            yield
+            with self._recording.lasting():
+                yield
             return
 
         def get_transform(*args: Any, **kwargs: Any) -> Transform:
@@ -70,24 +80,25 @@ class Views:
 
             def transform(image: Image.Image) -> Tensor:
                 output = observed(image)
-                self._made.append((output, observed.theta))
+                self._made.append((output, observed))
                 return output
 
             return transform
 
-        setattr(module, name, get_transform)
-        try:
+        with replaced(module, name, lambda _: get_transform), self._recording.lasting():
             yield
-        finally:
-            setattr(module, name, original)
 
     def of(self, item: Mapping[str, Any]) -> dict[str, Tensor]:
         """The views of an item that was just made, ``<domain>_guide_view``, ``(2, 3)``; NaN where nobody knows."""
         made, self._made = self._made, []
+        observed, self._recording = self._recording.views(item, self._kept), Recording()
         found = {}
         for domain, kept in self._kept.items():
-            own = (theta for output, theta in made if output is item.get(domain))
-            found[f"{domain}_guide_view"] = next(own, unknown()) if kept is None else kept.theta
+            if (theta := observed.get(domain)) is None:
+                own = (transform for output, transform in made if output is item.get(domain))
+                replayed = next(own, None) if kept is None else kept
+                theta = unknown() if replayed is None else replayed.theta()
+            found[f"{domain}_guide_view"] = theta
         return found
 
 
