@@ -21,6 +21,7 @@ class ToyHost(ClassHost):
     takes_batch: ClassVar[str] = "train_on"
     attaches_before: ClassVar[tuple[str, ...]] = ("load", "translate")
     ends_epoch: ClassVar[str] = "save"
+    loads: ClassVar[str] = "resume"
 
     # Where it writes.
     checkpoints: ClassVar[str] = "runs"

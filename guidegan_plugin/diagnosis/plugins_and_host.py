@@ -49,7 +49,13 @@ def check_host(root: Path, manager: pluggy.PluginManager, required: bool = True)
         return [failed("host", error)], None
     if host is None:
         return [_no_host(root, manager, required)], None
-    return [Check("host", "ok", host.description), _scripts(host), _models(host), *host.checks()], host
+    return [
+        Check("host", "ok", host.description),
+        _scripts(host),
+        _models(host),
+        *host.check_declarations(),
+        *host.checks(),
+    ], host
 
 
 def _no_host(root: Path, manager: pluggy.PluginManager, required: bool) -> Check:

@@ -39,8 +39,16 @@ def _of_pair(pair: Pair, guide: Guide, trained: bool) -> list[Fact]:
     facts.append(("attention", read))
     if trained:
         facts.append(seen(guide))
+    if guide.latest is not None:
+        facts.append(("stored", _size_of(guide, *guide.latest.shape[-2:])))
     facts.append(("blended", words["concatenation"]))
     return [*facts, *(("new network", name) for name in guide.networks())]
+
+
+def _size_of(guide: Guide, height: int, width: int) -> str:
+    """What the memory takes; how many images there are is nobody's to say."""
+    facts = guide.statistics()
+    return f"maps of {height} x {width}, {facts['bytes'] / max(facts['images'], 1):.0f} bytes an image"
 
 
 def _named(where: Where | None) -> str:

@@ -21,17 +21,19 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.class_dry_run import describe
+from guidegan_plugin.hosts.class_memory import ResumedMemory
 from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.guide_arguments import folder_argument, split_arguments
 from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
 from guidegan_plugin.hosts.script_end import when_over
+from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import DryRunFinished, Host
 from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.files import os_errors_as
 from guidegan_plugin.utils.locks import FolderLock
-from guidegan_plugin.utils.python_files import parse_python
+from guidegan_plugin.utils.python_files import methods_in, parse_python
 
 _Method = Callable[..., Any]
 
@@ -50,6 +52,8 @@ class ClassHost(Host):
         ends_epoch: Its method that is called at an epoch's end. The memory is written after it, beside the checkpoints,
             as ``<epoch>_guide.safetensors``: a number among its arguments is the epoch's, else its calls are counted.
             "" where there is none, and no memory is written.
+        loads: Its method by which a training goes on from a checkpoint; networks are guided before it. The memory of
+            the epoch that its arguments, its result or a file's name tell is taken up at the next batch. "" for none.
     """
 
     trainer: ClassVar[str]
@@ -57,6 +61,7 @@ class ClassHost(Host):
     pairs: ClassVar[tuple[Pair, ...]]
     attaches_before: ClassVar[tuple[str, ...]] = ()
     ends_epoch: ClassVar[str] = ""
+    loads: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
@@ -120,6 +125,10 @@ class ClassHost(Host):
         self._check_methods(trainer)
         monitors = {} if self._dry else monitors_for(create_manager(), self._options, self._run)
         guided(*self.pairs, config=config, bind_in=self.takes_batch, plugins=monitors.values())(trainer)
+        resumed = ResumedMemory(self._run, config)
+        if self.loads:
+            _replace(trainer, self.loads, resumed.noted_after)
+            _replace(trainer, self.takes_batch, resumed.read_before)
         for method in self.attaches_before:
             _replace(trainer, method, functools.partial(_attached_before, host=self if self._dry else None))
         if self._dry:
@@ -127,18 +136,44 @@ class ClassHost(Host):
         if self.ends_epoch and self._dry:
             _replace(trainer, self.ends_epoch, functools.partial(_described_before, host=self))
         elif self.ends_epoch:
-            _replace(trainer, self.ends_epoch, functools.partial(_remembered_after, host=self, config=config))
+            _replace(
+                trainer,
+                self.ends_epoch,
+                functools.partial(_remembered_after, host=self, config=config, resumed=resumed),
+            )
             _replace(trainer, self.takes_batch, functools.partial(_alone, host=self, config=config))
 
     def _check_methods(self, trainer: type) -> None:
-        named = [(name, "attaches_before") for name in self.attaches_before]
-        for name, declaration in [(self.takes_batch, "takes_batch"), *named, (self.ends_epoch, "ends_epoch")]:
-            if name and not callable(getattr(trainer, name, None)):
+        for name, declaration in self._named_methods():
+            if not callable(getattr(trainer, name, None)):
                 own = ", ".join(key for key, value in vars(trainer).items() if callable(value) and key[0] != "_")
                 raise HostError(
                     f"{trainer.__name__} has no method {name!r} (it has {own}); change {declaration} of the host "
                     f"{self.name}"
                 )
+
+    def _named_methods(self) -> list[tuple[str, str]]:
+        """The methods of the class that are declared, and by which declaration."""
+        before = [(name, "attaches_before") for name in self.attaches_before]
+        named = [(self.takes_batch, "takes_batch"), *before, (self.ends_epoch, "ends_epoch"), (self.loads, "loads")]
+        return [(name, declaration) for name, declaration in named if name]
+
+    def check_declarations(self) -> Sequence[Check]:
+        """Whether the class has the methods that are declared, as far as its file tells; nothing is imported."""
+        module, _, name = self.trainer.partition(":")
+        methods = methods_in(parse_python(self.root / _file(module)), name)
+        if methods is None:  # a base class of another file may have them
+            return []
+        wrong = [(method, declaration) for method, declaration in self._named_methods() if method not in methods]
+        own = ", ".join(sorted(method for method in methods if method[0] != "_"))
+        if not wrong:
+            return [Check("class", "ok", f"{name} has the methods that are declared")]
+        return [
+            Check(
+                "class", "failure", f"{name} has no method {method!r} (it has {own})", f"change {which} of {self.name}"
+            )
+            for method, which in wrong
+        ]
 
     @property
     def _elsewhere(self) -> str:
@@ -211,12 +246,12 @@ def _alone(method: _Method, host: ClassHost, config: GuideConfig) -> _Method:
     return call
 
 
-def _remembered_after(method: _Method, host: ClassHost, config: GuideConfig) -> _Method:
+def _remembered_after(method: _Method, host: ClassHost, config: GuideConfig, resumed: ResumedMemory) -> _Method:
     count, failed, run = itertools.count(1), FailedSaves(), host._run
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         result, counted = method(self, *args, **kwargs), next(count)
-        epoch = next((value for value in (*args, *kwargs.values()) if type(value) is int), counted)
+        epoch = next((value for value in (*args, *kwargs.values()) if type(value) is int), resumed.epoch + counted)
         for guide in self.guides.values():
             guide.end_epoch()
         if config.attention != "none" and is_first_rank():

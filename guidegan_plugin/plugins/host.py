@@ -172,6 +172,10 @@ class Host(ABC):
         """What else may stand between a user of this codebase and a guided training; torch can be imported."""
         return ()
 
+    def check_declarations(self) -> Sequence[Check]:
+        """Whether what a host declares of the codebase is so, where that can be told from its files."""
+        return ()
+
     @classmethod
     def is_run(cls, folder: Path) -> bool:
         """Whether a folder holds what a training or a test of the family left."""

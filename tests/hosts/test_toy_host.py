@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.hosts.class_memory import epoch_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY_HOST = ROOT / "examples" / "toy_host"
@@ -85,6 +86,7 @@ def test_a_dry_run_says_what_is_attached_where_and_leaves_no_file(
         assert part in printed
     assert ("maps 16 x 16" in printed) == (script == "train.py") and "warning" not in printed
     assert ("bound 2, read 2, judged 2 in one step on real data" in printed) == (script == "train.py")
+    assert ("maps of 16 x 16, 256 bytes an image" in printed) == (script == "train.py")
     assert [path for path in sorted(Path().rglob("*")) if "__pycache__" not in str(path)] == before
 
 
@@ -110,7 +112,7 @@ def test_a_dry_run_says_why_a_source_is_not_guided_and_ends_with_an_error(
         (
             '("load", "translate")',
             '("load", "infer")',
-            "'infer' .it has train_on, translate, save, load.; change attaches",
+            "'infer' .it has train_on, translate, save, resume, load.; change attaches",
         ),
         ('ends_epoch: ClassVar[str] = "save"', 'ends_epoch = "end"', "'end' .*change ends_epoch of the host toy$"),
         ('takes_batch: ClassVar[str] = "train_on"', "", "the host toy declares no takes_batch; add it to ToyHost$"),
@@ -134,6 +136,61 @@ def test_the_doctor_knows_it_and_asks_its_own_question(
     lines = {line[9:25].strip(): line for line in capsys.readouterr().out.splitlines()}
     assert lines["host"].startswith("ok") and "toy, in " in lines["host"]
     assert "train.py, test.py" in lines["scripts"] and lines["pictures"].startswith("ok")
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "found"),
+    [
+        ('"train_on"', '"fit"', "ToyGan has no method 'fit' (it has load, resume, save, train_on, translate)"),
+        ('ends_epoch: ClassVar[str] = "save"', 'ends_epoch = "end"', "ToyGan has no method 'end'"),
+    ],
+)
+def test_the_doctor_finds_a_method_that_the_class_has_not(
+    guidegan: Command,
+    toy: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    wrong: str,
+    found: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "guidegan_toy_host", sys)
+    del sys.modules["guidegan_toy_host"]
+    (toy.parent / "site" / "guidegan_toy_host.py").write_text(SOURCE.replace(line, wrong))
+    assert guidegan("doctor", toy) == 1
+    printed = capsys.readouterr().out
+    assert found in printed and "of toy" in printed
+
+
+@pytest.mark.parametrize("concat", ["rhp", "alpha"])
+def test_a_training_that_goes_on_takes_its_memory_up(guidegan: Command, toy: Path, concat: str) -> None:
+    train(guidegan, toy, "--epochs", 2, "--guide_concat", concat)
+    train(guidegan, toy, "--epochs", 3, "--resume", 2, "--guide_concat", concat)
+    states, facts = load_stores(Path("run/3_guide.safetensors"))
+    assert states["A"]["visits"].tolist() == [3] * 6 and facts["A.steps"] == "9"
+
+
+def test_a_memory_of_other_networks_or_none_starts_from_ones_with_a_notice(
+    guidegan: Command, toy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(guidegan, toy, "--epochs", 2)
+    Path("run/1.pth").replace("run/2.pth")
+    train(guidegan, toy, "--epochs", 3, "--resume", 2)
+    assert "belongs to networks with other weights" in caplog.text and "images of pair A start from ones" in caplog.text
+    assert load_stores(Path("run/3_guide.safetensors"))[0]["A"]["visits"].tolist() == [1] * 6
+    Path("run/2_guide.safetensors").unlink()
+    train(guidegan, toy, "--epochs", 3, "--resume", 2)
+    assert "no store run/2_guide.safetensors: every image starts from ones" in caplog.text
+    Path("run/2_guide.safetensors").write_bytes(b"torn")
+    assert "2_guide.safetensors" in str(guidegan("run", toy / "train.py", "--out", "run", "--resume", 2, "--epochs", 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "epoch"),
+    [((Path("x"), 3), 3), ((Path("7/netG_12.pth"),), 12), (("a/12_net_G.pth", None), 12), ((Path("latest.pth"), 5), 5)],
+)
+def test_the_epoch_is_a_number_or_stands_in_the_files_name(values: tuple[object, ...], epoch: int) -> None:
+    assert epoch_of(values) == epoch and epoch_of(("latest.pth", True, None)) is None
 
 
 def test_the_gallery_shows_a_tests_pictures_and_the_memory_of_the_same_images(guidegan: Command, toy: Path) -> None:

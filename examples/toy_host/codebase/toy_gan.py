@@ -36,6 +36,11 @@ class ToyGan:
 
     def save(self, folder: Path, epoch: int) -> None:
         torch.save(self.netG.state_dict(), folder / f"{epoch}.pth")
+        torch.save(self.netD.state_dict(), folder / f"D_{epoch}.pth")
+
+    def resume(self, folder: Path, epoch: int) -> None:
+        self.load(folder / f"{epoch}.pth")
+        self.netD.load_state_dict(torch.load(folder / f"D_{epoch}.pth", weights_only=True))
 
     def load(self, path: Path) -> None:
         self.netG.load_state_dict(torch.load(path, weights_only=True))
