@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
+from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import SAMPLES, EpochCounter
 
 
@@ -70,6 +72,26 @@ def test_where_the_host_marks_is_observed_and_no_epoch_is_lost_or_counted_twice(
 
 def test_a_last_batch_that_the_loader_drops_is_not_waited_for() -> None:
     assert run(counter(5), 2, at_the_start=False) == [(1, True), (2, True)]
+
+
+@pytest.mark.parametrize(("may_drop", "after_8"), [(False, 0), (True, 1)])
+def test_8_of_10_samples_are_a_first_epoch_only_where_the_loader_may_drop_the_last_2(
+    may_drop: bool, after_8: int
+) -> None:
+    epochs = EpochCounter(argparse.Namespace(**{SAMPLES: 10}), may_drop)
+    said = []
+    for samples in (4, 4, 2):
+        epochs.count(samples)
+        said.append(epochs.completed("latest"))
+    assert said == [0, after_8, 1]
+
+
+@pytest.mark.parametrize(("loader", "drops"), [("DataLoader(x)", False), ("DataLoader(x, drop_last=True)", True)])
+def test_whether_a_host_may_drop_a_batch_is_read_off_its_loader(tmp_path: Path, loader: str, drops: bool) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "__init__.py").write_text(loader)
+    assert Codebase(tmp_path, "classic").may_drop_batches == drops
+    assert Codebase(tmp_path / "none", "classic").may_drop_batches
 
 
 def test_where_an_epochs_length_is_unknown_the_checkpoints_number_tells_and_later_the_first_epoch() -> None:

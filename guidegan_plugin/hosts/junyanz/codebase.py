@@ -62,6 +62,14 @@ class Codebase:
             raise HostError(f"{root} is not of the {FAMILY} family: it lacks one of {', '.join(FILES)}")
         return codebase
 
+    @property
+    def may_drop_batches(self) -> bool:
+        """Whether its loader may drop an epoch's last batch: PyTorch's loaders do only where they are told."""
+        try:
+            return b"drop_last" in (self.root / "data" / "__init__.py").read_bytes()
+        except OSError:
+            return True
+
     def model_names(self) -> list[str]:
         """Names for ``--model``, without ``guide_``."""
         files = (self.root / "models").glob("*_model.py")

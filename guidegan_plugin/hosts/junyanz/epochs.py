@@ -18,14 +18,15 @@ class EpochCounter:
 
     Args:
         options: The host's options; our data sets leave the number of samples of an epoch in them.
+        may_drop: Whether the host's loader may drop a last batch that is not full.
 
     Attributes:
         seen: Samples seen since the last mark.
         marks_starts: Whether the host was seen to mark the start of an epoch, before any batch.
     """
 
-    def __init__(self, options: Any) -> None:
-        self._options = options
+    def __init__(self, options: Any, may_drop: bool = True) -> None:
+        self._options, self._may_drop = options, may_drop
         self._marks = self._batch = self._batch_before = 0
         self._whole: int | None = None
         self.seen = 0
@@ -86,9 +87,13 @@ class EpochCounter:
             return False
         if self._whole is not None:
             return self.seen >= self._whole
-        # A loader may drop a last batch that is not full.
         ranks, length = _world()[1], self._length
-        return self.marks_starts if length is None else (self.seen + self._batch) * ranks > length
+        if length is None:
+            return self.marks_starts
+        # Where a loader may drop a last batch that is not full, nobody is told whether this one does: then an epoch
+        # that lacks no more than such a batch is over. To take it for unfinished would repeat the epoch at a resume.
+        missing = self._batch - 1 if self._may_drop else 0
+        return (self.seen + missing) * ranks >= length
 
     @property
     def _known(self) -> bool:

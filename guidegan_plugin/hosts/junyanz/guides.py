@@ -56,7 +56,7 @@ class HostGuides:
         check_distinct(self.pairs)
         self.active = config.attention != "none"
         self.guides: dict[str, Guide] = {}
-        self.epoch = EpochCounter(model.opt)
+        self.epoch = EpochCounter(model.opt, self.codebase.may_drop_batches)
         self._adapted: set[str] = set()  # pairs whose generator takes the blended input
         self._counted = 0  # samples of the batch under way, while they may be of a test
         self._other_data = ""  # the refusal of a store that remembers other images
