@@ -149,7 +149,8 @@ class AlphaChannel(Concatenation):
         end = self._image_channels or self._read
         columns = Columns(end, _repeated(end) + 1 - end)
         self._widened = [Widened(path, one, columns, tuple(optimizers)) for path, one in found]
-        self._checks = [refuse_narrow_input(path, one, self._read) for path, one in found]
+        # Hooks on a generator that is a convolution itself are given its input before the map is blended in.
+        self._checks = [refuse_narrow_input(path, one, self._read) for path, one in found if path]
         self._checks += [
             refuse_wide_input(path, one, self._read + columns.count, self._paths)
             for path, one in convolutions(generator)
