@@ -27,7 +27,7 @@ class Needed:
 
     Attributes:
         stand_in: Which.
-        calls: The calls that fail without it, in the order of the files.
+        calls: The calls that fail without it.
     """
 
     stand_in: StandIn
@@ -44,7 +44,7 @@ def needed(root: Path, cpu_option: str | None = None) -> list[Needed]:
         root: The codebase's folder, or a script's.
         cpu_option: As in :func:`~guidegan_plugin.hosts.legacy.stand_ins.rows_for`.
     """
-    calls = [call for path in _files(root) for call in _calls(path) if not call.guarded]
+    calls = [call for call in _calls_in(root) if not call.guarded]
     return [need for need in _needed(calls, rows_for(cpu_option)) if need.stand_in.always]
 
 
@@ -132,20 +132,21 @@ def _needed(calls: Iterable[Call], rows: Iterable[StandIn]) -> list[Needed]:
     return [Needed(row, those) for row, those in found if those]
 
 
+def _calls_in(root: Path) -> list[Call]:
+    """Of the files in a folder, and of those in its folders that they import from, directly or not."""
+    files, folders = sorted(root.glob("*.py")), {path.name for path in root.iterdir() if path.is_dir()}
+    calls: list[Call] = []
+    while files:
+        new = [call for path in files for call in _calls(path)]
+        used = {call.name.partition(".")[0] for call in new} & folders
+        folders -= used
+        files = [path for folder in sorted(used) for path in sorted((root / folder).rglob("*.py"))]
+        calls += new
+    return calls
+
+
 def _calls(path: Path) -> list[Call]:
     try:
         return calls_of(path)
     except HostError:  # a side file of another Python, or of none; the host's scripts are parsed where that matters
         return []
-
-
-def _files(root: Path) -> list[Path]:
-    """The files in a folder, and those of its folders that they import from, directly or not."""
-    files, folders = sorted(root.glob("*.py")), {path.name for path in root.iterdir() if path.is_dir()}
-    new = files
-    while new:
-        used = {call.name.partition(".")[0] for path in new for call in _calls(path)} & folders
-        folders -= used
-        new = [path for folder in sorted(used) for path in sorted((root / folder).rglob("*.py"))]
-        files = [*files, *new]
-    return files

@@ -155,7 +155,8 @@ class _Maker(MetaPathFinder, Loader):
 def _forget(name: str) -> None:
     sys.modules.pop(name, None)
     package, _, last = name.rpartition(".")
-    vars(sys.modules.get(package, sys)).pop(last, None)
+    if package in sys.modules:  # an import makes a module an attribute of its package, too
+        vars(sys.modules[package]).pop(last, None)
 
 
 def _package(module: str) -> str:
