@@ -396,6 +396,7 @@ def codebase(tmp_path: Path) -> Path:
         ),
         "util/config.py": "import yaml\na = yaml.load('a')\nb = yaml.load('a', Loader=yaml.Loader)\n",
         "util/logger.py": "from tensorboardX import SummaryWriter\n",
+        "util/page.py": "try:\n    import tensorflow as tf\nexcept ImportError:\n    tf = None\n",
         "scripts/evaluate.py": "import collections\nisinstance({}, collections.Mapping)\n",
         "old.py": "print 'python 2'\n",
     }
@@ -414,7 +415,7 @@ def found(root: Path) -> dict[str, list[str]]:
 
 @pytest.mark.usefixtures("no_gpu")
 def test_what_a_codebase_needs_is_read_from_the_files_its_scripts_import(codebase: Path) -> None:
-    # Not from scripts/, which nobody imports, nor behind a question of its own for a GPU.
+    # Not from scripts/, which nobody imports, nor what a file sees to itself: "if cuda:", and an import in a "try".
     pytest.importorskip("yaml")
     assert found(codebase) == {
         "fractions.gcd": ["train.py:5"],

@@ -25,7 +25,7 @@ class Call:
         line: Its first line, from 1.
         last: Its last line.
         imported: Whether it is an import that every use of the file comes by: at its top level, outside ``try``.
-        guarded: Whether it stands behind a question of the file's own, such as ``if cuda:``.
+        guarded: Whether the file sees to that itself: behind a question such as ``if cuda:``, an import in a ``try``.
     """
 
     name: str
@@ -60,8 +60,9 @@ def _walk(node: ast.AST, guarded: bool = False) -> Iterator[tuple[ast.expr | ast
         yield node, guarded
     if isinstance(node, ast.If | ast.IfExp):
         guarded = guarded or _asks_for_a_gpu(node.test)
+    tried = node.body if isinstance(node, ast.Try) and node.handlers else []
     for child in ast.iter_child_nodes(node):
-        yield from _walk(child, guarded)
+        yield from _walk(child, guarded or (child in tried and _is_import(child)))
 
 
 def _asks_for_a_gpu(test: ast.expr) -> bool:
