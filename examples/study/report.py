@@ -51,7 +51,7 @@ def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Data: {data.kind}, {data.size} px{made}; at most {data.test} test images a domain."
     yield f"- Host: {study.host.name}; epochs tested: {', '.join(map(str, study.epochs))}."
     for method in study.methods:
-        yield f"- `{method.name}`: {_as_typed(method)}"
+        yield f"- `{method.name}`: {_as_typed(study, method)}"
     if study.seed_option:
         yield f"- Seeds {', '.join(map(str, study.seeds))}; one seed starts all methods alike (--{study.seed_option})."
     else:
@@ -63,10 +63,12 @@ def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _as_typed(method: Method) -> str:
-    """The model and the options that tell a method from others."""
+def _as_typed(study: Study, method: Method) -> str:
+    """The model, and the options by which a method differs from those of other systems."""
+    systems = [{**one.system.options, **one.system.train_options} for one in study.methods]
+    own = {**method.system.options, **method.system.train_options}
+    own = {name: value for name, value in own.items() if any(other.get(name) != value for other in systems)}
     guide = {f"guide_{name}": value for name, value in method.options.items()}
-    own = {**method.system.options, **method.system.train_options} if method.system.name else {}
     words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in {**own, **guide}.items()]
     model = f"--model {'guide_' if method.guided else ''}{method.system.model}"
     return " ".join([model, *words]) + ("" if method.guided else ", the host without guidance")

@@ -23,12 +23,12 @@ def summary(study: Study, table: Mapping[str, Any]) -> str:
     measure = criterion(study)
     found: dict[str, list[str]] = {"Worse under every seed": [], "Seeds disagree": [], "Better under every seed": []}
     worse, disagree, better = found
-    seeds = 0
+    seeds: list[int] = []
     for method, direction, difference in _differences(study, table, measure):
         gains = [value * (-1 if measure.better == "lower" else 1) for value in difference["values"]]
         verdict = worse if max(gains) < 0 else better if min(gains) > 0 else disagree
         found[verdict].append(f"{method}, {direction} ({difference['mean']:+.{measure.digits}f})")
-        seeds = max(seeds, len(gains))
+        seeds.append(len(gains))
     if not seeds:
         return "Nothing can be compared yet."
     counts = {verdict: len(cases) for verdict, cases in found.items()}
@@ -36,8 +36,8 @@ def summary(study: Study, table: Mapping[str, Any]) -> str:
         f"By {measure.title} ({measure.better} is better), at the last epoch, guidance was worse than no guidance "
         f"under every seed in {counts[worse]} of {sum(counts.values())} comparisons, and better in {counts[better]}; "
         f"in {counts[disagree]} the seeds disagree.",
-        f"With {seeds} seed{'s' * (seeds > 1)}, guidance that did nothing would look worse or better under every seed "
-        f"in {2 / 2**seeds:.0%} of comparisons.",
+        f"With {min(seeds)} seed{'s' * (min(seeds) > 1)}, guidance that did nothing would look worse or better under "
+        f"every seed in {2 / 2 ** min(seeds):.0%} of comparisons.",
     ]
     return " ".join(said + [f"{verdict}: {'; '.join(cases) or 'none'}." for verdict, cases in found.items()])
 
