@@ -12,6 +12,9 @@ Cell = Mapping[str, Any]
 # What the one table shows, of the scores that a study takes.
 SHOWN = ("kid_target", "kid_mean", "target_share", "background_change", "per_pixel_accuracy", "class_iou")
 
+# An object_change below this is nothing that anybody sees: 8-bit images round to 0.004.
+IDLE = 0.01
+
 
 def summary(study: Study, table: Mapping[str, Any]) -> str:
     """Where guidance made the outputs worse under every seed, where seeds disagree, and where it made them better.
@@ -31,6 +34,7 @@ def summary(study: Study, table: Mapping[str, Any]) -> str:
         seeds.append(len(gains))
     if not seeds:
         return "Nothing can be compared yet."
+    idle = "; ".join(_idle(study, table))
     counts = {verdict: len(cases) for verdict, cases in found.items()}
     said = [
         f"By {measure.title} ({measure.better} is better), at the last epoch, guidance was worse than no guidance "
@@ -39,7 +43,18 @@ def summary(study: Study, table: Mapping[str, Any]) -> str:
         f"With {min(seeds)} seed{'s' * (min(seeds) > 1)}, guidance that did nothing would look worse or better under "
         f"every seed in {2 / 2 ** min(seeds):.0%} of comparisons.",
     ]
+    if idle:
+        said.insert(0, f"Outputs are the inputs, hardly changed, in: {idle}. Comparisons of these say nothing.")
     return " ".join(said + [f"{verdict}: {'; '.join(cases) or 'none'}." for verdict, cases in found.items()])
+
+
+def _idle(study: Study, table: Mapping[str, Any]) -> Iterator[str]:
+    """Methods that leave even the object as it is, with the direction."""
+    for method in study.methods:
+        for direction in method.system.directions:
+            row = table["figures"][direction].get("object_change", {}).get(method.name)
+            if row and row["last"]["mean"] < IDLE:
+                yield f"{method.name}, {direction}"
 
 
 def overview(study: Study, table: Mapping[str, Any]) -> Iterator[str]:
