@@ -258,11 +258,18 @@ def measure(steps: int, warm_up: int, visdom: bool, scratch: Path) -> dict[str, 
 
 
 def growth(looks: list[dict[str, float]]) -> dict[str, float]:
-    """MB of memory in 1,000 steps, by a straight line through all looks; of the rest, the last look less the first."""
-    steps = [one["step"] for one in looks]
+    """What grew after the warm-up.
+
+    Memory: MB in 1,000 steps, by a straight line through all looks. The rest: the lowest number of the second half less
+    the lowest of the first half, because a connection may be open at one look and closed at the next.
+    """
+    steps, half = [one["step"] for one in looks], len(looks) // 2
     slope = statistics.linear_regression(steps, [one["resident_mb"] for one in looks]).slope
-    counted = {name: looks[-1][name] - looks[0][name] for name in ("tensors", "hooks", "threads", "files")}
-    return {"resident_mb": round(1000 * slope, 3), **counted}
+    lowest = [
+        {name: min(one[name] for one in part) for name in ("tensors", "hooks", "threads", "files")}
+        for part in (looks[:half], looks[half:])
+    ]
+    return {"resident_mb": round(1000 * slope, 3), **{name: lowest[1][name] - lowest[0][name] for name in lowest[0]}}
 
 
 def main() -> None:
