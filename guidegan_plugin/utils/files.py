@@ -163,6 +163,22 @@ def remedy(error: Exception) -> str:
     return "change its permissions" if number in (errno.EACCES, errno.EPERM, errno.EROFS) else "free space"
 
 
+def explain(error: OSError | RuntimeError, folder: Path) -> tuple[str, str]:
+    """What was full or forbidden, and what helps, as :func:`remedy` says it.
+
+    Args:
+        error: Of writing. ``torch.save`` reports a full disk as a RuntimeError, which does not say so.
+        folder: Where it was written: there it is tried again.
+    """
+    if not isinstance(error, OSError):
+        try:
+            write_whole(folder / "trial", bytes(1 << 20))
+        except OSError as found:
+            error = found
+    reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+    return reason, remedy(error)
+
+
 @contextlib.contextmanager
 def os_errors_as(kind: type[GuideError], failure: str, cure: str) -> Iterator[None]:
     """Say in one line that something cannot be written.

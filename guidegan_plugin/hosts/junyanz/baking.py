@@ -23,7 +23,7 @@ from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.memory.store_file import config_of, load_stores
 from guidegan_plugin.hosts.junyanz.weights_file import read_weights
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
-from guidegan_plugin.utils.files import put_in_place, staging
+from guidegan_plugin.utils.files import explain, put_in_place, staging
 
 _BAKED = "guidegan_baked"
 _INSTEAD = "test it with --model guide_<x> instead"
@@ -185,9 +185,16 @@ def _write(baked: Mapping[str, Mapping[str, Tensor]], out: Path, into_folder: bo
     """Weights by file name, into a new folder, or the only ones into a new file."""
     try:
         with staging(out) as fresh:
-            for name, weights in baked.items():
-                torch.save(weights, fresh / name)
+            try:
+                for name, weights in baked.items():
+                    torch.save(weights, fresh / name)
+            except (OSError, RuntimeError) as error:  # while what fills the disk is still there
+                raise _not_written(out, error, fresh) from error
             put_in_place(fresh if into_folder else fresh / next(iter(baked)), out)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
-        reason = " ".join(str(error).split())
-        raise StoreError(f"{out} could not be written ({reason}); free space or change --out") from error
+    except OSError as error:
+        raise _not_written(out, error, out.parent) from error
+
+
+def _not_written(out: Path, error: OSError | RuntimeError, folder: Path) -> StoreError:
+    reason, cure = explain(error, folder)
+    return StoreError(f"{out} could not be written ({reason}); {cure} or change --out")

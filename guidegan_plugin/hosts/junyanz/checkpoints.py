@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.utils.files import remedy, write_whole
+from guidegan_plugin.utils.files import explain
 
 _WRITING = ".guide_writing"
 _COMPLETE = ".guide_complete"
@@ -43,7 +43,7 @@ def complete_set(folder: Path) -> Iterator[Path]:
         writing.rename(folder / _COMPLETE)
         finish(folder)
     except (OSError, RuntimeError) as error:
-        reason, cure = _why(writing, error)
+        reason, cure = explain(error, writing)
         raise StoreError(
             f"checkpoint in {folder} could not be written ({reason}); the former one is untouched; {cure} or change "
             "--checkpoints_dir"
@@ -67,18 +67,6 @@ def roll_forward(folder: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 path.replace(folder / path.name)
         complete.rmdir()
-
-
-def _why(writing: Path, error: OSError | RuntimeError) -> tuple[str, str]:
-    """What was full or forbidden, and what helps against that."""
-    if not isinstance(error, OSError):
-        # torch.save reports a full disk as a RuntimeError of its own writer, which does not say so: try again.
-        try:
-            write_whole(writing / "trial", bytes(1 << 20))
-        except OSError as full:
-            error = full
-    reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
-    return reason, remedy(error)
 
 
 def _flush(path: Path) -> None:
