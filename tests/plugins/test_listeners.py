@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -97,3 +98,35 @@ def test_options_that_clash_are_refused_naming_the_monitor() -> None:
 
 def test_a_monitor_without_options_is_never_switched_on_by_them() -> None:
     assert Monitor.from_options(NoOptions(), {"guide_visdom": True}) is None
+
+
+class Exiting:
+    """Ends the process wherever it is asked."""
+
+    @hookimpl
+    def guidegan_register_monitor(self) -> list[type[Monitor]]:
+        return [ExitingMonitor]
+
+    @hookimpl
+    def guidegan_epoch_end(self, report: EpochReport) -> None:
+        raise SystemExit("a monitor that exits")
+
+
+class ExitingMonitor(Monitor):
+    name = "exiting"
+
+    @classmethod
+    def from_options(cls, options: NoOptions, run: Mapping[str, object]) -> Monitor | None:
+        raise SystemExit(1)
+
+
+def test_a_monitor_that_exits_ends_no_training_and_no_command(caplog: pytest.LogCaptureFixture) -> None:
+    manager = create_manager([Exiting()])
+    with pytest.raises(PluginError, match=r"monitor 'exiting' \(.*\) failed: SystemExit: 1; set GUIDEGAN_DISABLE"):
+        switch_on(manager, options())
+    told = Listeners(manager).epoch
+    assert told is not None
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            told(EpochReport("A", 1, {}))
+    assert caplog.text.count("SystemExit: a monitor that exits; it is dropped") == 1

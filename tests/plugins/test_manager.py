@@ -50,7 +50,7 @@ def guidegan_register_concatenation():
 def test_our_own_features_come_through_the_hooks() -> None:
     manager = create_manager()
     assert set(collect(manager, "attention")) == {"pha", "tam", "shuffled"}
-    assert set(collect(manager, "concatenation")) == {"rhp", "alpha"}
+    assert set(collect(manager, "concatenation")) == {"rhp", "alpha", "gradient"}
     assert set(collect(manager, "transfer")) == {"bilinear", "conv"}
     assert list(collect(manager, "host")) == ["junyanz"]
     assert set(collect(manager, "monitor")) == {"visdom", "tensorboard", "wandb"}
@@ -141,7 +141,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     manager = create_manager()
     assert resolve(manager, "concatenation", "rhp", "concat") is ResidualHadamard
     with pytest.raises(
-        PluginError, match=r"concat 'rph' is unknown, known are: alpha, rhp; change concat \(--guide_concat\)"
+        PluginError, match=r"concat 'rph' is unknown, known are: alpha, gradient, rhp; change concat \(--guide_concat\)"
     ):
         resolve(manager, "concatenation", "rph", "concat")
 
