@@ -15,9 +15,12 @@ from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.store_file import config_of, load_stores, save_stores
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.guidance.memory.store_file import checksum, config_of, load_stores, save_stores
+from guidegan_plugin.utils.files import sweep, write_whole
 from guidegan_plugin.utils.options import Value
+from guidegan_plugin.utils.text import short
+
+_SUM = "sha256"
 
 States = dict[str, dict[str, Tensor]]
 
@@ -84,7 +87,8 @@ def save_networks(path: Path, guides: Mapping[str, Guide]) -> None:
         for key, value in network.state_dict().items()
     }
     if weights:
-        write_whole(path, safetensors.torch.save(weights))
+        sweep(path.parent)
+        write_whole(path, safetensors.torch.save(weights, metadata={_SUM: checksum(weights, {})}))
 
 
 def load_networks(path: Path, guide: Guide) -> None:
@@ -101,9 +105,14 @@ def load_networks(path: Path, guide: Guide) -> None:
     if not networks:
         return
     try:
-        found = safetensors.torch.load(path.read_bytes())
-    except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise StoreError(f"{path}, which has the weights of {', '.join(networks)}, cannot be read: {error}") from error
+        with safetensors.safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a reader, not a dict
+            told = (file.metadata() or {}).get(_SUM)
+    except Exception as error:  # as in store_file: nobody lists what a reader makes of any bytes
+        reason = short(str(error))
+        raise StoreError(f"{path}, which has the weights of {', '.join(networks)}, cannot be read: {reason}") from error
+    if told not in (None, checksum(found, {})):  # versions before wrote none
+        raise StoreError(f"{path} was altered after it was written (checksum differs); load an older checkpoint")
     own = {name: network.state_dict() for name, network in networks.items()}
     for name, state in own.items():
         for key, value in state.items():

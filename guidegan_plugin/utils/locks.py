@@ -54,13 +54,14 @@ class FolderLock:
     Args:
         folder: The folder; it is made where it is not there.
         cure: What the user can change, for the error.
+        name: Of the lock, where several trainings may share a folder.
 
     Raises:
         HostError: If another process holds it.
     """
 
-    def __init__(self, folder: Path, cure: str) -> None:
-        self._path, self._process = folder / _NAME, os.getpid()
+    def __init__(self, folder: Path, cure: str, name: str = _NAME) -> None:
+        self._path, self._process = folder / name, os.getpid()
         self._number: int | None = None
         if fcntl is None:
             return

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.store_file import _checksum
+from guidegan_plugin.guidance.memory.store_file import checksum
 
 Mutate = Callable[[random.Random, bytes], bytes]
 
@@ -110,7 +110,7 @@ def store_changed(rng: random.Random, content: bytes) -> bytes:
         else:
             _change_tensor(rng, tensors)
     facts.pop("sha256", None)
-    facts["sha256"] = _checksum(tensors, facts)
+    facts["sha256"] = checksum(tensors, facts)
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=facts)
 
 

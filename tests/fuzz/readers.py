@@ -17,6 +17,7 @@ from mutations import Mutate, bytes_changed, store_changed, text_changed
 from PIL import Image
 from torch import nn
 
+from guidegan_plugin.attaching.guides_file import load_networks, save_networks
 from guidegan_plugin.datasets.bdd100k import read_frames
 from guidegan_plugin.datasets.preparation import prepare
 from guidegan_plugin.datasets.splits import plan_split
@@ -199,6 +200,20 @@ def _weights(folder: Path) -> Act:
     return Act(path, read)
 
 
+def _own_networks(folder: Path) -> Act:
+    path, network = folder / "G_3_guide_networks.safetensors", nn.Conv2d(1, 2, 3)
+    guide: Any = SimpleNamespace(networks=lambda: {"T": network})
+    save_networks(path, {"A": guide})
+    right = repr(network.state_dict())
+
+    def read() -> None:
+        load_networks(path, guide)
+        if repr(network.state_dict()) != right:
+            raise WrongContent
+
+    return Act(path, read)
+
+
 def _baked(folder: Path, spoilt: str) -> Act:
     """A generator baked beside its store."""
     _write_store(folder / "latest_guide.safetensors")
@@ -331,6 +346,7 @@ def _readers() -> Iterator[Reader]:
     yield Reader("train_opt.txt", _options, text_changed)
     yield Reader("training state", _training_state, bytes_changed)
     yield Reader("network", _weights, bytes_changed)
+    yield Reader("networks beside a script's", _own_networks, bytes_changed)
     yield Reader("baked network", lambda folder: _baked(folder, "latest_net_G_A.pth"), bytes_changed)
     yield Reader("baked by a store, repaired", lambda folder: _baked(folder, "latest_guide.safetensors"), store_changed)
     text = "road 128 64 128\n# comment\ntraffic light 250 170 30\nignore 0 0 0\n"

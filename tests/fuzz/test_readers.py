@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-FILES = 40
-
 
 def load(name: str) -> ModuleType:
     """A module of this folder under a name of its own."""
@@ -38,11 +36,12 @@ def quiet() -> Any:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.parametrize("files", [40, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_a_mutated_file_is_refused_by_name_or_right(reader: Any, tmp_path: Path) -> None:
-    found = fuzz(reader, FILES, 1, tmp_path)
+def test_a_mutated_file_is_refused_by_name_or_right(reader: Any, files: int, tmp_path: Path) -> None:
+    found = fuzz(reader, files, files, tmp_path)
     assert not found.bad, found.bad[:3]
-    assert found.refused + found.read == FILES
+    assert found.refused + found.read == files
 
 
 def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.hosts.script_end import whole_script
+from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
 
 RUN = Path("checkpoints") / "run"
 RunHost = Callable[..., None]
@@ -21,16 +24,17 @@ HOLD = """
 import sys
 from pathlib import Path
 from guidegan_plugin.utils.locks import FolderLock
-lock = FolderLock(Path(sys.argv[1]), "")
+lock = FolderLock(Path(sys.argv[1]), "", sys.argv[2])
 print(flush=True)
 sys.stdin.read()
+lock.release()
 """
 
 
 @contextmanager
-def another(folder: Path) -> Iterator[None]:
+def another(folder: Path, name: str = ".guide_lock") -> Iterator[None]:
     """While it lasts, another process trains into a folder."""
-    command = [sys.executable, "-c", HOLD, str(folder)]
+    command = [sys.executable, "-c", HOLD, str(folder), name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdin is not None
         process.stdout.readline()
@@ -82,3 +86,15 @@ def test_a_class_that_trains_is_kept_from_the_folder_of_another(guidegan: Callab
         assert guidegan("run", toy / "train.py", "--out", "other") == 0
         assert guidegan("run", toy / "train.py", "--out", "run", "--guide_attention", "none") == 0
     assert guidegan("run", toy / "train.py", "--out", "run") == 0
+
+
+def test_a_script_is_kept_from_the_memories_of_another_and_not_from_its_folder(tmp_path: Path) -> None:
+    def checkpoints() -> Checkpoints:
+        return Checkpoints({}, GuideConfig())
+
+    with whole_script(), another(tmp_path, ".G_AB_.guide_lock"):
+        with pytest.raises(HostError, match=r"another training writes into .*; change where the script saves, or wait"):
+            checkpoints()._keep_alone(tmp_path / "G_AB_3.pth")
+        for name in ("G_BA_3.pth", "G_BA_4.pth", "other.pth"):
+            checkpoints()._keep_alone(tmp_path / name)
+    assert not list(tmp_path.glob(".*_lock")), "they end with the scripts"

@@ -44,7 +44,7 @@ def save_stores(
     """
     tensors = {f"{pair}.{name}": tensor for pair, state in stores.items() for name, tensor in state.items()}
     facts = {**metadata, "format": FORMAT, "pairs": json.dumps(sorted(stores))}
-    facts["sha256"] = _checksum(tensors, facts)
+    facts["sha256"] = checksum(tensors, facts)
     try:
         sweep(path.parent)
         write_whole(path, safetensors.torch.save(tensors, metadata=facts))
@@ -63,7 +63,7 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
     """
     with _named(path):
         tensors, facts = _read(path)
-        if facts.pop("sha256", None) != _checksum(tensors, facts):
+        if facts.pop("sha256", None) != checksum(tensors, facts):
             raise StoreError("was altered after it was written (checksum differs)")
         states: dict[str, dict[str, Tensor]] = {pair: {} for pair in _check_facts(facts)}
         for name, tensor in tensors.items():
@@ -183,7 +183,8 @@ def _parsed(facts: Mapping[str, str], name: str, default: str = "") -> object:
     return found
 
 
-def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    """One fingerprint of tensors and of what is said of them: 64 hexadecimal digits (SHA-256)."""
     digest = hashlib.sha256(json.dumps(sorted(facts.items())).encode())
     for name in sorted(tensors):
         _add(digest, name, tensors[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -21,9 +22,11 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.failed_saves import FailedSaves
+from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.files import os_errors_as
+from guidegan_plugin.utils.locks import FolderLock
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class Checkpoints:
     def __init__(self, guides: Mapping[str, Guide], config: GuideConfig) -> None:
         self._guides, self._config = guides, config
         self._came: dict[int, tuple[weakref.ReferenceType[Tensor], Path]] = {}  # tensors that were read from a file
+        self._locked: set[tuple[Path, str]] = set()
         self._pending: dict[str, Path] = {}  # by the pair's name: its memory, to be read once all weights are there
 
     def saving(self, own: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,6 +78,7 @@ class Checkpoints:
         found = {name: guide for name, guide in self._guides.items() if _holds(content, _generator(guide))}
         if not found:
             return
+        self._keep_alone(path)
         store, networks = _beside(path, STORE_ENDING), _beside(path, NETWORKS_ENDING)
         try:
             save_guides(store, found, full_config(create_manager(), self._config), "where the script saves")
@@ -82,6 +87,18 @@ class Checkpoints:
             self._failed_saves.made_good(store.name)
         except StoreError as error:
             self._failed_saves.add(store.name, error)
+
+    def _keep_alone(self, path: Path) -> None:
+        """No second training writes memories of these names there; others may share the folder.
+
+        Raises:
+            HostError: If another one does.
+        """
+        name = re.sub(r"\d+", "", path.stem)[:200]
+        if (path.parent, name) not in self._locked:
+            self._locked.add((path.parent, name))
+            cure = "change where the script saves, or wait until it is over"
+            when_over(FolderLock(path.parent, cure, f".{name}.guide_lock").release)
 
     @cached_property
     def _failed_saves(self) -> FailedSaves:
