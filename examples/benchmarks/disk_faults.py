@@ -116,7 +116,8 @@ def _baked_value(folder: Path) -> set[float]:
     return {float(torch.load(folder / "baked.pth", weights_only=True)["model.10.conv_block.1.weight"].mean())}
 
 
-Write, Read = Callable[[Path, float], None], Callable[[Path], set[float]]
+Write = Callable[[Path, float], None]
+Read = Callable[[Path], set[float]]
 WRITERS: dict[str, tuple[Write, Read]] = {
     "checkpoint set": (write_set, read_set),
     "store": (write_store, _store_value),
