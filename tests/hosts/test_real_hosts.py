@@ -16,8 +16,10 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.installer import install, uninstall
+from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
 
-HOSTS = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]
+NAMED = [Path(text) for text in os.environ.get("GUIDEGAN_HOST_DIRS", "").split(os.pathsep) if text]
+HOSTS = [path for path in NAMED if JunyanzHost.recognise(path)]  # others are of tests/hosts/families
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not HOSTS, reason="GUIDEGAN_HOST_DIRS names no checkout of a host"),
