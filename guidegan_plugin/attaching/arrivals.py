@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,16 +88,23 @@ class Arrival:
     Attributes:
         batch: Theirs.
         path: Their path in the batch.
+        loader: The loader that yielded it.
         visits: By the pair's name, the visit they were bound for.
+        settled: By the pair's name, "judged", or how often an optimizer had stepped when they were bound.
     """
 
     batch: Batch
     path: str
+    loader: weakref.ReferenceType[object]
+    settled: dict[str, str | int] = field(default_factory=dict)
     visits: dict[str, weakref.ReferenceType[Visit]] = field(default_factory=dict)
 
 
 class ArrivalBinding(SourceBinding):
     """A binding that binds by itself: images of a loaded batch, once the generator that reads them is called for.
+
+    Scripts show samples between their steps, often in training mode and with gradient. Such a visit is known when it is
+    over: no optimizer stepped in it, and nobody judged it. What a loader yields for samples alone is not bound again.
 
     Attributes:
         guides: By the pair's name.
@@ -111,7 +118,17 @@ class ArrivalBinding(SourceBinding):
         self._pairs = {pair.name: pair for pair in pairs}
         self.guides: dict[str, Guide] = {}
         self.before_bind = before_bind
-        self._arrived: dict[object, deque[list[Arrival]]] = {}
+        self._arrived: MutableMapping[object, deque[list[Arrival]]] = weakref.WeakKeyDictionary()
+        self._bound_for: dict[str, Arrival] = {}  # by the pair's name: of the visit under way
+        self._trained: MutableMapping[object, set[str]] = weakref.WeakKeyDictionary()  # by the loader: since its start
+        self._unfinished: set[str] = set()  # by any loader
+        self._trains: MutableMapping[object, set[str]] = weakref.WeakKeyDictionary()  # the same, ever
+        self._samples: MutableMapping[object, set[str]] = weakref.WeakKeyDictionary()  # pairs it yields samples for
+        self._steps = 0
+
+    def stepped(self) -> None:
+        """An optimizer changes weights."""
+        self._steps += 1
 
     def arrived(self, loader: object, batch: Batch) -> None:
         """A loader yields a batch; from now on copies of its images are noted.
@@ -126,20 +143,38 @@ class ArrivalBinding(SourceBinding):
                 self.lineage.forget(gone)
         known.append([])
         for path, images in batch.images.items():
-            arrival = Arrival(batch, path)
+            arrival = Arrival(batch, path, weakref.ref(loader))
             known[-1].append(arrival)
             rows = tuple(Row(arrival, index) for index in range(len(images)))
             self.lineage.begin(images, Shown(rows, (0, images.shape[1]), arrival))
 
-    def trained(self, loader: object) -> set[str]:
-        """Pairs that were seen to be judged on the batches that a loader yielded last."""
-        found: set[str] = set()
-        for arrival in (one for arrivals in self._arrived.get(loader, ()) for one in arrivals):
-            for name, reference in arrival.visits.items():
-                visit = reference()
-                if visit is not None and visit.judged:
-                    found.add(name)
+    def trained(self, loader: object = None) -> set[str]:
+        """Pairs that were seen to be judged on what a loader has yielded since this was asked last.
+
+        Args:
+            loader: Which; None for any, also those that are gone.
+        """
+        for pair in self._bound_for:
+            self._settle(pair)
+        found = set(self._unfinished) if loader is None else self._trained.pop(loader, set())
+        self._unfinished -= found
         return found
+
+    def _settle(self, pair: str, over: bool = False) -> None:
+        """See what became of a pair's visit: a step of the training, or a sample once it is over."""
+        visit, arrival = self.visits.get(pair), self._bound_for.get(pair)
+        loader = None if arrival is None else arrival.loader()
+        if visit is None or arrival is None or loader is None or arrival.settled.get(pair) == "judged":
+            return
+        if visit.judged:
+            arrival.settled[pair] = "judged"
+            self._unfinished.add(pair)
+            for known in (self._trained, self._trains):
+                known.setdefault(loader, set()).add(pair)
+        elif over and arrival.settled[pair] == self._steps and any(pair in one for one in self._trains.values()):
+            visit.seen.sample = True
+            if pair not in self._trains.get(loader, ()):
+                self._samples.setdefault(loader, set()).add(pair)
 
     def called_with(self, images: Tensor, pair: str) -> None:
         """Bind the batch whose images these are, if it is the pair's source and this is no test."""
@@ -155,15 +190,18 @@ class ArrivalBinding(SourceBinding):
 
     def _reads(self, pair: str, arrival: Arrival) -> bool:
         source = self._pairs[pair].source
-        return source in ("", arrival.path)
+        return source in ("", arrival.path) and pair not in self._samples.get(arrival.loader(), ())
 
     def _bind_arrival(self, guide: Guide, arrival: Arrival) -> None:
         self.before_bind(guide)
+        self._settle(guide.name, over=True)
         pair, images = self._pairs[guide.name], arrival.batch.images[arrival.path]
         guide.bind(images, self._keys(pair, arrival, len(images)), self._view(pair, arrival))
         self.lineage.pause()  # the generator's layers come next
         visit = self.visits[guide.name]
         arrival.visits[guide.name] = weakref.ref(visit)
+        arrival.settled[guide.name] = self._steps
+        self._bound_for[guide.name] = arrival
 
     def _keys(self, pair: Pair, arrival: Arrival, count: int) -> Keys:
         batch = arrival.batch

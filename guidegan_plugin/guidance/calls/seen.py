@@ -20,6 +20,7 @@ class Seen:
         stranger: Shape, type and device of what the generator was called with, where that was nothing of the visit, and
             the tensor itself, weakly.
         in_eval: Whether the generator was in eval mode when it was called, though gradients were wanted.
+        sample: Whether it was a sample that a script shows between its steps, and no visit of a training.
         judgements: Calls of the discriminator with something that has a gradient.
         obstacle: The operation that stood between the fake and what the discriminator was called with.
         answered: What the discriminator answered, in words, where no map could be made of the answer.
@@ -30,6 +31,7 @@ class Seen:
     generated: int = 0
     stranger: Stranger | None = None
     in_eval: bool = False
+    sample: bool = False
     judgements: int = 0
     obstacle: str = ""
     answered: str = ""

@@ -73,7 +73,7 @@ class UnguidedWatch:
         gradient = None if weight is None else weight.grad
         state = (None if weight is None else weight._version, id(gradient), getattr(gradient, "_version", 0))
         updated, self._state = self._state not in (None, state), state
-        if visit is None:
+        if visit is None or visit.seen.sample:
             return
         self.counts.bound += 1
         self.counts.read += visit.maps is not None

@@ -77,7 +77,7 @@ def _namespaces() -> Iterator[Mapping[str, Any]]:
                 yield frame.f_locals
             if not any(frame.f_globals is known for known in modules):
                 modules.append(frame.f_globals)
-            if frame.f_globals.get("__name__") == "__main__":
+            if frame.f_locals is frame.f_globals and frame.f_globals.get("__name__") == "__main__":
                 break  # what is beyond started the script
         frame = frame.f_back
     yield from modules

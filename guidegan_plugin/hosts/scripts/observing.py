@@ -32,9 +32,11 @@ class _Batches:
         try:
             batch = next(self._own)
         except StopIteration:
-            self._session.ends(id(self._loader))
+            with self._session.lasting():
+                self._session.ends(self._loader)
             raise
-        return self._session.yields(id(self._loader), batch)
+        with self._session.lasting():
+            return self._session.yields(self._loader, batch)
 
     def __len__(self) -> int:
         return len(self._own)  # type: ignore[arg-type]  # a loader's iterator has one
@@ -56,17 +58,20 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
 
         def iterating(own: Callable[..., Any]) -> Callable[..., Any]:
             def __iter__(loader: DataLoader[Any]) -> _Batches:
-                session.ends(id(loader))
+                with session.lasting():
+                    session.ends(loader)
                 return _Batches(iterate(loader, own), loader, session)
 
             return __iter__
 
         def loading(own: Callable[..., Any]) -> Callable[..., Any]:
             def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
-                session.calls(network)
+                with session.lasting():
+                    session.calls(network)
                 result = own(network, state, *args, **kwargs)
                 if checkpoints is not None:
-                    checkpoints.given(network, state)
+                    with session.lasting():
+                        checkpoints.given(network, state)
                 return result
 
             return load_state_dict
@@ -78,13 +83,15 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
             if session.guides:
                 handle.remove()
             else:
-                session.calls(network)
+                with session.lasting():
+                    session.calls(network)
 
         handle = register_module_forward_pre_hook(called)
         stack.callback(handle.remove)
 
         def stepping(optimizer: Optimizer, *_: object) -> None:
-            session.steps(optimizer)
+            with session.lasting():
+                session.steps(optimizer)
 
         stack.callback(register_optimizer_step_pre_hook(stepping).remove)
         if checkpoints is not None:

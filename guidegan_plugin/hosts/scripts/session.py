@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -60,9 +61,26 @@ class Session:
         self._optimizers: dict[int, Optimizer] = {}
         self._stepped: set[int] = set()
         self._placed, self._batches = False, 0
-        self._yielded: dict[object, int] = {}
+        self._held: list[nn.Module] = []  # a script may be over, and its variables gone, before its guidance is
+        self._ended: BaseException | None = None
         self._fields: set[str] = set()
         self._unbound: Counter[str] = Counter()
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """An error of ours within ends the script, also one that catches whatever happens and goes on.
+
+        Raises:
+            GuideError: The first one, in every such block from then on.
+            SystemExit: The same.
+        """
+        if self._ended is not None:
+            raise self._ended
+        try:
+            yield
+        except (GuideError, SystemExit) as error:
+            self._ended = error
+            raise
 
     # What the script is seen to do
 
@@ -87,18 +105,17 @@ class Session:
             self._all_judged()
         content, files = batch if isinstance(batch, Recorded) else (batch, ())
         if self.guides:
-            self._yielded[loader] = self._yielded.get(loader, 0) + 1
             self._batches += 1
             self._end_dry_run()
+        if any(guide.attention is not None for guide in self.guides.values()):
             self._binding.arrived(loader, arrived := Batch(content, files))
             self._fields |= set(arrived.images)
         return content
 
-    def ends(self, loader: object) -> None:
-        """A loader was read to its end, or is read anew: an epoch of the pairs that it trained is over."""
-        if self._yielded.pop(loader, 0):
-            for name in sorted(self._binding.trained(loader)):
-                self.guides[name].end_epoch()
+    def ends(self, loader: object = None) -> None:
+        """A loader, None for all, was read to its end or is read anew: an epoch of the pairs it trained is over."""
+        for name in sorted(self._binding.trained(loader)):
+            self.guides[name].end_epoch()
 
     def steps(self, optimizer: Optimizer) -> None:
         """An optimizer is about to change weights.
@@ -111,6 +128,7 @@ class Session:
             self._attach()
         if not self.guides or not self._all_judged():
             raise self._lacking()
+        self._binding.stepped()
         self._optimizers[id(optimizer)] = optimizer
         if not self._placed:
             self._place(all_seen=id(optimizer) in self._stepped)
@@ -121,17 +139,19 @@ class Session:
 
     def finish(self) -> None:
         """The script is over."""
+        if self._ended is not None:
+            raise self._ended
         if not self.guides:
             raise self._lacking()
         if self.dry:
             raise self.described(trained=self._batches > 0)
-        for loader in list(self._yielded):
-            self.ends(loader)
+        self.ends()
 
     def detach(self) -> None:
         """Restore every network."""
         for guide in self.guides.values():
             guide.detach()
+        self._held.clear()
 
     def _never_bound(self, name: str, optimizer: Optimizer) -> None:
         """Say once that a generator is trained on images that no loader yielded."""
@@ -188,6 +208,7 @@ class Session:
             self.guides.clear()
             raise
         self._binding.guides = self.guides
+        self._held += [network for generator, judges in found.values() for network in modules(*generator, *judges)]
         self._optimizers = {id(one): one for one in optimizers}
         self._place(all_seen=False)
 
@@ -200,6 +221,7 @@ class Session:
                 if not judges:
                     return False
                 guide.watch(*judges)
+                self._held += modules(*judges)
         return True
 
     def _stages(self, where: Any, between: str) -> list[Stage]:
