@@ -112,7 +112,7 @@ class TrainableAttention(Attention):
     Args:
         features: Dotted path of the module whose output is X; ``"auto"`` for the activation behind convolution 1.
         trunk: Dotted path of the module that ends the trunk; ``"auto"`` for the activation behind the last
-            convolution but one.
+            convolution but one, or before that where several convolutions answer side by side.
         start: ``"paper"``, a mask about 0.5 at first, or ``"residual"``, near 0, so that D is at first what it was.
     """
 
@@ -180,9 +180,10 @@ class TrainableAttention(Attention):
             )
         places: list[tuple[str, nn.Module]] = []
         for name, path, number in (("tam_features", self._features, 1), ("tam_trunk", self._trunk, last - 1)):
-            named = path != "auto"
-            layer, tap = (path, "conv") if named else (number, "activation")
-            places.append(find_layer(discriminator, layer, tap, name))
+            if path != "auto":
+                places.append(find_layer(discriminator, path, "conv", name))
+            else:
+                places.append(_activation_behind(discriminator, number, name))
         return places[0], places[1]
 
     def enter(self, discriminator: nn.Module) -> None:
@@ -224,3 +225,17 @@ class TrainableAttention(Attention):
     def call_through(self, networks: Mapping[str, nn.Module]) -> None:
         """As the base."""
         self._called = networks.get("M", self._called)
+
+
+def _activation_behind(discriminator: nn.Module, number: int, option: str) -> tuple[str, nn.Module]:
+    """The activation behind a convolution, or behind one before that: those without one answer (real? which domain?).
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    for before in range(number, 1, -1):
+        try:
+            return find_layer(discriminator, before, "activation", option)
+        except ConfigError:
+            continue
+    return find_layer(discriminator, number, "activation", option)

@@ -140,6 +140,24 @@ def test_other_discriminators_name_their_places(pair: Any) -> None:
     assert branch_of(guide).layers[0].in_channels == 4 and branch_of(guide).layers[-1].out_channels == 6
 
 
+def test_the_trunk_ends_before_the_heads_that_answer_side_by_side() -> None:
+    class TwoAnswers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers = [module for width in (3, 4, 4) for module in (nn.Conv2d(width, 4, 4, 2, 1), nn.LeakyReLU(0.2))]
+            self.main = nn.Sequential(*layers)
+            self.real, self.domain = nn.Conv2d(4, 1, 3, 1, 1), nn.Conv2d(4, 5, 2)
+
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            hidden = self.main(images)
+            return self.real(hidden), self.domain(hidden)
+
+    generator, discriminator = nn.Conv2d(3, 3, 3, 1, 1), TwoAnswers()
+    with attach(generator, discriminator, config=TAM) as guide:
+        assert guide.pair["attention"] == "a mask branch from main.1 (LeakyReLU) to main.5 (LeakyReLU)"
+        assert guide.look(torch.rand(2, 3, 16, 16))[1].shape == (2, 1, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -1,7 +1,8 @@
 """An independent witness of a run: what the data set opened, what convolutions were given and returned.
 
-As a script, ``python witness.py RECORD bare|legacy|guided ARGS...`` runs a host's script in this process, and writes down
-what passed. As a module, the witness reads such a record. Nothing of the package helps: not its hooks, not its formulas.
+As a script, ``python witness.py RECORD bare|legacy|guided ARGS...`` runs a host's script in this process, and writes
+down what passed. As a module, the witness reads such a record. Nothing of the package helps: not its hooks, not its
+formulas.
 """
 
 from __future__ import annotations
@@ -108,6 +109,9 @@ class Blend:
     @property
     def is_placeholder(self) -> bool:
         return bool((self.map[self.known] - 1).abs().max() < 1e-3)
+
+    def is_like(self, other: Blend) -> bool:
+        return bool((self.map - other.map)[self.known & other.known].abs().max() < 1e-3)
 
 
 class Witness:

@@ -1,0 +1,126 @@
+"""StarGAN, a stand-in and real checkouts: an image has a map for each target domain."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from guidegan_plugin.guidance.memory.store_file import load_stores
+
+FAMILY = "stargan"
+pytestmark = pytest.mark.slow
+
+Execute = Callable[..., Any]
+Remembered = Callable[..., dict[str, tuple[Tensor, int]]]
+
+# Every other step is the generator's; six images make an epoch of three batches. The third convolution is D's last but
+# the two that answer: its maps are 4 x 4.
+SMALL = shlex.split(
+    "--image_size 32 --celeba_crop_size 64 --rafd_crop_size 64 --g_conv_dim 4 --d_conv_dim 4 --g_repeat_num 1 "
+    "--d_repeat_num 3 --num_workers 0 --log_step 1 --sample_step 2 --model_save_step 2 --use_tensorboard False "
+    "--celeba_image_dir data/celeba/images --attr_path data/celeba/list_attr_celeba.txt --batch_size 2 --n_critic 2"
+)
+RAFD = ["--dataset", "RaFD", "--c_dim", "3", "--rafd_image_dir", "data/rafd"]
+BOTH = ["--dataset", "Both", "--c2_dim", "3", "--rafd_image_dir", "data/rafd"]
+LAYER = ["--guide_layer", "3"]
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, noise_image: Callable[..., None]) -> Path:
+    """Six images that the attribute file names again and again, since the first 1999 lines are for the test."""
+    for index in range(6):
+        noise_image(tmp_path / "data" / "celeba" / "images" / f"{index}.jpg", (80, 80), index)
+        noise_image(tmp_path / "data" / "rafd" / str(index % 3) / f"{index // 3}.jpg", (80, 80), 10 + index)
+    names = "Black_Hair Blond_Hair Brown_Hair Male Young"
+    rows = [f"{line % 6}.jpg {' '.join('1' if line >> bit & 1 else '-1' for bit in range(5))}" for line in range(2005)]
+    (tmp_path / "data" / "celeba" / "list_attr_celeba.txt").write_text("\n".join(["2005", names, *rows]))
+    return tmp_path / "stargan" / "models"
+
+
+@pytest.mark.parametrize("mode", [[], BOTH], ids=["celeba", "both"])
+def test_without_attention_it_is_bit_equal_to_the_bare_host(
+    execute: Execute, models: Path, saved_weights: Any, same_weights: Any, mode: list[str]
+) -> None:
+    execute("main.py", *SMALL, "--num_iters", "4", *mode)
+    expected = saved_weights(models)
+    for path in models.iterdir():
+        path.unlink()
+    execute("main.py", *SMALL, "--num_iters", "4", *mode, guide=["--guide_attention", "none"])
+    assert same_weights(saved_weights(models), expected)
+    assert not list(models.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "concat", "target"),
+    [([], "rhp", "[01]{5}"), (RAFD, "alpha", "[01]{3}"), (BOTH, "alpha", "[01]{10}")],
+    ids=["celeba-rhp", "rafd-alpha", "both-alpha"],
+)
+def test_maps_of_image_and_target_are_formula_2_and_blended_at_their_next_visit(
+    execute: Execute,
+    tmp_path: Path,
+    models: Path,
+    witness: ModuleType,
+    remembered: Remembered,
+    mode: list[str],
+    concat: str,
+    target: str,
+) -> None:
+    long = ["--num_iters", "40", "--model_save_step", "40", "--sample_step", "10"]
+    guide = [*LAYER, "--guide_concat", concat, "--guide_strict"]
+    ended = execute("main.py", *SMALL, *long, *mode, guide=guide, record=tmp_path / "record.pt")
+    assert "not guided" not in ended.output
+    seen, found = witness.Witness(tmp_path / "record.pt"), remembered(models / "40-G_guide.safetensors", "A")
+    for key, (stored, _) in found.items():
+        file, _, label = key.partition("#")
+        error, files = seen.source_of(stored)
+        assert re.fullmatch(target, label) and error <= witness.STORED and file in files, key
+    assert {key.split("/")[1] for key in found} == (
+        {"celeba", "rafd"} if mode is BOTH else {"rafd" if mode else "celeba"}
+    )
+    again = [blend for blend in seen.blended(alpha=concat == "alpha") if not blend.is_placeholder]
+    assert max(visits for _, visits in found.values()) > 1 and again
+    for blend in again:
+        assert seen.nearest(blend, (4, 4)) < 2e-3, blend.files
+
+
+@pytest.mark.parametrize(
+    "guide", [["--guide_concat", "alpha", *LAYER], ["--guide_attention", "tam", "--guide_transfer", "conv"]]
+)
+def test_a_training_goes_on_and_a_test_shows_the_placeholder(
+    execute: Execute, tmp_path: Path, models: Path, witness: ModuleType, guide: list[str]
+) -> None:
+    for more in (["--num_iters", "4"], ["--num_iters", "6", "--resume_iters", "4"]):
+        ended = execute("main.py", *SMALL, *more, guide=[*guide, "--guide_strict"])
+        assert "starts from ones" not in ended.output and "starts fresh" not in ended.output
+    assert load_stores(models / "6-G_guide.safetensors")[1]["A.visits"] == "3"
+    assert (models / "6-G_guide_networks.safetensors").is_file() == ("tam" in guide)
+    alpha = "alpha" in guide
+    assert torch.load(models / "6-G.ckpt", weights_only=True)["main.0.weight"].shape[1] == 3 + 5 + alpha
+    test = ["--mode", "test", "--test_iters", "6", "--batch_size", "1999"]
+    execute("main.py", *SMALL, *test, guide=guide, record=tmp_path / "record.pt")
+    shown = witness.Witness(tmp_path / "record.pt").blended(alpha=alpha)
+    assert len(shown) >= 1999
+    assert all(blend.is_placeholder if alpha else blend.is_like(shown[0]) for blend in shown)
+    assert (tmp_path / "stargan" / "results" / "1-images.jpg").is_file()
+
+
+def test_a_dry_run_says_what_is_attached_and_seen_and_leaves_nothing(execute: Execute, tmp_path: Path) -> None:
+    shown = " ".join(execute("main.py", *SMALL, guide=["--guide_concat", "alpha", *LAYER], dry_run=True).output.split())
+    assert "pair A solver.G (Generator) reads what is loaded, keys from the files that are opened" in shown
+    assert "bound 2, read 2, judged 2 in one step on real data" in shown
+    assert "main.0 widened from 8 to 9 channels, behind the image's 3" in shown
+    assert not (tmp_path / "stargan").exists()
+
+
+def test_wrong_names_are_refused_in_one_line(execute: Execute) -> None:
+    ended = execute("main.py", *SMALL, guide=["--guide_pairs", "solver.G:solver.netD:0"], fails=True)
+    last = ended.output.strip().splitlines()[-1]
+    assert last.startswith("guidegan: error:") and "no discriminator 'solver.netD'" in last and "solver.D" in last
