@@ -59,12 +59,12 @@ class ScriptHost(Host):
         Raises:
             HostError: If such a file is not Python.
         """
-        held = all(set(names) <= _defined(root / file) for file, names in cls.holds.items())
+        held = all(set(names) <= defined(root / file) for file, names in cls.holds.items())
         return cls(root) if cls.holds and held else None
 
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
         """Those that are not ``--guide_*``."""
-        self._options, own = split_arguments(arguments, self.defaults)
+        self._options, own = split_arguments(arguments, self.default_options())
         self._run = self.run_folder(own)
         return own
 
@@ -113,6 +113,10 @@ class ScriptHost(Host):
         """While it lasts, the family's own code is watched where loaders and networks do not tell enough."""
         yield
 
+    def default_options(self) -> Mapping[str, object]:
+        """Defaults of ``--guide_*``, where the codebase needs other ones; ``defaults`` of the class."""
+        return self.defaults
+
     def pairs_to_guide(self) -> tuple[Pair, ...]:
         """Those of ``--guide_pairs``, else the family's."""
         text = self._options.get("guide_pairs")
@@ -140,7 +144,7 @@ class AnyScript(ScriptHost):
 EXAMPLE = "such as --guide_pairs G_AB:D_B:A for generator, discriminator and field of the batch"
 
 
-def _defined(path: Path) -> set[str]:
+def defined(path: Path) -> set[str]:
     """Classes, functions and variables that a file defines at its top level; none where there is no file."""
     body = parse_python(path).body if path.is_file() else []
     found = {node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 from types import ModuleType
 from typing import Any
 
@@ -85,8 +87,25 @@ def witness() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """Runs scripts, and imports only once what all of them import."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "COLUMNS": "400",
+    }
+    command = [sys.executable, str(HERE / "witness.py")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as running:
+        yield running
+        assert running.stdin is not None
+        running.stdin.close()
+
+
 @pytest.fixture
-def execute(codebase: Codebase, tmp_path: Path) -> Callable[..., Ended]:
+def execute(codebase: Codebase, server: subprocess.Popen[str], tmp_path: Path) -> Callable[..., Ended]:
     """Run a script of the codebase in a process of its own; no file of the codebase may change.
 
     ``execute("main.py", "--mode", "train")`` runs it bare, with ``guide=["--guide_concat", "alpha"]`` guided, from the
@@ -106,25 +125,18 @@ def execute(codebase: Codebase, tmp_path: Path) -> Callable[..., Ended]:
     ) -> Ended:
         way = ["legacy" if legacy else "bare"] if guide is None else ["guided"]
         flags = [*["--legacy"] * legacy, *["--dry-run"] * dry_run] if guide is not None else []
-        command = [HERE / "witness.py", record or "-", *way, *flags, codebase.root / script, *arguments, *(guide or ())]
+        own = [record or "-", *way, *flags, codebase.root / script, *arguments, *(guide or ())]
         before = checksum(codebase.root)
         cwd.mkdir(parents=True, exist_ok=True)
-        ended = subprocess.run(
-            [sys.executable, *map(str, command)],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": "1",
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-                "COLUMNS": "400",
-            },
-        )
-        assert (ended.returncode != 0) == fails, f"{ended.stdout[-1000:]}\n{ended.stderr[-3000:]}"
+        output = tmp_path / "output.txt"
+        assert server.stdin is not None and server.stdout is not None
+        asked = {"arguments": list(map(str, own)), "cwd": str(cwd), "output": str(output)}
+        server.stdin.write(f"{json.dumps(asked)}\n")
+        server.stdin.flush()
+        code, said = int(server.stdout.readline()), output.read_text(errors="replace")
+        assert (code != 0) == fails, said[-4000:]
         assert checksum(codebase.root) == before, "a file of the codebase changed"
-        return Ended(ended.returncode, ended.stdout + ended.stderr)
+        return Ended(code, said)
 
     return call
 

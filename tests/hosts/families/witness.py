@@ -1,12 +1,14 @@
 """An independent witness of a run: what the data set opened, what convolutions were given and returned.
 
-As a script, ``python witness.py RECORD bare|legacy|guided ARGS...`` runs a host's script in this process, and writes
-down what passed. As a module, the witness reads such a record. Nothing of the package helps: not its hooks, not its
-formulas.
+As a script, it runs scripts of hosts, one now or each in a process of its own, and writes down what passed. As a
+module, it reads such a record. Nothing of the package helps: not its hooks, not its formulas.
 """
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
 import random
 import runpy
 import sys
@@ -177,7 +179,8 @@ def _map_in(image: Tensor, given: Tensor, alpha: bool, most: int) -> tuple[Tenso
     """The map that was blended into an image, and where it can be told; None if this is another image."""
     image, given, behind = image[:most], given[:most], given[most] if alpha else None
     if behind is not None:
-        return (behind, torch.ones_like(behind, dtype=torch.bool)) if torch.equal(image, given) else None
+        found = torch.equal(image, given) and bool(0 <= behind.min() and behind.max() <= 1)  # or a second image
+        return (behind, torch.ones_like(behind, dtype=torch.bool)) if found else None
     power = image.square().sum(0)
     factor = (image * given).sum(0) / power.clamp_min(1e-12)
     known = power > 0.05
@@ -188,16 +191,16 @@ def _map_in(image: Tensor, given: Tensor, alpha: bool, most: int) -> tuple[Tenso
     return factor - 1, known
 
 
-def main() -> None:
-    record, way, *arguments = sys.argv[1:]
+def main(arguments: list[str]) -> None:
+    """Run a script: ``RECORD bare|legacy|guided ARGS...``; no record is made where it is ``-``."""
+    record, way, *arguments = arguments
     random.seed(1)
     np.random.seed(1)
     torch.manual_seed(1)
-    recorder = Recorder()
-    if record != "-":
-        recorder.install()
     with ExitStack() as stack:
         if record != "-":
+            recorder = Recorder()
+            recorder.install()
             stack.callback(recorder.save, Path(record))
         if way == "guided":
             from guidegan_plugin.cli import main as guidegan
@@ -212,5 +215,46 @@ def main() -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
+def serve() -> None:
+    """Run scripts that standard input asks for, a line of JSON each, and answer with their exit codes.
+
+    Each runs in a fork, as in a new interpreter but for packages that are imported already.
+    """
+    import torchvision  # noqa: F401
+
+    import guidegan_plugin.builtin
+    import guidegan_plugin.cli  # noqa: F401
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os._exit(_in_fork(asked["arguments"], asked["cwd"], asked["output"]))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _in_fork(arguments: list[str], cwd: str, output: str) -> int:
+    """Run a script, and end as the interpreter ends."""
+    os.chdir(cwd)
+    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor in (1, 2):
+        os.dup2(written, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    code = 0
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if ended.code is not None and not isinstance(ended.code, int):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:]) if sys.argv[1:] else serve()
