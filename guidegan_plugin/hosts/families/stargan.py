@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.scripts.script_host import ScriptHost
 from guidegan_plugin.hosts.scripts.target_label import LabelledKey
+from guidegan_plugin.plugins.check import Check
+from guidegan_plugin.plugins.sample import Run
+from guidegan_plugin.utils.keys import place_of
+from guidegan_plugin.utils.packages import is_installed
 
+_WITHOUT_TENSORFLOW = "train with --use_tensorboard False, or with guidegan run --legacy main.py"
 # Where a run writes, beside its checkpoints.
 _FOLDERS = ("--log_dir", "--sample_dir", "--result_dir")
 
@@ -24,6 +30,7 @@ class StarGanHost(ScriptHost):
         "solver.py": ("Solver",),
         "data_loader.py": ("CelebA", "get_loader"),
     }
+    run_holds: ClassVar[tuple[str, ...]] = (f"*-G{STORE_ENDING}",)
     checkpoints: ClassVar[str] = "stargan/models"
     checkpoints_option: ClassVar[str] = "--model_save_dir"
     pairs: ClassVar[tuple[Pair, ...]] = (Pair("solver.G", "solver.D", "", name="A", key_of=LabelledKey()),)
@@ -34,3 +41,21 @@ class StarGanHost(ScriptHost):
         """As the base; samples and logs go to scratch, too."""
         own = super().dry_run_arguments(arguments, scratch)
         return [*own, *(text for option in _FOLDERS for text in (option, str(scratch)))]
+
+    def checks(self) -> Sequence[Check]:
+        """The host's logger wants a TensorFlow of old."""
+        if is_installed("tensorflow"):
+            return [Check("host's tensorboard", "warning", "its logger.py calls TensorFlow 1", _WITHOUT_TENSORFLOW)]
+        found = "tensorflow is not installed, and the host's logger.py imports it by default"
+        return [Check("host's tensorboard", "warning", found, _WITHOUT_TENSORFLOW)]
+
+    @classmethod
+    def read_run(cls, run: Path) -> Run:
+        """What a training remembers, a map for each image and target; images where they lie as seen from here."""
+        from guidegan_plugin.plugins.stored_run import read_stores  # lazily, because it imports torch
+
+        return read_stores(run, _file_of)
+
+
+def _file_of(key: str) -> Path | None:
+    return place_of(Path(), key.rpartition("#")[0])

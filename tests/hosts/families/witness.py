@@ -12,7 +12,7 @@ import os
 import random
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,9 +159,10 @@ class Witness:
                 continue
             for batch in self.now(call["at"]):
                 for image in batch["images"]:
-                    if len(image) == len(call["given"]) and image.shape[2:] == call["given"].shape[2:]:
-                        rows = zip(batch["files"] or [[]] * len(image), image, call["given"], strict=False)
-                        told = ((files, _map_in(one, given, alpha, most)) for files, one, given in rows)
+                    given = _without_padding(call["given"], image.shape)
+                    if given is not None:
+                        rows = zip(batch["files"] or [[]] * len(image), image, given, strict=False)
+                        told = ((files, _map_in(one, row, alpha, most)) for files, one, row in rows)
                         found += [Blend(call["at"], files, *map_) for files, map_ in told if map_ is not None]
         return found
 
@@ -175,11 +176,19 @@ class Witness:
         return min(errors)
 
 
+def _without_padding(given: Tensor, shape: Sequence[int]) -> Tensor | None:
+    """What a layer of its own may have padded before the convolution; None where images of a shape are not in there."""
+    rows, columns = (given.shape[axis] - shape[axis] for axis in (2, 3))
+    if len(given) != shape[0] or rows != columns or rows < 0 or rows % 2:
+        return None
+    return given[:, :, rows // 2 : given.shape[2] - rows // 2, rows // 2 : given.shape[3] - rows // 2]
+
+
 def _map_in(image: Tensor, given: Tensor, alpha: bool, most: int) -> tuple[Tensor, Tensor] | None:
     """The map that was blended into an image, and where it can be told; None if this is another image."""
     image, given, behind = image[:most], given[:most], given[most] if alpha else None
     if behind is not None:
-        found = torch.equal(image, given) and bool(0 <= behind.min() and behind.max() <= 1)  # or a second image
+        found = torch.equal(image, given) and bool(behind.min() >= 0 and behind.max() <= 1)  # or a second image
         return (behind, torch.ones_like(behind, dtype=torch.bool)) if found else None
     power = image.square().sum(0)
     factor = (image * given).sum(0) / power.clamp_min(1e-12)
