@@ -13,7 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
+from guidegan_plugin.hosts.families.stargan import StarGanHost
 
 FAMILY = "stargan"
 pytestmark = pytest.mark.slow
@@ -124,3 +126,21 @@ def test_wrong_names_are_refused_in_one_line(execute: Execute) -> None:
     ended = execute("main.py", *SMALL, guide=["--guide_pairs", "solver.G:solver.netD:0"], fails=True)
     last = ended.output.strip().splitlines()[-1]
     assert last.startswith("guidegan: error:") and "no discriminator 'solver.netD'" in last and "solver.D" in last
+
+
+def test_the_gallery_has_a_map_for_each_image_and_target_and_the_doctor_names_tensorflow(
+    stand_in: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = AttentionStore()
+    store.write(["data/celeba/images/0.jpg#10000", "data/rafd/gone.jpg#01000"], torch.rand(2, 1, 4, 4), None)
+    models.mkdir(parents=True)
+    save_stores(models / "2-G_guide.safetensors", {"A": store.state()}, {})
+    monkeypatch.chdir(tmp_path)
+    assert StarGanHost.is_run(models)
+    shown = {sample.name: list(sample.pictures) for sample in StarGanHost.read_run(models).samples}
+    assert shown == {
+        "data/celeba/images/0.jpg#10000": ["input", "attention map"],
+        "data/rafd/gone.jpg#01000": ["attention map"],
+    }
+    host = StarGanHost.recognise(stand_in)
+    assert host is not None and "--use_tensorboard False" in host.checks()[0].cure
