@@ -18,7 +18,8 @@ from guidegan_plugin.hosts.scripts.session import Session
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import monitors_for
-from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.utils.options import PREFIX
 from guidegan_plugin.utils.python_files import parse_python
 
 
@@ -64,7 +65,8 @@ class ScriptHost(Host):
 
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
         """Those that are not ``--guide_*``."""
-        self._options, own = split_arguments(arguments, self.default_options())
+        typed, _ = split_arguments(arguments)
+        self._options, own = split_arguments(arguments, _with_effect(self.default_options(), typed))
         self._run = self.run_folder(own)
         return own
 
@@ -142,6 +144,18 @@ class AnyScript(ScriptHost):
 
 
 EXAMPLE = "such as --guide_pairs G_AB:D_B:A for generator, discriminator and field of the batch"
+
+
+def _with_effect(options: Mapping[str, object], chosen: Mapping[str, object]) -> dict[str, object]:
+    """Options without those of mechanisms that were not chosen, of which a user would hear that they do nothing."""
+    manager, kinds = create_manager(), {"attention": "attention", "concat": "concatenation", "transfer": "transfer"}
+    idle = [
+        f"{PREFIX}{name}_"
+        for option, kind in kinds.items()
+        for name in collect(manager, kind)
+        if name != chosen[f"{PREFIX}{option}"]
+    ]
+    return {name: value for name, value in options.items() if not name.startswith(tuple(idle))}
 
 
 def defined(path: Path) -> set[str]:
