@@ -149,6 +149,7 @@ class Session:
 
     def detach(self) -> None:
         """Restore every network."""
+        self._binding.visits.clear()  # no backward() comes that would be waited for
         for guide in self.guides.values():
             guide.detach()
         self._held.clear()
