@@ -11,6 +11,7 @@ from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, ConvTransfer, Transfer
 from guidegan_plugin.guidance.concatenation.weighed_gradient import WeighedGradient
+from guidegan_plugin.hosts.families.munit import MunitHost
 from guidegan_plugin.hosts.families.pytorch_gan import PytorchGanHost
 from guidegan_plugin.hosts.families.stargan import StarGanHost
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
@@ -43,7 +44,7 @@ def guidegan_register_transfer() -> list[type[Transfer]]:
 @hookimpl
 def guidegan_register_host() -> list[type[Host]]:
     """The family of pytorch-CycleGAN-and-pix2pix, then families of scripts."""
-    return [JunyanzHost, StarGanHost, PytorchGanHost]
+    return [JunyanzHost, MunitHost, StarGanHost, PytorchGanHost]
 
 
 @hookimpl

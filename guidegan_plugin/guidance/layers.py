@@ -74,7 +74,8 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv", option: 
 
     Args:
         network: A discriminator, wrapped or not.
-        layer: Number of a convolution counted from 1 (t of equation 2), or a dotted module path.
+        layer: Number of a convolution counted from 1 (t of equation 2), or a dotted module path. A negative number in a
+            path counts the parts of a ``Sequential`` or ``ModuleList`` from its end.
         tap: ``"conv"`` for that module itself, ``"activation"`` for the first activation behind it.
         option: Field of the config the layer comes from, for messages.
 
@@ -91,8 +92,8 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv", option: 
         if not 1 <= layer <= len(found):
             raise ConfigError(f"layer {layer} does not exist: {_listing(network)}; {cure}")
         name = found[layer - 1][0]
-    elif layer and layer in names:
-        name = layer
+    elif (path := _from_the_end(network, layer)) and path in names:
+        name = path
     else:
         raise ConfigError(f"layer {layer!r} does not exist: {_listing(network)}; {cure}")
     if tap == "conv" or isinstance(modules[names.index(name)][1], _ACTIVATIONS):
@@ -104,6 +105,16 @@ def find_layer(network: nn.Module, layer: int | str, tap: str = "conv", option: 
             break
     cure += " or tap (--guide_tap)" if option == "layer" else " to a dotted module path"
     raise ConfigError(f"no activation follows layer {layer} ({name}); {cure}")
+
+
+def _from_the_end(network: nn.Module, path: str) -> str:
+    """A dotted path whose negative numbers are the places they stand for."""
+    module, parts = unwrap(network), path.split(".")
+    for place, part in enumerate(parts):
+        if part.startswith("-") and part[1:].isdecimal() and isinstance(module, (nn.Sequential, nn.ModuleList)):
+            parts[place] = str(len(module) + int(part))
+        module = module._modules.get(parts[place]) or nn.Module()
+    return ".".join(parts)
 
 
 def find_layers(network: nn.Module, layer: int | str, tap: str = "conv") -> list[tuple[str, nn.Module]]:

@@ -23,7 +23,7 @@ from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.class_dry_run import describe
 from guidegan_plugin.hosts.class_memory import ResumedMemory
 from guidegan_plugin.hosts.failed_saves import FailedSaves
-from guidegan_plugin.hosts.guide_arguments import folder_argument, split_arguments
+from guidegan_plugin.hosts.guide_arguments import argument, split_arguments
 from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
 from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.plugins.check import Check
@@ -108,7 +108,7 @@ class ClassHost(Host):
 
     def run_folder(self, arguments: Sequence[str]) -> Path:
         """Where a script writes its checkpoints: as ``checkpoints_option`` among its arguments says, or by default."""
-        return Path(folder_argument(self.checkpoints_option, arguments) or self.checkpoints)
+        return Path(argument(self.checkpoints_option, arguments, self.checkpoints))
 
     def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
         """Train one step, or get as far as a method of ``attaches_before``, and describe what is attached by then.

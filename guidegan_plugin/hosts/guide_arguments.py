@@ -35,10 +35,15 @@ def split_arguments(
     return vars(options), own
 
 
-def folder_argument(option: str, arguments: Sequence[str]) -> str | None:
-    """What an option of a script says, None where it is not among the arguments or there is no such option."""
+def argument(option: str, arguments: Sequence[str], default: str = "") -> str:
+    """What an option of a script says.
+
+    Args:
+        option: With its dashes; "" where the script has none.
+        arguments: The script's.
+        default: Where the option is not among them.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     if option:
-        parser.add_argument(option, dest="folder")
-    found: str | None = getattr(parser.parse_known_args(list(arguments))[0], "folder", None)
-    return found
+        parser.add_argument(option, dest="value", default=default)
+    return str(getattr(parser.parse_known_args(list(arguments))[0], "value", default))

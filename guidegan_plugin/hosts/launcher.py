@@ -36,7 +36,7 @@ def run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -> No
     with _stand_ins(host, legacy):
         arguments = host.script_arguments(arguments)
         with host.guided():
-            _execute(script, arguments)
+            _execute(script, arguments, host)
 
 
 def dry_run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -> list[Fact]:
@@ -66,7 +66,7 @@ def dry_run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -
         arguments = host.dry_run_arguments(arguments, Path(scratch))
         try:
             with host.guided():
-                _execute(script, arguments)
+                _execute(script, arguments, host)
         except DryRunFinished as finished:
             facts = [("host", host.description), *finished.facts]
             if finished.not_guided:
@@ -133,8 +133,8 @@ def _found(script: Path, arguments: Sequence[str]) -> tuple[Path, Host]:
     return script, host
 
 
-def _execute(script: Path, arguments: Sequence[str]) -> None:
-    with _as_main(script, arguments), whole_script():
+def _execute(script: Path, arguments: Sequence[str], host: Host) -> None:
+    with _as_main(script, arguments), whole_script(host.good_ends):
         runpy.run_path(str(script), run_name="__main__")
 
 

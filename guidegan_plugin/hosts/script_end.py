@@ -9,7 +9,7 @@ import atexit
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -114,9 +114,22 @@ def _fail_process(line: str) -> None:
     sys.stderr = _Unflushable()
 
 
+def is_good(end: SystemExit, good: Collection[str] = ()) -> bool:
+    """Whether a script that exits has done its work: with code 0, or a text that its authors end a good run with.
+
+    Args:
+        end: What was raised.
+        good: Those texts.
+    """
+    return end.code in (None, 0) or end.code in good
+
+
 @contextmanager
-def whole_script() -> Iterator[None]:
+def whole_script(good_ends: Collection[str] = ()) -> Iterator[None]:
     """A script runs within; what it leaves to do is done when it ends, and dropped when it fails.
+
+    Args:
+        good_ends: As ``Host.good_ends``.
 
     Raises:
         GuideError: If a verdict says that the end is not a good one.
@@ -126,7 +139,7 @@ def whole_script() -> Iterator[None]:
     try:
         yield
     except SystemExit as exited:
-        if exited.code not in (None, 0):
+        if not is_good(exited, good_ends):
             raise
         script.ended()
         if (error := script.judged()) is not None:

@@ -82,6 +82,7 @@ class Host(ABC):
             an image has but one result.
         cpu_option: What a user types for a run without a GPU; "" where the scripts find out by themselves, None where
             they ask for a GPU whatever is typed.
+        good_ends: Texts that the scripts give to ``sys.exit`` when they have done their work.
         run_holds: What makes a folder a run of the family, a training's or a test's: patterns as for ``Path.glob``.
         root: The codebase's folder.
     """
@@ -94,6 +95,7 @@ class Host(ABC):
     datasets: ClassVar[str] = ""
     pairs_option: ClassVar[str] = "--guide_pairs"
     results: ClassVar[str] = ""
+    good_ends: ClassVar[tuple[str, ...]] = ()
     run_holds: ClassVar[tuple[str, ...]] = ()
     cpu_option: str | None = None
     root: Path

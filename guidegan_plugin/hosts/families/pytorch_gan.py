@@ -108,7 +108,7 @@ class PytorchGanHost(ScriptHost):
         """Those of ``--guide_pairs``, else the script's."""
         return super().pairs_to_guide() or self._script.pairs
 
-    def default_options(self) -> Mapping[str, object]:
+    def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:
         """The script's."""
         return self._script.defaults
 

@@ -11,7 +11,8 @@ from typing import ClassVar
 from guidegan_plugin.attaching.mechanism_options import config_from
 from guidegan_plugin.attaching.pairs import Pair, parse_pairs
 from guidegan_plugin.errors import ConfigError, HostError
-from guidegan_plugin.hosts.guide_arguments import folder_argument, split_arguments
+from guidegan_plugin.hosts.guide_arguments import argument, split_arguments
+from guidegan_plugin.hosts.script_end import is_good
 from guidegan_plugin.hosts.scripts.observing import observing
 from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
 from guidegan_plugin.hosts.scripts.session import Session
@@ -66,13 +67,13 @@ class ScriptHost(Host):
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
         """Those that are not ``--guide_*``."""
         typed, _ = split_arguments(arguments)
-        self._options, own = split_arguments(arguments, _with_effect(self.default_options(), typed))
+        self._options, own = split_arguments(arguments, _with_effect(self.default_options(arguments), typed))
         self._run = self.run_folder(own)
         return own
 
     def run_folder(self, arguments: Sequence[str]) -> Path:
         """Where a script writes its checkpoints, as far as its arguments say; monitors write there, too."""
-        return Path(folder_argument(self.checkpoints_option, arguments) or self.checkpoints)
+        return Path(argument(self.checkpoints_option, arguments, self.checkpoints))
 
     def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
         """Train one step and describe what was seen. Checkpoints go to scratch, where an option says so."""
@@ -104,7 +105,7 @@ class ScriptHost(Host):
                 yield
                 session.finish()
             except SystemExit as ended:
-                if ended.code in (None, 0):
+                if is_good(ended, self.good_ends):
                     session.finish()
                 raise
             finally:
@@ -115,8 +116,12 @@ class ScriptHost(Host):
         """While it lasts, the family's own code is watched where loaders and networks do not tell enough."""
         yield
 
-    def default_options(self) -> Mapping[str, object]:
-        """Defaults of ``--guide_*``, where the codebase needs other ones; ``defaults`` of the class."""
+    def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:
+        """Defaults of ``--guide_*``, where the codebase needs other ones; ``defaults`` of the class.
+
+        Args:
+            arguments: A script's, which may say which networks there will be.
+        """
         return self.defaults
 
     def pairs_to_guide(self) -> tuple[Pair, ...]:
