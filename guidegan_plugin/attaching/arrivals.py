@@ -179,7 +179,9 @@ class ArrivalBinding(SourceBinding):
     def called_with(self, images: Tensor, pair: str) -> None:
         """Bind the batch whose images these are, if it is the pair's source and this is no test."""
         guide, generator = self.guides.get(pair), self.translators[pair][0]()
-        if guide is None or generator is None or not generator.training or not torch.is_grad_enabled():
+        if guide is None or not guide.judges:  # nobody judges: a test, whatever mode the networks are in
+            return
+        if generator is None or not generator.training or not torch.is_grad_enabled():
             return
         for shown in self.lineage.shown(images):
             if isinstance(arrival := shown.visit, Arrival) and self._reads(pair, arrival):

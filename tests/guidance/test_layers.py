@@ -24,6 +24,13 @@ def test_a_dotted_path_names_any_module(networks: ModuleType) -> None:
     assert find_layer(discriminator, "model.10", "activation")[0] == "model.10"
 
 
+def test_a_negative_number_in_a_path_counts_from_the_end() -> None:
+    scales = nn.ModuleDict({"scales": nn.ModuleList([nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()) for _ in range(2)])})
+    assert find_layer(scales, "scales.-1.-2")[0] == "scales.1.0"
+    with pytest.raises(ConfigError, match=r"layer 'scales.-3.0' does not exist"):
+        find_layer(scales, "scales.-3.0")
+
+
 def test_a_unets_first_convolution_is_its_outermost(networks: ModuleType) -> None:
     generator = networks.define_G(3, 3, 4, "unet_128")
     assert convolutions(generator)[0][1].in_channels == 3

@@ -33,6 +33,15 @@ def test_a_script_may_end_with_exit(code: int | None) -> None:
     assert done == ["left"]
 
 
+def test_a_text_that_its_authors_end_a_good_run_with_is_a_good_end() -> None:
+    done: list[str] = []
+    for text in ("All done", "No such folder"):
+        with pytest.raises(SystemExit), whole_script(["All done"]):
+            at_end(lambda text=text: done.append(text))
+            sys.exit(text)
+    assert done == ["All done"]
+
+
 @pytest.mark.parametrize("error", [SystemExit(1), ValueError(), KeyboardInterrupt()], ids=lambda error: repr(error))
 def test_a_script_that_fails_leaves_nothing(error: BaseException) -> None:
     done: list[str] = []

@@ -94,6 +94,11 @@ class Lineage:
             if self._known[place][0]() is tensor:
                 del self._known[place], self.storages[place]
 
+    def follow(self, tensor: Tensor, result: Tensor) -> None:
+        """A tensor ``(N, C, H, W)`` was made of another, row by row: it shows the same rows, with all its channels."""
+        for shown in self.shown(tensor):
+            self.note(result, replace(shown, channels=(0, result.shape[1])))
+
     def shown(self, tensor: Tensor) -> list[Shown]:
         """What a tensor shows of bound batches; nothing for a stranger, several where pairs have bound the same images.
 

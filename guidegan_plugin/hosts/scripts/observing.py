@@ -68,7 +68,13 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
             def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
                 with session.lasting():
                     session.calls(network)
-                result = own(network, state, *args, **kwargs)
+                try:
+                    result = own(network, state, *args, **kwargs)
+                except Exception as error:
+                    if checkpoints is not None:
+                        with session.lasting():
+                            checkpoints.refused(network, state, error)
+                    raise
                 if checkpoints is not None:
                     with session.lasting():
                         checkpoints.given(network, state)
@@ -76,7 +82,17 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
 
             return load_state_dict
 
+        def scattering(own: Callable[..., Any]) -> Callable[..., Any]:
+            def scatter(wrapper: nn.DataParallel[nn.Module], inputs: Any, kwargs: Any, devices: Any) -> Any:
+                parts = own(wrapper, inputs, kwargs, devices)
+                with session.lasting():
+                    session.scattered(wrapper, (inputs, kwargs), parts)
+                return parts
+
+            return scatter
+
         stack.enter_context(replaced(DataLoader, "__iter__", iterating))
+        stack.enter_context(replaced(nn.DataParallel, "scatter", scattering))
         stack.enter_context(replaced(nn.Module, "load_state_dict", loading))
 
         def called(network: nn.Module, _: object) -> None:

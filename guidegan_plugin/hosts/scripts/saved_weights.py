@@ -127,6 +127,26 @@ class Checkpoints:
                 load_networks(_beside(path, NETWORKS_ENDING), guide)
                 self._pending[name] = _beside(path, STORE_ENDING)
 
+    def refused(self, network: nn.Module, state: Any, error: Exception) -> None:
+        """A network could not load weights. Scripts that catch whatever happens go on with the weights that fit.
+
+        Raises:
+            StoreError: If it is a guided generator whose first convolution reads more or fewer channels.
+        """
+        if all(_generator(guide) is not unwrap(network) for guide in self._guides.values()):
+            return
+        own = network.state_dict()
+        for name, value in state.items() if isinstance(state, Mapping) else ():
+            expected = own.get(name)
+            if not isinstance(value, Tensor) or expected is None or not _differ_in_channels(value, expected):
+                continue
+            if name in str(error) or isinstance(error, StoreError):
+                path = self._file_of(value) or "the checkpoint"
+                raise StoreError(
+                    f"{path}: {name} reads {value.shape[1]} channels, and the generator's {expected.shape[1]}; train "
+                    "and test with the same options: --guide_concat alpha, if the map is the one channel more"
+                ) from error
+
     def before_bind(self, guide: Guide) -> None:
         """A training goes on: its memory is read before the first batch, when all weights are loaded.
 
@@ -169,6 +189,11 @@ def _holds(content: Any, network: nn.Module | None) -> bool:
         return any(inner is network for inner in content.modules())
     own = {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
     return any(own and _same(weights, own) for weights in _mappings(content))
+
+
+def _differ_in_channels(one: Tensor, other: Tensor) -> bool:
+    """Whether two weights of convolutions differ in how many channels they read, and in nothing else."""
+    return one.dim() == other.dim() == 4 and one.shape[1] != other.shape[1] and one[:, 0].shape == other[:, 0].shape
 
 
 def _same(weights: Mapping[Any, Any], own: dict[str, Tensor]) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.arrivals import ArrivalBinding, Batch
@@ -26,6 +26,7 @@ from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.hosts.class_dry_run import describe
 from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
 from guidegan_plugin.hosts.scripts import names
+from guidegan_plugin.hosts.scripts.scattered import follow_scattered
 from guidegan_plugin.plugins.host import DryRunFinished
 from guidegan_plugin.plugins.manager import create_manager
 
@@ -136,6 +137,19 @@ class Session:
         for name, guide in self.guides.items():
             if guide.attention is not None and guide.binding.current(name) is None:
                 self._never_bound(name, optimizer)
+
+    def made_of(self, images: Tensor, result: Tensor) -> None:
+        """The script made something of images, row by row, where nobody could follow: it shows what they show."""
+        self._binding.lineage.follow(images, result)
+
+    def scattered(self, wrapper: nn.Module, given: object, parts: tuple[Sequence[object], Sequence[object]]) -> None:
+        """DataParallel has copied the arguments of a call onto its devices.
+
+        Raises:
+            ConfigError: If there are several devices, and copies of guided networks on them.
+        """
+        if any(guide.attention is not None for guide in self.guides.values()):
+            follow_scattered(wrapper, given, parts, self._held, self.made_of)
 
     def finish(self) -> None:
         """The script is over."""
