@@ -12,6 +12,7 @@ from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHad
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, ConvTransfer, Transfer
 from guidegan_plugin.guidance.concatenation.weighed_gradient import WeighedGradient
 from guidegan_plugin.hosts.families.munit import MunitHost
+from guidegan_plugin.hosts.families.pix2pixhd import Pix2PixHDHost
 from guidegan_plugin.hosts.families.pytorch_gan import PytorchGanHost
 from guidegan_plugin.hosts.families.stargan import StarGanHost
 from guidegan_plugin.hosts.junyanz.adapter import JunyanzHost
@@ -43,8 +44,8 @@ def guidegan_register_transfer() -> list[type[Transfer]]:
 
 @hookimpl
 def guidegan_register_host() -> list[type[Host]]:
-    """The family of pytorch-CycleGAN-and-pix2pix, then families of scripts."""
-    return [JunyanzHost, MunitHost, StarGanHost, PytorchGanHost]
+    """The family of pytorch-CycleGAN-and-pix2pix behind one that has its folders, too; then families of scripts."""
+    return [Pix2PixHDHost, JunyanzHost, MunitHost, StarGanHost, PytorchGanHost]
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.errors import HostError
-from guidegan_plugin.hosts.guide_arguments import folder_argument
+from guidegan_plugin.hosts.guide_arguments import argument
 from guidegan_plugin.hosts.scripts.script_host import ScriptHost, defined
 from guidegan_plugin.hosts.scripts.target_label import LabelledKey
 from guidegan_plugin.plugins.check import Check, failed
@@ -102,7 +102,7 @@ class PytorchGanHost(ScriptHost):
 
     def run_folder(self, arguments: Sequence[str]) -> Path:
         """Where a script writes its checkpoints: in a folder for each data set."""
-        return Path(self.checkpoints) / (folder_argument("--dataset_name", arguments) or "")
+        return Path(self.checkpoints) / argument("--dataset_name", arguments)
 
     def pairs_to_guide(self) -> tuple[Pair, ...]:
         """Those of ``--guide_pairs``, else the script's."""

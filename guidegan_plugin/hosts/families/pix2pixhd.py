@@ -1,0 +1,80 @@
+"""pix2pixHD of NVIDIA: a whole model in DataParallel, which encodes label maps before the generator reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from types import ModuleType
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.hosts.after_import import after_import
+from guidegan_plugin.hosts.guide_arguments import argument
+from guidegan_plugin.hosts.scripts.script_host import ScriptHost
+from guidegan_plugin.hosts.scripts.session import Session
+
+
+class Pix2PixHDHost(ScriptHost):
+    """NVIDIA/pix2pixHD: ``model.netG`` translates label maps, or images where ``--label_nc 0``."""
+
+    name: ClassVar[str] = "pix2pixhd"
+    holds: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "models/pix2pixHD_model.py": ("Pix2PixHDModel", "InferenceModel"),
+        "models/networks.py": ("LocalEnhancer", "MultiscaleDiscriminator"),
+    }
+    checkpoints: ClassVar[str] = "checkpoints"
+    checkpoints_option: ClassVar[str] = "--checkpoints_dir"
+    results: ClassVar[str] = "_synthesized_image"
+    run_holds: ClassVar[tuple[str, ...]] = ("*_net_G_guide.safetensors",)
+    pairs: ClassVar[tuple[Pair, ...]] = (Pair("model.netG", "model.netD", "label", keys="path", name="A"),)
+
+    def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:
+        """Where D looks at the finest scale, and which of G's convolutions read which channels."""
+        return {**_of_discriminator(arguments), **_of_generator(arguments)}
+
+    @contextmanager
+    def watched(self, session: Session) -> Iterator[None]:
+        """The generator is called with what ``encode_input`` makes of the label map: one-hot labels, and edges."""
+
+        def watch(module: ModuleType) -> None:
+            own = module.Pix2PixHDModel.encode_input
+
+            @wraps(own)
+            def encode_input(model: object, label_map: Tensor, *args: Any, **kwargs: Any) -> Any:
+                encoded = own(model, label_map, *args, **kwargs)
+                session.made_of(label_map, encoded[0])
+                return encoded
+
+            module.Pix2PixHDModel.encode_input = encode_input
+
+        with after_import("models.pix2pixHD_model", watch):
+            yield
+
+
+def _of_discriminator(arguments: Sequence[str]) -> dict[str, object]:
+    """The parts of D that judge the image as it is: the last of its scales, each of which has some layers.
+
+    The last convolution but one has 512 channels in the codebase's own settings, as the fourth of a PatchGAN has.
+    """
+    scale = int(argument("--num_D", arguments, "2")) - 1
+    layers = int(argument("--n_layers_D", arguments, "3"))
+    if "--no_ganFeat_loss" in arguments:  # one Sequential a scale: a convolution and its activation, then norms between
+        first, last = f"layer{scale}.1", f"layer{scale}.{3 * layers + 1}"
+        return {"guide_layer": f"layer{scale}.{3 * layers - 1}", "guide_tam_features": first, "guide_tam_trunk": last}
+    first, last = f"scale{scale}_layer0", f"scale{scale}_layer{layers}"
+    return {"guide_layer": f"{last}.0", "guide_tam_features": first, "guide_tam_trunk": last}
+
+
+def _of_generator(arguments: Sequence[str]) -> dict[str, object]:
+    """Alpha stands behind labels and edges, before features; each resolution of a local enhancer reads the image."""
+    found: dict[str, object] = {}
+    if {"--instance_feat", "--label_feat"} & set(arguments):
+        labels = int(argument("--label_nc", arguments, "35")) or int(argument("--input_nc", arguments, "3"))
+        found["guide_alpha_image_channels"] = labels + ("--no_instance" not in arguments)
+    if argument("--netG", arguments, "global") == "local":
+        enhancers = int(argument("--n_local_enhancers", arguments, "1"))
+        found["guide_alpha_widen"] = ",".join(["model.1", *(f"model{one}_1.1" for one in range(1, enhancers + 1))])
+    return found

@@ -1,0 +1,20 @@
+"""Translates the test images, in training mode and with gradient, as the host does with a torch of today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data import load_data
+from models.models import create_model
+from options import parse
+from torchvision.utils import save_image
+
+opt = parse("test")
+opt.batchSize = 1
+folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.which_epoch}" / "images"
+folder.mkdir(parents=True, exist_ok=True)
+dataset = load_data(opt)
+model = create_model(opt)
+for data in dataset:
+    made = model.inference(data["label"], data["inst"])
+    save_image(made.detach() / 2 + 0.5, folder / f"{Path(data['path'][0]).stem}_synthesized_image.jpg")
