@@ -20,6 +20,8 @@ from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.plugins.sample import Run
+from guidegan_plugin.utils.keys import place_of
 from guidegan_plugin.utils.options import PREFIX
 from guidegan_plugin.utils.python_files import parse_python
 
@@ -110,6 +112,13 @@ class ScriptHost(Host):
                 raise
             finally:
                 session.detach()
+
+    @classmethod
+    def read_run(cls, run: Path) -> Run:
+        """What a training remembers; images where their files lie as seen from here."""
+        from guidegan_plugin.plugins.stored_run import read_stores  # lazily, because it imports torch
+
+        return read_stores(run, lambda key: place_of(Path(), key))
 
     @contextmanager
     def watched(self, session: Session) -> Iterator[None]:

@@ -159,13 +159,14 @@ def test_a_dry_run_says_what_is_attached_and_seen_and_leaves_nothing(train: Run,
 
 
 @pytest.mark.parametrize(
-    ("pairs", "cause"),
+    ("pair", "cause"),
     [
-        ("trainer.gen_a:encode..trainer.gen_b:decode discriminator=trainer.dis_c", "no discriminator 'trainer.dis_c'"),
-        ("trainer.gen_a:encode..trainer.gen_b:decode discriminator=trainer.dis_a", "pair one is not guided"),
+        ("discriminator=trainer.dis_c source=", "no discriminator 'trainer.dis_c'"),
+        ("discriminator=trainer.dis_a source=", "pair one is not guided"),
+        ("discriminator=trainer.dis_b source=0", "no loaded batch has images '0' (they have no names: leave source="),
     ],
 )
-def test_wrong_names_are_refused(train: Run, pairs: str, cause: str) -> None:
-    words = f"generator={pairs} source=0 name=one"
+def test_wrong_names_are_refused(train: Run, pair: str, cause: str) -> None:
+    words = f"name=one generator=trainer.gen_a:encode..trainer.gen_b:decode {pair}"
     said = train(guide=["--guide_pairs", words, "--guide_strict"], cure=cause)
     assert said.strip().splitlines()[-1].startswith("guidegan: error:")
