@@ -18,16 +18,23 @@ _NOT_THE_SCRIPTS = ("torch", "guidegan_plugin", "runpy", "importlib", "pluggy", 
 
 
 def find(path: str) -> Any:
-    """What a path names where the script is now, from the innermost function outwards; None if nothing.
+    """The network, or method of one, that a path names where the script is now; None if none.
+
+    Variables of the innermost function come first.
 
     Args:
         path: ``G_AB``, ``solver.G`` or ``nets['G']``. Wrappers such as DataParallel on the way are passed.
     """
     first = path.partition(".")[0].partition("[")[0]
     for names in _namespaces():
-        if first in names and (found := _follow(names, path)) is not None:
+        # A helper's module may have a function of that name.
+        if first in names and _is_network(found := _follow(names, path)):
             return found
     return None
+
+
+def _is_network(found: object) -> bool:
+    return isinstance(found, nn.Module) or isinstance(getattr(found, "__self__", None), nn.Module)
 
 
 def networks() -> dict[str, nn.Module]:
