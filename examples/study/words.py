@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from measures import Measure, criterion, measures_of
@@ -27,14 +27,14 @@ def summary(study: Study, table: Mapping[str, Any]) -> str:
     found: dict[str, list[str]] = {"Worse under every seed": [], "Seeds disagree": [], "Better under every seed": []}
     worse, disagree, better = found
     seeds: list[int] = []
-    for method, direction, difference in _differences(study, table, measure):
+    idle = _idle(study, table)
+    for method, direction, difference in _differences(study, table, measure, idle):
         gains = [value * (-1 if measure.better == "lower" else 1) for value in difference["values"]]
         verdict = worse if max(gains) < 0 else better if min(gains) > 0 else disagree
         found[verdict].append(f"{method}, {direction} ({difference['mean']:+.{measure.digits}f})")
         seeds.append(len(gains))
     if not seeds:
         return "Nothing can be compared yet."
-    idle = "; ".join(_idle(study, table))
     counts = {verdict: len(cases) for verdict, cases in found.items()}
     said = [
         f"By {measure.title} ({measure.better} is better), at the last epoch, guidance was worse than no guidance "
@@ -44,17 +44,20 @@ def summary(study: Study, table: Mapping[str, Any]) -> str:
         f"every seed in {2 / 2 ** min(seeds):.0%} of comparisons.",
     ]
     if idle:
-        said.insert(0, f"Outputs are the inputs, hardly changed, in: {idle}. Comparisons of these say nothing.")
+        cases = "; ".join(f"{method}, {direction}" for method, direction in idle)
+        said.insert(0, f"Outputs are the inputs, hardly changed, in: {cases}. These are compared with nothing.")
     return " ".join(said + [f"{verdict}: {'; '.join(cases) or 'none'}." for verdict, cases in found.items()])
 
 
-def _idle(study: Study, table: Mapping[str, Any]) -> Iterator[str]:
+def _idle(study: Study, table: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Methods that leave even the object as it is, with the direction."""
+    found = []
     for method in study.methods:
         for direction in method.system.directions:
             row = table["figures"][direction].get("object_change", {}).get(method.name)
             if row and row["last"]["mean"] < IDLE:
-                yield f"{method.name}, {direction}"
+                found.append((method.name, direction))
+    return found
 
 
 def overview(study: Study, table: Mapping[str, Any]) -> Iterator[str]:
@@ -78,10 +81,13 @@ def overview(study: Study, table: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _differences(study: Study, table: Mapping[str, Any], measure: Measure) -> Iterator[tuple[str, str, Cell]]:
-    """Each guided method with a direction and its difference to the bare system, at the last epoch."""
+def _differences(
+    study: Study, table: Mapping[str, Any], measure: Measure, idle: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, str, Cell]]:
+    """Each guided method with a direction and its difference to the bare system, last epoch; idle ones are left out."""
     for method in study.methods:
         for direction in method.system.directions:
             row = table["figures"][direction].get(measure.key, {}).get(method.name)
-            if row and row["last"].get("difference"):
+            compared = not {(method.name, direction), (method.bare, direction)} & {*idle}
+            if compared and row and row["last"].get("difference"):
                 yield method.name, direction, row["last"]["difference"]
