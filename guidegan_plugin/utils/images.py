@@ -20,13 +20,18 @@ BROKEN = (
     SyntaxError,
     ValueError,
     EOFError,
-    IndexError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,  # where warnings are errors
 )
-"""What Pillow raises for files that it cannot read, format by format."""
+"""What Pillow raises for files that it cannot read; its formats do not agree, and some stumble over wrong numbers."""
 
 OPAQUE = ("1", "L", "P", "RGB")
 """Modes of 8 bits a channel or fewer, gray or RGB, without an alpha channel."""
