@@ -109,13 +109,14 @@ def parse_pairs(text: str, keyless: bool = False) -> tuple[NamedPair, ...]:
     Args:
         text: ``netG:netD:real_A:A_paths,...``; or in words, in any order: ``generator=gen_a:encode..gen_b:decode
             discriminator=netD+netD2 source=real_A keys=A_paths``, and ``views=`` and ``name=`` where wanted.
-        keyless: Whether the keys may be left out, because somebody watches which files the loader opens.
+        keyless: Whether the keys may be left out, because somebody watches which files the loader opens; the source
+            may be empty then, ``source=`` in words, where a loaded batch is one tensor.
 
     Raises:
         ConfigError: If it cannot be read, or two pairs have one name.
     """
     least = 3 if keyless else 4
-    pairs = tuple(_in_words(part, least) if "=" in part else _in_short(part, least) for part in text.split(","))
+    pairs = tuple(_in_words(part, keyless) if "=" in part else _in_short(part, least) for part in text.split(","))
     check_distinct(pairs)
     return pairs
 
@@ -130,16 +131,17 @@ def _in_short(part: str, least: int) -> NamedPair:
     return _named(part, given)
 
 
-def _in_words(part: str, least: int) -> NamedPair:
+def _in_words(part: str, keyless: bool) -> NamedPair:
     given: dict[str, str] = {}
     for item in part.split():
         word, found, value = item.partition("=")
         if not found or word not in _WORDS:
             raise _unreadable(part, f"{item!r} is none of {', '.join(f'{one}=' for one in _WORDS)}")
-        if word in given or not value:
+        empty = not value and not (keyless and word == "source")
+        if word in given or empty:
             raise _unreadable(part, f"expected one value behind {word}=")
         given[word] = value
-    missing = [word for word in _WORDS[:least] if word not in given]
+    missing = [word for word in _WORDS[: 3 if keyless else 4] if word not in given]
     if missing:
         raise _unreadable(part, f"{missing[0]}= is missing")
     return _named(part, given)
