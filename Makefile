@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: lint
-	$(PYTEST) --cov --cov-fail-under=90 --cov-report=term-missing:skip-covered
+	$(PYTEST) --cov --cov-fail-under=95 --cov-report=term-missing:skip-covered
 
 check: lint
 	$(PYTEST) -m "not slow"
