@@ -82,7 +82,7 @@ def test_a_script_outside_any_known_codebase_says_what_was_looked_for(
 ) -> None:
     (tmp_path / "train.py").write_text("raise RuntimeError")
     message = str(guidegan("run", tmp_path / "train.py"))
-    assert "no codebase we know: junyanz looks for models/__init__.py" in message
+    assert "is no codebase we know: " in message and "junyanz looks for models/__init__.py" in message
     assert "does not exist; change SCRIPT" in str(guidegan("run", tmp_path / "nothing.py"))
 
 

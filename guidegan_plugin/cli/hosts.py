@@ -85,8 +85,9 @@ def bake(
     from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
 
     hosts = registered_hosts()
-    # A file that lies apart from its run tells nothing of its host; it is taken for one of ours, the first.
-    host = host_of_run(ckpt if ckpt.is_dir() else ckpt.parent, hosts) or hosts[0]
+    # A file that lies apart from its run tells nothing of its host; it is taken for one of the first that can bake.
+    can_bake = [one for one in hosts if "bake" in vars(one)]
+    host = host_of_run(ckpt if ckpt.is_dir() else ckpt.parent, hosts) or can_bake[0]
     for path in host.bake(ckpt, out, concat, channels, epoch):
         typer.echo(f"baked {path}")
 

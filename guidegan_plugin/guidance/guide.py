@@ -259,7 +259,7 @@ class Guide(AbstractContextManager["Guide"]):
         Raises:
             StoreError: As :func:`~guidegan_plugin.guidance.memory.store_file.check_belongs`; nothing is taken then.
         """
-        check_belongs(states, facts, self.name, self.digest(), source)
+        check_belongs(states, facts, self.name, self.digest, source)
         self.store.load_state(states[self.name], self._attachment.device)
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
         self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))

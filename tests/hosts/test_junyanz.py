@@ -224,7 +224,7 @@ def test_wrong_pairs_are_refused_with_what_there_is(
             PluginError,
             r"'pho' is unknown, known are: none, pha, shuffled, tam; .*--guide_attention",
         ),
-        ("concat", "beta", PluginError, r"known are: alpha, rhp; .*--guide_concat"),
+        ("concat", "beta", PluginError, r"known are: alpha, gradient, rhp; .*--guide_concat"),
         ("transfer", "conv9", PluginError, r"known are: bilinear, conv; .*--guide_transfer"),
         ("signal", "sound", ConfigError, r"known are: activation, gradcam, gradient; .*--guide_signal"),
         ("layer", "9", ConfigError, r"layer 9 does not exist: .* 5 convolutions: 1 model.0 .*--guide_layer"),

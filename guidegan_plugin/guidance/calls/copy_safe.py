@@ -51,6 +51,13 @@ def is_guided(network: nn.Module) -> bool:
     )
 
 
+def forget_ignored(module: nn.Module) -> None:
+    """Remove what a copied module carries in place of hooks that only listened."""
+    for hooks in (module._forward_pre_hooks, module._forward_hooks):
+        for number in [number for number, hook in hooks.items() if hook is ignore]:
+            del hooks[number]
+
+
 def remove(handles: Sequence[RemovableHandle]) -> None:
     """Remove hooks; removing them twice is fine."""
     for handle in handles:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.copy_safe import forget_ignored
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.widening import (
     Columns,
@@ -149,6 +150,8 @@ class AlphaChannel(Concatenation):
         end = self._image_channels or self._read
         columns = Columns(end, _repeated(end) + 1 - end)
         self._widened = [Widened(path, one, columns, tuple(optimizers)) for path, one in found]
+        for _, one in convolutions(generator):  # of a copy of a guided generator
+            forget_ignored(one)
         # Hooks on a generator that is a convolution itself are given its input before the map is blended in.
         self._checks = [refuse_narrow_input(path, one, self._read) for path, one in found if path]
         self._checks += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,14 +105,16 @@ def config_of(facts: Mapping[str, str]) -> dict[str, Value]:
     return found
 
 
-def check_belongs(states: Mapping[str, object], facts: Mapping[str, str], pair: str, digest: str, source: str) -> None:
+def check_belongs(
+    states: Mapping[str, object], facts: Mapping[str, str], pair: str, digest: Callable[[], str], source: str
+) -> None:
     """Refuse a memory that is not of a pair's networks.
 
     Args:
         states: As :func:`load_stores` returns them.
         facts: Likewise.
         pair: The pair's name.
-        digest: Of its networks.
+        digest: Makes that of its networks.
         source: The file's name, for the message.
 
     Raises:
@@ -122,7 +124,7 @@ def check_belongs(states: Mapping[str, object], facts: Mapping[str, str], pair: 
         raise StoreError(
             f"{source} holds pairs {', '.join(states) or 'none'}, not {pair}; delete it to start from ones"
         )
-    if facts.get(f"{pair}.digest") != digest:
+    if facts.get(f"{pair}.digest") != digest():
         raise StoreError(
             f"{source} belongs to networks with other weights than those loaded for pair {pair}; "
             "delete it to start from ones, or load the checkpoint it was saved with"

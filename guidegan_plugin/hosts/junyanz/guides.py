@@ -238,7 +238,7 @@ class HostGuides:
         self._check_data(path, [key for state in states.values() for key in unpack_keys(state)])
         try:
             for guide in self.guides.values():  # all, before the first one takes anything
-                check_belongs(states, facts, guide.name, guide.digest(), str(path))
+                check_belongs(states, facts, guide.name, guide.digest, str(path))
             for guide in self.guides.values():
                 guide.load_state(states, facts, str(path))
         except StoreError as error:
