@@ -157,6 +157,36 @@ def test_workers_give_the_same_items(datasets: Callable[[str], type], unpaired: 
     assert pickle.loads(pickle.dumps(dataset)).A_paths == dataset.A_paths
 
 
+@pytest.mark.parametrize("mode", ["unaligned", "aligned", "single"])
+def test_an_item_takes_no_pass_of_the_pixels_more_than_the_hosts(
+    datasets: Callable[[str], type],
+    unpaired: Path,
+    paired: Path,
+    mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = {"unaligned": unpaired, "aligned": paired, "single": unpaired / "trainA"}[mode]
+    made = options(dataroot=str(root), serial_batches=True)
+    own, ours = datasets(mode)(made), datasets(f"guide_{mode}")(made)
+    counts: dict[str, int] = {}
+    for name in ("resize", "crop", "convert"):
+        method = getattr(Image.Image, name)
+
+        def counting(image: Image.Image, *args: Any, method: Any = method, name: str = name, **kwargs: Any) -> Any:
+            whole = name != "resize" or Image.Resampling.NEAREST not in (*args, *kwargs.values())
+            counts[name] = counts.get(name, 0) + whole  # some pixels are compared, which takes no pass of all
+            return method(image, *args, **kwargs)
+
+        monkeypatch.setattr(Image.Image, name, counting)
+    seed(0)
+    own[0]
+    expected = dict(counts)
+    counts.clear()
+    seed(0)
+    ours[0]
+    assert counts == expected
+
+
 def mirrored_as_an_array(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.asarray(image)[:, ::-1]))
 
