@@ -79,12 +79,12 @@ def write_photos(mode: str, root: Path, side: int, args: argparse.Namespace) -> 
     """Four photo-like JPEGs a domain, or pairs of them, and the host's options."""
     draw = np.random.default_rng(0)
     folder = root / mode
-    names = ("trainA", "trainB") if mode == "unaligned" else ("train",)
+    names, halves = (("trainA", "trainB"), 1) if mode == "unaligned" else (("train",), 2)
     for name in names:
         (folder / name).mkdir(parents=True)
         for index in range(4):
-            coarse = draw.integers(0, 256, (side // 16, side // 16 * (1 if mode == "unaligned" else 2), 3), np.uint8)
-            photo = Image.fromarray(coarse).resize((side * (1 if mode == "unaligned" else 2), side), Image.Resampling.BICUBIC)
+            coarse = draw.integers(0, 256, (side // 16, side // 16 * halves, 3), np.uint8)
+            photo = Image.fromarray(coarse).resize((side * halves, side), Image.Resampling.BICUBIC)
             photo.save(folder / name / f"{index}.jpg", quality=90)
     return argparse.Namespace(
         dataroot=str(folder),

@@ -121,3 +121,24 @@ def load_networks(path: Path, guide: Guide) -> None:
                 raise StoreError(f"{path} has no {name}.{key} {tuple(value.shape)}; change --guide_* back")
     for name, network in networks.items():
         network.load_state_dict({key: found[f"{name}.{key}"] for key in own[name]})
+
+
+def check_input(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> None:
+    """Refuse weights that were trained with another input than they would be given now.
+
+    Args:
+        path: File of :func:`save_guides` beside the weights.
+        manager: Whose mechanisms are known.
+        config: How the generator is guided now.
+
+    Raises:
+        StoreError: If the file says so, or is torn or foreign.
+    """
+    saved, now = config_of(load_stores(path)[1]), full_config(manager, config)
+    own = (f"{config.concat}_", f"{config.transfer}_")
+    for name in ("concat", "strength", "transfer", *(option for option in now if option.startswith(own))):
+        if name in saved and saved[name] != now[name]:
+            raise StoreError(
+                f"{path} says the generator was trained with {name}={saved[name]}, not {now[name]}; change "
+                f"--guide_{name}"
+            )

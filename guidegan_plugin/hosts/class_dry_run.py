@@ -37,6 +37,8 @@ def _of_pair(pair: Pair, guide: Guide, trained: bool) -> list[Fact]:
     if guide.latest is not None:
         read += f", maps {guide.latest.shape[-2]} x {guide.latest.shape[-1]}"
     facts.append(("attention", read))
+    if guide.latest is not None and guide.latest[0].numel() == 1:
+        facts.append(("warning", "a map of one place guides nowhere; change layer (--guide_layer)"))
     if trained:
         facts.append(seen(guide))
     if guide.latest is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import GuideFactory
-from guidegan_plugin.attaching.guides_file import read_guides, save_guides
+from guidegan_plugin.attaching.guides_file import check_input, read_guides, save_guides
 from guidegan_plugin.attaching.mechanism_options import full_config, warn_of_unused
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.attaching.places import NamedPlace, follow_path
@@ -21,7 +21,7 @@ from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
-from guidegan_plugin.guidance.memory.store_file import check_belongs, config_of, load_stores
+from guidegan_plugin.guidance.memory.store_file import check_belongs
 from guidegan_plugin.hosts.junyanz.batches import BatchReader
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
@@ -154,14 +154,7 @@ class HostGuides:
         """
         path = Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors"
         if self.active and not self.model.isTrain and path.exists():
-            saved, now = config_of(load_stores(path)[1]), full_config(self._manager, self.config)
-            own = (f"{self.config.concat}_", f"{self.config.transfer}_")
-            for name in ("concat", "strength", "transfer", *(option for option in now if option.startswith(own))):
-                if name in saved and saved[name] != now[name]:
-                    raise StoreError(
-                        f"{path} says the generator was trained with {name}={saved[name]}, not {now[name]}; change "
-                        f"--guide_{name}"
-                    )
+            check_input(path, self._manager, self.config)
 
     def bind(self, batch: Any) -> None:
         """Say which image each source tensor of a batch is.

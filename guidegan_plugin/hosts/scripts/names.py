@@ -47,7 +47,9 @@ def networks() -> dict[str, nn.Module]:
             for attribute, inner in _attributes(value):
                 if _has_weights(inner) and not attribute.startswith("_"):
                     found.setdefault(f"{name}.{attribute}", inner)
-    return found
+    # What a method calls self has a name of its own elsewhere.
+    named = {id(network) for path, network in found.items() if not path.startswith("self.")}
+    return {path: one for path, one in found.items() if not path.startswith("self.") or id(one) not in named}
 
 
 def _has_weights(value: object) -> bool:

@@ -68,6 +68,8 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
             def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
                 with session.lasting():
                     session.calls(network)
+                    if checkpoints is not None:
+                        checkpoints.offered(network, state)
                 try:
                     result = own(network, state, *args, **kwargs)
                 except Exception as error:

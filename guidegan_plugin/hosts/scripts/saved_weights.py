@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from guidegan_plugin.attaching.guides_file import load_networks, read_guides, save_guides, save_networks
+from guidegan_plugin.attaching.guides_file import check_input, load_networks, read_guides, save_guides, save_networks
 from guidegan_plugin.attaching.mechanism_options import full_config
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
@@ -113,13 +113,30 @@ class Checkpoints:
         for tensor in _tensors(content):
             self._came[id(tensor)] = weakref.ref(tensor), path
 
+    def offered(self, network: nn.Module, state: Any) -> None:
+        """A network is about to be given weights.
+
+        Raises:
+            StoreError: If it is a guided generator, and the memory beside the weights says that they were trained with
+                another input than it is given now.
+        """
+        path = self._read_from(state)
+        if path is None or all(_generator(guide) is not unwrap(network) for guide in self._guides.values()):
+            return
+        if (store := _beside(path, STORE_ENDING)).is_file():
+            check_input(store, create_manager(), self._config)
+
+    def _read_from(self, state: Any) -> Path | None:
+        """The file that weights were read from, None where nobody knows."""
+        return next((path for tensor in _tensors(state) if (path := self._file_of(tensor)) is not None), None)
+
     def given(self, network: nn.Module, state: Any) -> None:
         """A network was given weights: if it is a guided generator, its memory is to be read from beside their file.
 
         Raises:
             StoreError: If the file of new networks is torn or foreign.
         """
-        path = next((path for tensor in _tensors(state) if (path := self._file_of(tensor)) is not None), None)
+        path = self._read_from(state)
         if path is None:
             return
         for name, guide in self._guides.items():
@@ -160,6 +177,7 @@ class Checkpoints:
             _log.warning("pair %s: there is no memory %s, so it starts from ones", guide.name, path)
             return
         guide.load_state(*read_guides(path, create_manager(), self._config), str(path))
+        _log.info("pair %s goes on with the memory %s", guide.name, path)
 
     def _file_of(self, tensor: Tensor) -> Path | None:
         reference, path = self._came.get(id(tensor), (None, None))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +13,7 @@ from typing import ClassVar
 from guidegan_plugin.attaching.mechanism_options import config_from
 from guidegan_plugin.attaching.pairs import Pair, parse_pairs
 from guidegan_plugin.errors import ConfigError, HostError
+from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.hosts.guide_arguments import argument, split_arguments
 from guidegan_plugin.hosts.script_end import is_good
 from guidegan_plugin.hosts.scripts.observing import observing
@@ -24,6 +27,8 @@ from guidegan_plugin.plugins.sample import Run
 from guidegan_plugin.utils.keys import place_of
 from guidegan_plugin.utils.options import PREFIX
 from guidegan_plugin.utils.python_files import parse_python
+
+_log = logging.getLogger(__name__)
 
 
 class ScriptHost(Host):
@@ -71,6 +76,7 @@ class ScriptHost(Host):
         typed, _ = split_arguments(arguments)
         self._options, own = split_arguments(arguments, _with_effect(self.default_options(arguments), typed))
         self._run = self.run_folder(own)
+        _misspelt(own, self._options)
         return own
 
     def run_folder(self, arguments: Sequence[str]) -> Path:
@@ -101,7 +107,7 @@ class ScriptHost(Host):
         session = Session(self.pairs_to_guide(), config, monitors.values(), self._dry)
         checkpoints = None if self._dry else Checkpoints(session.guides, config)
         if checkpoints is not None:
-            session.before_bind.append(checkpoints.before_bind)
+            session.before_bind += [_say_begun, checkpoints.before_bind]
         with observing(session, checkpoints), self.watched(session):
             try:
                 yield
@@ -111,6 +117,7 @@ class ScriptHost(Host):
                     session.finish()
                 raise
             finally:
+                _say_over(session.guides.values())
                 session.detach()
 
     @classmethod
@@ -137,6 +144,33 @@ class ScriptHost(Host):
         """Those of ``--guide_pairs``, else the family's."""
         text = self._options.get("guide_pairs")
         return parse_pairs(str(text), keyless=True) if text else self.pairs
+
+
+def _say_begun(guide: Guide) -> None:
+    """A pair's first batch comes."""
+    if guide.binding.current(guide.name) is None:
+        words = guide.pair
+        _log.info("pair %s: %s guides %s", guide.name, words["discriminator"], words["generator"])
+
+
+def _say_over(guides: Iterable[Guide]) -> None:
+    """A script is over: what came of it."""
+    for guide in guides:
+        visit, facts = guide.binding.current(guide.name), guide.statistics()
+        if visit is not None:
+            judged = facts["judged"] + visit.judged
+            _log.info("pair %s: %d batches bound, %d judged", guide.name, facts["bound"] + 1, judged)
+
+
+def _misspelt(words: Sequence[str], known: Iterable[str]) -> None:
+    """Say what is near to options that nobody here knows; the script refuses them itself."""
+    names = [f"--{name}" for name in known]
+    for word in (word.partition("=")[0] for word in words):
+        if word.startswith(f"--{PREFIX}"):
+            near = ", ".join(difflib.get_close_matches(word, names, 2)) or "none"
+            _log.warning("%s is no option of the guidance of scripts; nearest: %s", word, near)
+        elif word == "--dry-run":
+            _log.warning("--dry-run stands before the script: guidegan run --dry-run SCRIPT ARGS")
 
 
 class AnyScript(ScriptHost):

@@ -177,7 +177,7 @@ class Session:
             return
         self._unbound[name] += 1
         if pair.source and self._fields and pair.source not in self._fields:
-            there = ", ".join(sorted(one or "no names: leave source= empty" for one in self._fields))
+            there = ", ".join(sorted(repr(one) if one else "no names: leave source= empty" for one in self._fields))
             raise ConfigError(f"pair {name}: no loaded batch has images {pair.source!r} (they have {there}); {_CURE}")
         if self._unbound[name] == _PATIENCE:
             message = (

@@ -165,7 +165,7 @@ def test_a_dry_run_says_what_is_attached_and_seen_and_saves_nothing(
     [
         ("netG_AB:D_B:A", "the script has no generator 'netG_AB' (networks nearest to it: "),
         ("G_AB:D_C:A", "the script has no discriminator 'D_C' (networks nearest to it: "),
-        ("G_AB:D_B:real_A", "no loaded batch has images 'real_A' (they have A, B)"),
+        ("G_AB:D_B:real_A", "no loaded batch has images 'real_A' (they have 'A', 'B')"),
         ("G_AB:D_B", "expected 3 to 5 parts with colons between"),
         ("G_AB:D_B:A:path", "its batch (it has A, B) has no keys 'path'"),
     ],
@@ -181,7 +181,7 @@ def test_a_discriminator_that_judges_something_else_is_said_in_a_training_and_fa
     guidegan: Guidegan, script: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert guidegan("run", "--guide_pairs", "G_AB:D_A:A", script, "--epochs", "3") == 0
-    warned = [record.getMessage() for record in caplog.records]
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warned) == 1
     assert "never with what the generator made of the bound batch; change discriminator=" in warned[0]
     assert "is not guided" in str(guidegan("run", "--dry-run", "--guide_pairs", "G_AB:D_A:A", script))
@@ -204,3 +204,36 @@ def test_a_memory_that_could_not_be_written_is_said_at_once_and_fails_the_end(
     assert "G_AB_1_guide.safetensors could not be written: No space left on device" in caplog.text
     assert "its last state was not saved (G_AB_1_guide.safetensors" in ended
     assert Path("saved/D_B_1.pth").is_file(), "the script's own work is done"
+
+
+@pytest.mark.parametrize("resumed", [["--sample"], []])
+def test_weights_of_another_concatenation_are_refused_by_what_their_memory_says(
+    guidegan: Guidegan, script: Path, resumed: list[str]
+) -> None:
+    assert guidegan("run", "--guide_pairs", PAIRS, script) == 0
+    Path("sample.pt").unlink()
+    other = ["--epoch", "1", *resumed, "--guide_concat", "alpha"]
+    refused = str(guidegan("run", "--guide_pairs", PAIRS, script, *other))
+    assert "saved/G_AB_1_guide.safetensors says the generator was trained with concat=rhp, not alpha" in refused
+    assert "change --guide_concat" in refused
+    assert not Path("sample.pt").exists()
+
+
+def test_a_training_says_what_guides_what_and_what_came_of_it(
+    guidegan: Guidegan, script: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "guidegan_plugin")
+    assert guidegan("run", "--guide_pairs", PAIRS, script, "--epochs", "2") == 0
+    assert guidegan("run", "--guide_pairs", PAIRS, script, "--epoch", "2") == 0
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("pair G_AB: Sequential guides Sequential") == 2
+    assert "pair G_AB: 4 batches bound, 4 judged" in said
+    assert "pair G_AB goes on with the memory saved/G_AB_2_guide.safetensors" in said
+
+
+def test_an_option_that_nobody_knows_is_answered_with_the_nearest(
+    guidegan: Guidegan, script: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert guidegan("run", "--guide_pairs", PAIRS, script, "--guide_layre", "3", "--dry-run") == 2
+    assert "--guide_layre is no option of the guidance of scripts; nearest: --guide_layer" in caplog.text
+    assert "guidegan run --dry-run SCRIPT ARGS" in caplog.text
