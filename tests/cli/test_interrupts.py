@@ -82,7 +82,9 @@ def test_while_a_command_writes_its_result_is_whole_or_not_there(tmp_path: Path,
     for moment in moments(whole.happened, 4):
         ended = Ended(tmp_path / str(moment), moment, WRITES, *command)
         assert (ended.code, ended.stderr) == (130, ""), f"at {moment} of {whole.happened}"
-        assert ended.files in (set(), whole.files), f"at {moment} of {whole.happened}"
+        # What an interruption leaves of its own unfinished work is hidden, and swept by the next save.
+        files = {name for name in ended.files if not name.startswith(".guide-")}
+        assert files in (set(), whole.files), f"at {moment} of {whole.happened}"
 
 
 def test_whoever_ignores_ctrl_c_for_the_command_is_not_overruled(tmp_path: Path) -> None:

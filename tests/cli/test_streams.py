@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from guidegan_plugin.utils.streams import flush_streams, open_streams
 
-COMMAND = f"{sys.executable} -m guidegan_plugin"
+COMMAND = f"{shlex.quote(sys.executable)} -m guidegan_plugin"
 FULL = "guidegan: error: the output: No space left on device; free space there, or name another place\n"
 MISSING = "guidegan: error: no folder"
 

@@ -183,9 +183,9 @@ def refuse_narrow_input(path: str, convolution: nn.Conv2d, channels: int) -> Rem
     def check(module: nn.Module, args: tuple[Any, ...]) -> None:
         if args and isinstance(args[0], Tensor) and args[0].dim() == 4 and args[0].shape[1] == channels:
             raise ConfigError(
-                f"concat=alpha widened {path}, which was given {channels} channels without a map: "
-                "the generator was called past the place where it is met; change generator= (--guide_pairs) to "
-                "the method that is called"
+                f"concat=alpha widened {path}, which was given {channels} channels without a map: the generator was "
+                "called past the place where it is met, or its image stands behind another argument and was not bound; "
+                "change generator= (--guide_pairs) to the method that is called, or bind its image (source=) before it"
             )
 
     return convolution.register_forward_pre_hook(Hook(check))
