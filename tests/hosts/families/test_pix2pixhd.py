@@ -169,11 +169,15 @@ def test_a_bare_checkpoint_gives_the_same_images_with_an_alpha_channel(run: Run,
     ("trained", "tested", "cure"), [("alpha", "rhp", "--guide_concat alpha"), ("features", "labels", "")]
 )
 def test_weights_that_do_not_fit_are_refused_though_the_script_loads_what_fits(
-    run: Run, trained: str, tested: str, cure: str
+    run: Run, tmp_path: Path, trained: str, tested: str, cure: str
 ) -> None:
     mode = "features" if trained == "features" else "labels"
     run("train.py", mode, "--niter_decay", "0", guide=["--guide_concat", "alpha"])
     concat = "alpha" if tested == "labels" else tested
+    said = run("test.py", "labels", guide=["--guide_concat", concat], fails=True)
+    assert "latest_net_G_guide.safetensors says the generator was trained with" in said.strip().splitlines()[-1]
+    for memory in tmp_path.rglob("*_guide.safetensors"):  # without it the weights alone tell
+        memory.unlink()
     said = run("test.py", "labels", guide=["--guide_concat", concat], fails=True)
     last = said.strip().splitlines()[-1]
     assert last.startswith("guidegan: error:") and "latest_net_G.pth" in last and "model.1.weight" in last
