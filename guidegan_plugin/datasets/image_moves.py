@@ -98,7 +98,8 @@ class Moves:
     def _paste(self, own: Callable[..., Any]) -> Callable[..., Any]:
         def call(image: Image.Image, pasted: Any, box: Any = None, *args: Any, **kwargs: Any) -> None:
             own(image, pasted, box, *args, **kwargs)
-            whole = box is None or tuple(box)[:2] == (0, 0)
+            # A mask may stand in the box's place.
+            whole = box is None or (isinstance(box, (tuple, list)) and tuple(box[:2]) == (0, 0))
             if whole and self._of(image) is None and getattr(pasted, "size", None) == image.size:
                 self.made(pasted, image, _WHOLE)
 
@@ -135,17 +136,21 @@ def files_shown(images: Sequence[tuple[str, Tensor]], moves: Moves) -> tuple[Sho
 def is_made_of(tensor: Tensor, image: Image.Image) -> bool:
     """Whether a tensor ``(C, H, W)`` shows an image's pixels at their places, each channel scaled and shifted.
 
-    Some pixels are compared, on a grid.
+    Some pixels are compared, on a grid. What cannot be compared is not shown: a tensor on another device, for which an
+    item would wait, and an image that the data set has closed.
     """
     height, width = tensor.shape[-2:]
-    if (width, height) != image.size or len(tensor) != len(image.getbands()):
+    if tensor.device.type != "cpu" or (width, height) != image.size or len(tensor) != len(image.getbands()):
         return False
     x, y = max(1, width // _SIDE), max(1, height // _SIDE)
     columns, rows = width // x, height // y
     # Of each x by y pixels the one in the middle: what Pillow takes, too, without touching the others.
-    some = image.resize((columns, rows), Image.Resampling.NEAREST, (0, 0, columns * x, rows * y))
+    try:
+        some = image.resize((columns, rows), Image.Resampling.NEAREST, (0, 0, columns * x, rows * y))
+    except Exception:  # Pillow's, of a kind for each way in which a closed image cannot be read
+        return False
     right = np.asarray(some, np.float64).reshape(rows * columns, len(tensor)).T
-    left = tensor[:, y // 2 : rows * y : y, x // 2 : columns * x : x].flatten(1).double().numpy()
+    left = tensor[:, y // 2 : rows * y : y, x // 2 : columns * x : x].detach().flatten(1).double().numpy()
     left, right = left - left.mean(1, keepdims=True), right - right.mean(1, keepdims=True)
     own, others = (left * left).sum(1), (right * right).sum(1)
     explained = (left * right).sum(1) ** 2 >= _EXPLAINED * own * others

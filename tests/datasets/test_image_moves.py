@@ -108,6 +108,45 @@ def test_a_change_that_happens_now_and_then_is_never_taken_for_one_that_did_not(
         assert (opened.shown is None) == turned
 
 
+def closed(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        pixels = np.array(image)
+        image.close()
+    return torch.from_numpy(pixels).permute(2, 0, 1).float()
+
+
+def looked_at_alone(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        size = image.size
+    return torch.zeros(3, size[1], size[0])
+
+
+@pytest.mark.parametrize("item", [closed, looked_at_alone])
+def test_an_image_that_the_data_set_has_closed_is_not_known_and_no_error(
+    ramp: Path, item: Callable[[Path], Tensor]
+) -> None:
+    _, opened = observed(lambda: item(ramp))
+    assert opened.shown is None and len(opened.keys) == 1
+
+
+def test_a_tensor_with_a_gradient_is_known_and_one_elsewhere_is_not_waited_for(ramp: Path) -> None:
+    _, opened = observed(lambda: transforms.ToTensor()(Image.open(ramp)).requires_grad_())
+    assert opened.shown is not None
+    _, opened = observed(lambda: transforms.ToTensor()(Image.open(ramp)).to("meta"))
+    assert opened.shown is None
+
+
+def test_a_paste_with_a_mask_in_place_of_a_box_is_the_data_sets_own(ramp: Path) -> None:
+    def item() -> Tensor:
+        image = Image.open(ramp)
+        canvas = Image.new("RGB", image.size)
+        canvas.paste(image, Image.new("L", image.size, 255))
+        return transforms.ToTensor()(canvas)
+
+    image, _ = observed(item)
+    assert torch.equal(image, transforms.ToTensor()(Image.open(ramp)))
+
+
 def test_each_tensor_of_an_item_is_of_its_own_file_whatever_their_order(tmp_path: Path, noise_image: Any) -> None:
     for number, name in enumerate("ab"):
         noise_image(tmp_path / f"{name}.png", (40, 40), number)
