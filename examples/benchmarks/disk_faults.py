@@ -186,11 +186,11 @@ def _attempt(write: Write, folder: Path) -> str:
 
 def _train(folder: Path, value: float, saves: int, lock: bool, begin: object, told: object) -> None:
     """A training that saves so often, and nothing else."""
-    begin.wait()  # type: ignore[attr-defined]
+    begin.wait()  # type: ignore[attr-defined]  # made by a context, whose types have no names
     try:
         held = FolderLock(folder, "change --name") if lock else None
     except HostError:
-        told.put("refused")  # type: ignore[attr-defined]
+        told.put("refused")  # type: ignore[attr-defined]  # made by a context, whose types have no names
         return
     failed = 0
     for _ in range(saves):
@@ -200,7 +200,7 @@ def _train(folder: Path, value: float, saves: int, lock: bool, begin: object, to
             failed += 1
     if held is not None:
         held.release()
-    told.put("trained" if not failed else "trained, saves failed")  # type: ignore[attr-defined]
+    told.put("trained" if not failed else "trained, saves failed")  # type: ignore[attr-defined]  # made by a context, whose types have no names
 
 
 def _small_set(folder: Path, value: float) -> None:

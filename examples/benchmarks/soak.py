@@ -101,7 +101,7 @@ class Server:
         command = [sys.executable, "-c", SERVER, "-port", str(self.port), "-bind_local", "-env_path", str(self._folder)]
         environment = {**os.environ, "HOME": str(self._folder)}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, env=environment, **quiet)  # type: ignore[call-overload]
+        self._process = subprocess.Popen(command, env=environment, **quiet)  # type: ignore[call-overload]  # one overload a mode
         self.starts += 1
         for _ in range(600):
             with socket.socket() as client:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pluggy
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
+from guidegan_plugin.attaching.attach_pairs import speed_up
 from guidegan_plugin.attaching.mechanism_options import build, check_names, warn_of_unused
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.fast.speedups import Speedups
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
@@ -23,7 +23,7 @@ from guidegan_plugin.guidance.calls.rows import KeyOf
 from guidegan_plugin.guidance.calls.stages import Places, entry_and_exit, modules, stages
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
-from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, Transfer
+from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.reports import Losses
@@ -31,8 +31,6 @@ from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
 
 _log = logging.getLogger(__name__)
-
-_OWN_LOADER = "nobody has given us the loader; make it with DataLoader(pin_memory=True, persistent_workers=True)"
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,13 @@ class GuideFactory:
         concatenation = resolve(manager, "concatenation", config.concat, "concat")
         transfer_kind: type[Transfer] = resolve(manager, "transfer", config.transfer, "transfer")
         check_names(manager, config)
-        if concatenation.weighs and transfer_kind is not BilinearTransfer:
+        with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
+            transfer = build(transfer_kind, config)
+        if concatenation.weighs and next(transfer.parameters(), None) is not None:
             raise ConfigError(
                 f"concat={config.concat} weighs a gradient, which trains no transfer block, found transfer="
                 f"{config.transfer}; change transfer (--guide_transfer bilinear)"
             )
-        with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
-            transfer = build(transfer_kind, config)
         return cls(
             config,
             attention,
@@ -163,16 +161,6 @@ class GuideFactory:
             on_epoch=self.listeners.epoch,
             losses=losses,
         )
-
-
-def speed_up(guide: Guide, config: GuideConfig, networks: Sequence[nn.Module], optimizers: Iterable[Optimizer]) -> None:
-    """Let the pieces of ``config.fast`` act on a pair's networks and optimizers until its guide is detached."""
-    if not config.fast_pieces:
-        return
-    companions = guide.binding.companions
-    speedups = Speedups(networks, optimizers, guide.binding, f"pair {guide.name}: ")
-    speedups.act(config.fast_pieces, {"loading": _OWN_LOADER}, says_why_not=not companions)
-    companions[guide.name] = speedups
 
 
 def share_of(total_steps: int | None) -> Callable[[int], float] | None:

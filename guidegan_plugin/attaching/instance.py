@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.attaching.factory import GuideFactory, share_of, speed_up
+from guidegan_plugin.attaching.attach_pairs import attach_pairs
+from guidegan_plugin.attaching.factory import GuideFactory, share_of
 from guidegan_plugin.attaching.mechanism_options import warn_of_unused
 from guidegan_plugin.attaching.pairs import Pair, Where
 from guidegan_plugin.attaching.places import JUDGES, STAGES, follow_path, read_places
@@ -20,7 +21,7 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.lineage import is_part
-from guidegan_plugin.guidance.calls.stages import Stage, modules, stages
+from guidegan_plugin.guidance.calls.stages import Stage, stages
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.plugins.manager import create_manager
@@ -203,24 +204,15 @@ class InstanceGuidance(SourceBinding):
         plan = self._plan
         factory = GuideFactory.open(plan.config, manager := create_manager(plan.plugins), self)
         warn_of_unused(manager, plan.config)
-        optimizers = tuple(self._optimizers())
-        try:
-            for pair in plan.pairs:
-                generator, judges = self._networks(pair)
-                if generator:
-                    how = not judges, plan.memory, plan.judged, share_of(plan.total_steps), None, pair.key_of
-                    made = factory.guide(generator, judges or None, pair.name, *how)
-                    self.guides[pair.name] = made
-                    made.adapt_generator(optimizers)
-            for pair in plan.pairs:  # once every guide is attached, since fast acts inside of all of them
-                generator, judges = self._networks(pair)
-                if pair.name in self.guides:
-                    speed_up(self.guides[pair.name], plan.config, modules(*generator, *judges), optimizers)
-        except GuideError:
-            for guide in self.guides.values():
-                guide.detach()
-            self.guides.clear()
-            raise
+        own = {pair.name: pair for pair in plan.pairs}
+
+        def make(name: str, generator: Sequence[Stage], judges: Sequence[Stage]) -> Guide:
+            how = not judges, plan.memory, plan.judged, share_of(plan.total_steps), None, own[name].key_of
+            return factory.guide(generator, judges or None, name, *how)
+
+        found = {name: self._networks(pair) for name, pair in own.items()}
+        there = {name: networks for name, networks in found.items() if networks[0]}
+        self.guides |= attach_pairs(there, make, plan.config, tuple(self._optimizers()))
 
     def _place_parameters(self) -> None:
         try:

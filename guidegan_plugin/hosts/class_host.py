@@ -23,11 +23,11 @@ from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.class_dry_run import describe
 from guidegan_plugin.hosts.class_memory import ResumedMemory
 from guidegan_plugin.hosts.failed_saves import FailedSaves
-from guidegan_plugin.hosts.guide_arguments import argument, split_arguments
+from guidegan_plugin.hosts.guide_arguments import ForeignParserHost
 from guidegan_plugin.hosts.real_step import PATIENCE, is_judged, not_guided
 from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.plugins.check import Check
-from guidegan_plugin.plugins.host import DryRunFinished, Host
+from guidegan_plugin.plugins.host import DryRunFinished
 from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
@@ -38,7 +38,7 @@ from guidegan_plugin.utils.python_files import methods_in, parse_python
 _Method = Callable[..., Any]
 
 
-class ClassHost(Host):
+class ClassHost(ForeignParserHost):
     """A codebase in which one class holds the networks and has a method that takes a batch.
 
     The class is guided as by :func:`~guidegan_plugin.attaching.decorator.guided` when a script imports it. Options
@@ -69,12 +69,6 @@ class ClassHost(Host):
             module, _, name = cls.trainer.partition(":")
             cls.looks_for = f"a class {name} in {_file(module)}"
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._options: Mapping[str, object] = {}
-        self._run = Path(self.checkpoints)
-        self._dry = False
-
     @classmethod
     def recognise(cls, root: Path) -> ClassHost | None:
         """An adapter if the folder's file of the module has the class.
@@ -98,26 +92,6 @@ class ClassHost(Host):
         """While it lasts, whoever imports the class gets it guided."""
         module, _, name = self.trainer.partition(":")
         return after_import(module, lambda imported: self._guide(imported, name))
-
-    def script_arguments(self, arguments: Sequence[str]) -> list[str]:
-        """Those that are not ``--guide_*``."""
-        options, own = split_arguments(arguments)
-        self._run = self.run_folder(own)
-        self._options = {"name": self._run.name, **options}
-        return own
-
-    def run_folder(self, arguments: Sequence[str]) -> Path:
-        """Where a script writes its checkpoints: as ``checkpoints_option`` among its arguments says, or by default."""
-        return Path(argument(self.checkpoints_option, arguments, self.checkpoints))
-
-    def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
-        """Train one step, or get as far as a method of ``attaches_before``, and describe what is attached by then.
-
-        Checkpoints go to scratch, where an option says so.
-        """
-        own = self.script_arguments(arguments)
-        self._dry = True
-        return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own
 
     def _guide(self, module: ModuleType, name: str) -> None:
         """Mix guidance into the class; from here on its instances are guided."""

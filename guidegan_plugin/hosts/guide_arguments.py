@@ -1,13 +1,15 @@
-"""Options of the guidance among the arguments of a script that does not know them."""
+"""Options of the guidance among the arguments of scripts that do not read them, and hosts of such scripts."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from guidegan_plugin.attaching.mechanism_options import add_guide_options
+from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import add_monitor_options
-from guidegan_plugin.plugins.manager import create_manager
+from guidegan_plugin.plugins.manager import collect, create_manager
 from guidegan_plugin.utils.options import PREFIX
 
 PAIRS = f"{PREFIX}pairs"
@@ -47,3 +49,52 @@ def argument(option: str, arguments: Sequence[str], default: str = "") -> str:
     if option:
         parser.add_argument(option, dest="value", default=default)
     return str(getattr(parser.parse_known_args(list(arguments))[0], "value", default))
+
+
+def _with_effect(options: Mapping[str, object], chosen: Mapping[str, object]) -> dict[str, object]:
+    """Options without those of mechanisms that were not chosen, of which a user would hear that they do nothing."""
+    manager, kinds = create_manager(), {"attention": "attention", "concat": "concatenation", "transfer": "transfer"}
+    idle = [
+        f"{PREFIX}{name}_"
+        for option, kind in kinds.items()
+        for name in collect(manager, kind)
+        if name != chosen[f"{PREFIX}{option}"]
+    ]
+    return {name: value for name, value in options.items() if not name.startswith(tuple(idle))}
+
+
+class ForeignParserHost(Host):
+    """A codebase whose scripts do not read ``--guide_*``: the options are taken out of their arguments."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._options: Mapping[str, object] = {}
+        self._run = Path(self.checkpoints)
+        self._dry = False
+
+    def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:
+        """Defaults of ``--guide_*``, where the codebase needs other ones.
+
+        Args:
+            arguments: A script's, which may say which networks there will be.
+        """
+        return {}
+
+    def script_arguments(self, arguments: Sequence[str]) -> list[str]:
+        """Those that are not ``--guide_*``."""
+        typed, own = split_arguments(arguments)
+        if defaults := _with_effect(self.default_options(arguments), typed):
+            typed, own = split_arguments(arguments, defaults)
+        self._run = self.run_folder(own)
+        self._options = {"name": self._run.name or self.root.name, **typed}
+        return own
+
+    def run_folder(self, arguments: Sequence[str]) -> Path:
+        """Where a script writes its checkpoints: as ``checkpoints_option`` among its arguments says, or by default."""
+        return Path(argument(self.checkpoints_option, arguments, self.checkpoints))
+
+    def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
+        """Train one step and describe what was seen. Checkpoints go to scratch, where an option says so."""
+        own = self.script_arguments(arguments)
+        self._dry = True
+        return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import ClassVar
 
 from guidegan_plugin.utils.packages import is_installed
+from guidegan_plugin.utils.replaced import replaced
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,7 @@ def replace(run: ExitStack, owner: object, name: str, value: object) -> None:
         name: Its name.
         value: What it is meanwhile.
     """
-    if name in vars(owner):
-        run.callback(setattr, owner, name, vars(owner)[name])
-    else:  # inherited, or nowhere
-        run.callback(delattr, owner, name)
-    setattr(owner, name, value)
+    run.enter_context(replaced(owner, name, lambda _: value))
 
 
 def provide(run: ExitStack, name: str, values: Callable[[], Mapping[str, object]]) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.attaching.places import follow_path
+from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.attaching.places import JUDGES, STAGES, follow_path, read_places
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.layers import unwrap
 
 _NOT_THE_SCRIPTS = ("torch", "guidegan_plugin", "runpy", "importlib", "pluggy", "typer", "click")
@@ -35,6 +38,37 @@ def find(path: str) -> Any:
 
 def _is_network(found: object) -> bool:
     return isinstance(found, nn.Module) or isinstance(getattr(found, "__self__", None), nn.Module)
+
+
+def stages(where: Any, between: str) -> list[Stage]:
+    """Where networks are met, by their names in the script; none while one of them is not there.
+
+    Args:
+        where: A pair's generator or discriminator, as :func:`~guidegan_plugin.attaching.places.read_places` reads it.
+        between: What stands between several places.
+    """
+    try:
+        return [place.at(find(place.path)) for place in read_places(where, between)]
+    except ConfigError:  # not there yet
+        return []
+
+
+def lacking(pairs: Sequence[Pair]) -> ConfigError:
+    """Which network of pairs the script lacks, and what it has that is like it."""
+    known = networks()
+    for pair in pairs:
+        for role, where, between in (
+            ("generator", pair.generator, STAGES),
+            ("discriminator", pair.discriminator, JUDGES),
+        ):
+            for place in read_places(str(where), between):
+                if not isinstance(find(place.path), nn.Module):
+                    there = ", ".join(_nearest(place.path, known)) or "none"
+                    return ConfigError(
+                        f"pair {pair.name}: the script has no {role} {place.path!r} (networks nearest to it: "
+                        f"{there}); change --guide_pairs"
+                    )
+    return ConfigError("no pair of networks was guided: the script called none of its generators")
 
 
 def networks() -> dict[str, nn.Module]:
@@ -68,7 +102,7 @@ def optimizers() -> list[Optimizer]:
     return list(found.values())
 
 
-def nearest(path: str, known: Mapping[str, nn.Module], count: int = 6) -> list[str]:
+def _nearest(path: str, known: Mapping[str, nn.Module], count: int = 6) -> list[str]:
     """The paths that are most like one, all where there are few."""
     if len(known) <= count:
         return list(known)

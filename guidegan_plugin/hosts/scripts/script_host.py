@@ -14,15 +14,14 @@ from guidegan_plugin.attaching.mechanism_options import config_from
 from guidegan_plugin.attaching.pairs import Pair, parse_pairs
 from guidegan_plugin.errors import ConfigError, HostError
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.hosts.guide_arguments import argument, split_arguments
+from guidegan_plugin.hosts.guide_arguments import PAIRS, ForeignParserHost
 from guidegan_plugin.hosts.script_end import is_good
 from guidegan_plugin.hosts.scripts.observing import observing
 from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
 from guidegan_plugin.hosts.scripts.session import Session
 from guidegan_plugin.plugins.check import Check
-from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import monitors_for
-from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.plugins.sample import Run
 from guidegan_plugin.utils.keys import place_of
 from guidegan_plugin.utils.options import PREFIX
@@ -31,7 +30,7 @@ from guidegan_plugin.utils.python_files import parse_python
 _log = logging.getLogger(__name__)
 
 
-class ScriptHost(Host):
+class ScriptHost(ForeignParserHost):
     """A codebase whose scripts are observed while they run: nothing of them needs to be called.
 
     The networks are guided as soon as the script has made them. A batch is bound when the generator is called with
@@ -55,12 +54,6 @@ class ScriptHost(Host):
         if cls.holds and "looks_for" not in vars(cls):
             cls.looks_for = " and ".join(f"{', '.join(names)} in {file}" for file, names in cls.holds.items())
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._options: Mapping[str, object] = {}
-        self._run = Path(self.checkpoints)
-        self._dry = False
-
     @classmethod
     def recognise(cls, root: Path) -> ScriptHost | None:
         """An adapter if the folder's files define what the family's do.
@@ -72,22 +65,10 @@ class ScriptHost(Host):
         return cls(root) if cls.holds and held else None
 
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
-        """Those that are not ``--guide_*``."""
-        typed, _ = split_arguments(arguments)
-        self._options, own = split_arguments(arguments, _with_effect(self.default_options(arguments), typed))
-        self._run = self.run_folder(own)
+        """As the base; what is misspelt is answered with what is near."""
+        own = super().script_arguments(arguments)
         _misspelt(own, self._options)
         return own
-
-    def run_folder(self, arguments: Sequence[str]) -> Path:
-        """Where a script writes its checkpoints, as far as its arguments say; monitors write there, too."""
-        return Path(argument(self.checkpoints_option, arguments, self.checkpoints))
-
-    def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
-        """Train one step and describe what was seen. Checkpoints go to scratch, where an option says so."""
-        own = self.script_arguments(arguments)
-        self._dry = True
-        return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own
 
     def checks(self) -> Sequence[Check]:
         """Calls of the codebase that modern packages have dropped."""
@@ -102,8 +83,7 @@ class ScriptHost(Host):
         config = config_from(manager, self._options)
         if config.anneal_span is not None:
             raise ConfigError("--guide_anneal needs to know how long the training is, and scripts do not tell; drop it")
-        named = {"name": self._run.name or self.root.name, **self._options}
-        monitors = {} if self._dry else monitors_for(manager, named, self._run)
+        monitors = {} if self._dry else monitors_for(manager, self._options, self._run)
         session = Session(self.pairs_to_guide(), config, monitors.values(), self._dry)
         checkpoints = None if self._dry else Checkpoints(session.guides, config)
         if checkpoints is not None:
@@ -133,16 +113,12 @@ class ScriptHost(Host):
         yield
 
     def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:
-        """Defaults of ``--guide_*``, where the codebase needs other ones; ``defaults`` of the class.
-
-        Args:
-            arguments: A script's, which may say which networks there will be.
-        """
+        """``defaults`` of the class."""
         return self.defaults
 
     def pairs_to_guide(self) -> tuple[Pair, ...]:
         """Those of ``--guide_pairs``, else the family's."""
-        text = self._options.get("guide_pairs")
+        text = self._options.get(PAIRS)
         return parse_pairs(str(text), keyless=True) if text else self.pairs
 
 
@@ -192,18 +168,6 @@ class AnyScript(ScriptHost):
 
 
 EXAMPLE = "such as --guide_pairs G_AB:D_B:A for generator, discriminator and field of the batch"
-
-
-def _with_effect(options: Mapping[str, object], chosen: Mapping[str, object]) -> dict[str, object]:
-    """Options without those of mechanisms that were not chosen, of which a user would hear that they do nothing."""
-    manager, kinds = create_manager(), {"attention": "attention", "concat": "concatenation", "transfer": "transfer"}
-    idle = [
-        f"{PREFIX}{name}_"
-        for option, kind in kinds.items()
-        for name in collect(manager, kind)
-        if name != chosen[f"{PREFIX}{option}"]
-    ]
-    return {name: value for name, value in options.items() if not name.startswith(tuple(idle))}
 
 
 def defined(path: Path) -> set[str]:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.arrivals import ArrivalBinding, Batch
-from guidegan_plugin.attaching.factory import GuideFactory, speed_up
+from guidegan_plugin.attaching.attach_pairs import attach_pairs
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.mechanism_options import warn_of_unused
 from guidegan_plugin.attaching.pairs import Pair
-from guidegan_plugin.attaching.places import JUDGES, STAGES, read_places
+from guidegan_plugin.attaching.places import JUDGES, STAGES
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.datasets.opened_files import Recorded
 from guidegan_plugin.errors import ConfigError, GuideError
@@ -32,7 +33,6 @@ from guidegan_plugin.plugins.manager import create_manager
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 3
 _CURE = "change the pair's source (--guide_pairs)"
 
 
@@ -102,7 +102,7 @@ class Session:
         """
         if not self.guides:
             self._attach()
-        elif self._batches < _PATIENCE:
+        elif self._batches < PATIENCE:
             self._all_judged()
         content, files = batch if isinstance(batch, Recorded) else (batch, ())
         if self.guides:
@@ -128,7 +128,7 @@ class Session:
         if not self.guides:
             self._attach()
         if not self.guides or not self._all_judged():
-            raise self._lacking()
+            raise names.lacking(self._pairs)
         self._binding.stepped()
         self._optimizers[id(optimizer)] = optimizer
         if not self._placed:
@@ -156,7 +156,7 @@ class Session:
         if self._ended is not None:
             raise self._ended
         if not self.guides:
-            raise self._lacking()
+            raise names.lacking(self._pairs)
         if self.dry:
             raise self.described(trained=self._batches > 0)
         self.ends()
@@ -171,7 +171,7 @@ class Session:
     def _never_bound(self, name: str, optimizer: Optimizer) -> None:
         """Say once that a generator is trained on images that no loader yielded."""
         pair = next(pair for pair in self._pairs if pair.name == name)
-        entry = self._stages(pair.generator, STAGES)
+        entry = names.stages(pair.generator, STAGES)
         held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
         if not entry or not any(id(weight) in held for weight in entry[0].module.parameters()):
             return
@@ -179,9 +179,9 @@ class Session:
         if pair.source and self._fields and pair.source not in self._fields:
             there = ", ".join(sorted(repr(one) if one else "no names: leave source= empty" for one in self._fields))
             raise ConfigError(f"pair {name}: no loaded batch has images {pair.source!r} (they have {there}); {_CURE}")
-        if self._unbound[name] == _PATIENCE:
+        if self._unbound[name] == PATIENCE:
             message = (
-                f"pair {name} is not guided: in {_PATIENCE} updates of the generator it was never called with images "
+                f"pair {name} is not guided: in {PATIENCE} updates of the generator it was never called with images "
                 f"that a DataLoader yielded, nor a copy of them (there came {', '.join(sorted(self._fields)) or 'none'}"
                 f"); {_CURE}"
             )
@@ -195,7 +195,7 @@ class Session:
         """Guide the networks, once all are there; a generator that is used without a discriminator is tested."""
         found: dict[str, tuple[list[Stage], list[Stage]]] = {}
         for pair in self._pairs:
-            generator, judges = self._stages(pair.generator, STAGES), self._stages(pair.discriminator, JUDGES)
+            generator, judges = names.stages(pair.generator, STAGES), names.stages(pair.discriminator, JUDGES)
             if not generator:
                 return
             found[pair.name] = generator, judges
@@ -208,20 +208,12 @@ class Session:
     def _build(self, found: Mapping[str, tuple[list[Stage], list[Stage]]]) -> None:
         factory = GuideFactory.open(self._config, manager := create_manager(self._plugins), self._binding)
         warn_of_unused(manager, self._config)
-        optimizers = names.optimizers()
-        try:
-            for pair in self._pairs:
-                generator, judges = found[pair.name]
-                guide = factory.guide(generator, judges or None, pair.name, key_of=pair.key_of)
-                self.guides[pair.name] = guide
-                guide.adapt_generator(optimizers)
-            for pair in self._pairs:
-                generator, judges = found[pair.name]
-                speed_up(self.guides[pair.name], self._config, modules(*generator, *judges), optimizers)
-        except GuideError:
-            self.detach()
-            self.guides.clear()
-            raise
+        optimizers, key_of = names.optimizers(), {pair.name: pair.key_of for pair in self._pairs}
+
+        def make(name: str, generator: Sequence[Stage], judges: Sequence[Stage]) -> Guide:
+            return factory.guide(generator, judges or None, name, key_of=key_of[name])
+
+        self.guides |= attach_pairs(found, make, self._config, optimizers)
         self._binding.guides = self.guides
         self._held += [network for generator, judges in found.values() for network in modules(*generator, *judges)]
         self._optimizers = {id(one): one for one in optimizers}
@@ -232,18 +224,12 @@ class Session:
         for pair in self._pairs:
             guide = self.guides[pair.name]
             if guide.attention is not None and not guide.judges:
-                judges = self._stages(pair.discriminator, JUDGES)
+                judges = names.stages(pair.discriminator, JUDGES)
                 if not judges:
                     return False
                 guide.watch(*judges)
                 self._held += modules(*judges)
         return True
-
-    def _stages(self, where: Any, between: str) -> list[Stage]:
-        try:
-            return [place.at(names.find(place.path)) for place in read_places(where, between)]
-        except ConfigError:  # not there yet
-            return []
 
     def _place(self, all_seen: bool) -> None:
         """Give new parameters to the optimizers known by now."""
@@ -271,20 +257,3 @@ class Session:
         """The end of a dry run."""
         causes = [not_guided(guide) for guide in self.guides.values() if trained and guide.attention is not None]
         return DryRunFinished(describe(self._pairs, self.guides, trained), next(filter(None, causes), ""))
-
-    def _lacking(self) -> ConfigError:
-        """Which network the script lacks, and what it has."""
-        known = names.networks()
-        for pair in self._pairs:
-            for role, where, between in (
-                ("generator", pair.generator, STAGES),
-                ("discriminator", pair.discriminator, JUDGES),
-            ):
-                for place in read_places(str(where), between):
-                    if not isinstance(names.find(place.path), nn.Module):
-                        there = ", ".join(names.nearest(place.path, known)) or "none"
-                        return ConfigError(
-                            f"pair {pair.name}: the script has no {role} {place.path!r} (networks nearest to it: "
-                            f"{there}); change --guide_pairs"
-                        )
-        return ConfigError("no pair of networks was guided: the script called none of its generators")
