@@ -58,59 +58,76 @@ class Moves:
         known = self._known.get(id(image))
         return known[1] if known is not None and known[0]() is image else None
 
-    def made(self, old: object, new: Any, theta: Theta | None) -> Any:
+    def made(self, old: object, new: Any, theta: Theta | None) -> None:
         """A new image was made of an old one; ``theta`` is from its frame to the old one's."""
         origin = self._of(old)
         if origin is not None and isinstance(new, Image.Image) and new is not old:
             self._ends.pop(id(old), None)
             self._know(new, _Origin(origin.file, _after(origin.theta, theta)))
-        return new
+
+    def pasted(self, image: Image.Image, pasted: Any, box: Any) -> None:
+        """An image, or a mask in the box's place, was pasted into another one."""
+        whole = box is None or (isinstance(box, (tuple, list)) and tuple(box[:2]) == (0, 0))
+        if whole and self._of(image) is None and getattr(pasted, "size", None) == image.size:
+            self.made(pasted, image, _WHOLE)
+
+    def blended(self, one: Image.Image, other: Image.Image, new: Image.Image) -> None:
+        """A new image was made of two; it counts as made of the one that is followed."""
+        self.made(other if self._of(other) is not None else one, new, _WHOLE)
 
     def ends(self) -> list[tuple[Image.Image, _Origin]]:
         """Images of which no other was made, in the order in which they came about."""
         return [(image, self._known[place][1]) for place, image in self._ends.items()]
 
-    @contextmanager
-    def followed(self) -> Iterator[None]:
-        """While it lasts, what is made of images is observed."""
-        with ExitStack() as stack:
-            for name in _SAME:
-                stack.enter_context(self._method(name, _same))
-            for name in _LOST:
-                stack.enter_context(self._method(name, _lost))
-            stack.enter_context(self._method("crop", _crop))
-            stack.enter_context(self._method("resize", _resize))
-            stack.enter_context(self._method("transpose", _transpose))
-            stack.enter_context(replaced(Image.Image, "paste", self._paste))
-            stack.enter_context(replaced(Image, "blend", self._blend))
-            yield
 
-    def _method(self, name: str, theta_of: Callable[..., Theta | None]) -> Any:
+@contextmanager
+def followed(under_way: Callable[[], Sequence[Moves]]) -> Iterator[None]:
+    """While it lasts, what is made of images is observed.
+
+    Args:
+        under_way: Who wants to know of it, asked at every call.
+    """
+
+    def method(name: str, theta_of: Callable[..., Theta | None]) -> Any:
         def following(own: Callable[..., Any]) -> Callable[..., Any]:
             def call(image: Image.Image, *args: Any, **kwargs: Any) -> Any:
                 made = own(image, *args, **kwargs)
-                return self.made(image, made, theta_of(image, *args, **kwargs))
+                for moves in under_way():
+                    moves.made(image, made, theta_of(image, *args, **kwargs))
+                return made
 
             return call
 
         return replaced(Image.Image, name, following)
 
-    def _paste(self, own: Callable[..., Any]) -> Callable[..., Any]:
+    def paste(own: Callable[..., Any]) -> Callable[..., Any]:
         def call(image: Image.Image, pasted: Any, box: Any = None, *args: Any, **kwargs: Any) -> None:
             own(image, pasted, box, *args, **kwargs)
-            # A mask may stand in the box's place.
-            whole = box is None or (isinstance(box, (tuple, list)) and tuple(box[:2]) == (0, 0))
-            if whole and self._of(image) is None and getattr(pasted, "size", None) == image.size:
-                self.made(pasted, image, _WHOLE)
+            for moves in under_way():
+                moves.pasted(image, pasted, box)
 
         return call
 
-    def _blend(self, own: Callable[..., Any]) -> Callable[..., Any]:
+    def blend(own: Callable[..., Any]) -> Callable[..., Any]:
         def call(one: Image.Image, other: Image.Image, *args: Any, **kwargs: Any) -> Image.Image:
             made: Image.Image = own(one, other, *args, **kwargs)
-            return self.made(other if self._of(other) is not None else one, made, _WHOLE)  # type: ignore[no-any-return]
+            for moves in under_way():
+                moves.blended(one, other, made)
+            return made
 
         return call
+
+    with ExitStack() as stack:
+        for name in _SAME:
+            stack.enter_context(method(name, _same))
+        for name in _LOST:
+            stack.enter_context(method(name, _lost))
+        stack.enter_context(method("crop", _crop))
+        stack.enter_context(method("resize", _resize))
+        stack.enter_context(method("transpose", _transpose))
+        stack.enter_context(replaced(Image.Image, "paste", paste))
+        stack.enter_context(replaced(Image, "blend", blend))
+        yield
 
 
 def files_shown(images: Sequence[tuple[str, Tensor]], moves: Moves) -> tuple[ShownFile, ...] | None:

@@ -6,33 +6,15 @@ the loader. Batches, the data set and its random numbers stay as they are.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import PurePath
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data.dataloader import default_collate
 
-from guidegan_plugin.datasets.image_moves import Moves, files_shown
+from guidegan_plugin.datasets.image_moves import files_shown
+from guidegan_plugin.datasets.recording import Recording
 from guidegan_plugin.utils.loaded import Opened, leaves
-from guidegan_plugin.utils.replaced import replaced
-
-# Functions that open an image, by their modules. A module that nobody imported opens nothing.
-_OPENERS = {
-    "PIL.Image": ("open",),
-    "cv2": ("imread",),
-    "imageio": ("imread",),
-    "imageio.v2": ("imread",),
-    "imageio.v3": ("imread",),
-    "numpy": ("load",),
-    "skimage.io": ("imread",),
-    "tifffile": ("imread",),
-    "torchvision.io": ("read_image", "decode_image"),
-}
 
 
 class Recorded(NamedTuple):
@@ -45,65 +27,6 @@ class Recorded(NamedTuple):
 
     content: Any
     files: tuple[Opened, ...]
-
-
-def key_of_file(path: str) -> str:
-    """The key of a file: its path without what leads above or to the root, so that a key stays below any root."""
-    pure = PurePath(path)
-    return "/".join(part for part in pure.parts if part not in ("..", pure.anchor))
-
-
-class Recording:
-    """Files that are opened while it lasts, as a context manager's target.
-
-    Attributes:
-        keys: Of the files, each once.
-        moves: What became of their images.
-    """
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.moves = Moves()
-
-    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            image = function(*args, **kwargs)
-            found = next(iter((*args, *kwargs.values())), None)
-            path = getattr(found, "name", None) if hasattr(found, "read") else found
-            if isinstance(path, (str, PurePath)):
-                key = key_of_file(str(path))
-                if key not in self.keys:
-                    self.keys.append(key)
-                self.moves.opened(image, self.keys.index(key))
-            return image
-
-        return call
-
-    def views(self, item: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Tensor]:
-        """Where the pixels of an item's tensors lie in their files, as far as it was observed.
-
-        Args:
-            item: What was made.
-            fields: Of its tensors ``(C, H, W)``.
-
-        Returns:
-            ``(2, 3)``, float32, by field; none where one of them shows nothing that was followed.
-        """
-        images = [(name, item[name]) for name in fields if isinstance(item.get(name), Tensor) and item[name].dim() == 3]
-        shown = files_shown(images, self.moves)
-        return {one.path: torch.tensor(one.theta).view(2, 3) for one in shown or ()}
-
-    @contextmanager
-    def lasting(self) -> Iterator[Recording]:
-        """While it lasts, images that are opened are noted, and what becomes of them."""
-        with ExitStack() as stack:
-            for name, functions in _OPENERS.items():
-                module = sys.modules.get(name)
-                for function in functions if module is not None else ():
-                    if callable(getattr(module, function, None)):
-                        stack.enter_context(replaced(module, function, self._noting))
-            stack.enter_context(self.moves.followed())
-            yield self
 
 
 class _Items:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
 from guidegan_plugin.datasets.image_moves import files_shown
-from guidegan_plugin.datasets.opened_files import Recorded, Recording, iterate, key_of_file
+from guidegan_plugin.datasets.opened_files import Recorded, iterate
+from guidegan_plugin.datasets.recording import Recording, key_of_file
 from guidegan_plugin.utils.loaded import Opened, leaves
 
 NORMALISED = [transforms.ToTensor(), transforms.Normalize((0.5, 0.4, 0.3), (0.5, 0.6, 0.7))]
@@ -35,6 +38,11 @@ def observed(make: Callable[[], Any]) -> tuple[Any, Opened]:
         item = make()
     images = [(path, image) for path, image in leaves(item) if image.dim() == 3]
     return item, Opened(tuple(seen.keys), files_shown(images, seen.moves))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.copy().size
 
 
 def places(theta: tuple[float, ...], height: int, width: int) -> Tensor:
@@ -198,6 +206,85 @@ def test_batches_and_random_numbers_are_the_data_sets_own_in_workers_too(
                 assert opened.keys == (key_of_file(str(tmp_path / str(index) / "photo.png")),)
                 assert opened.shown is not None or (isinstance(dataset, Subset) and batch)
         assert torch.equal(own[-1], seen[-1])
+
+
+def test_threads_that_read_at_once_note_their_own_images_and_leave_pillow_as_it_was(
+    tmp_path: Path, noise_image: Any
+) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for seed, path in enumerate(paths):
+        noise_image(path, (20, 16), seed)
+    before = {name: value for name, value in vars(Image.Image).items() if callable(value)} | {"open": Image.open}
+    both_read, first_is_over = Barrier(3), Event()
+
+    def read(path: Path, last: bool) -> Recording:
+        with Recording().lasting() as seen:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+            both_read.wait()
+            both_read.wait()
+            if last:
+                assert first_is_over.wait(10)
+            image.crop((2, 2, 18, 14)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        first_is_over.set()
+        return seen
+
+    with ThreadPoolExecutor() as pool:
+        reading = [pool.submit(read, path, last) for path, last in zip(paths, (False, True), strict=False)]
+        both_read.wait(10)
+        size_of(paths[2])
+        both_read.wait(10)
+        seen = [one.result() for one in reading]
+    assert [one.keys for one in seen] == [[key_of_file(str(path))] for path in paths[:2]]
+    assert [len(one.moves.ends()) for one in seen] == [1, 1]
+    assert [one.moves.ends()[0][0].size for one in seen] == [(16, 12), (16, 12)]
+    after = {name: value for name, value in vars(Image.Image).items() if callable(value)} | {"open": Image.open}
+    assert after == before
+
+
+def test_threads_that_read_for_one_item_are_noted_but_not_what_the_main_thread_does_meanwhile(
+    tmp_path: Path, noise_image: Any
+) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for seed, path in enumerate(paths):
+        noise_image(path, (20, 16), seed)
+    started, go_on = Event(), Event()
+
+    def item() -> Recording:
+        with Recording().lasting() as seen, ThreadPoolExecutor() as readers:
+            started.set()
+            assert go_on.wait(10)
+            list(readers.map(size_of, paths[:2]))
+        return seen
+
+    with ThreadPoolExecutor() as pool:
+        making = pool.submit(item)
+        assert started.wait(10)
+        size_of(paths[2])
+        go_on.set()
+        assert sorted(making.result().keys) == sorted(key_of_file(str(path)) for path in paths[:2])
+
+
+def test_a_process_that_is_forked_while_a_thread_reads_reads_as_any_other(tmp_path: Path, noise_image: Any) -> None:
+    path = tmp_path / "class" / "a.png"
+    noise_image(path, (20, 16), 0)
+    started, go_on = Event(), Event()
+
+    def item() -> None:
+        with Recording().lasting():
+            started.set()
+            assert go_on.wait(30)
+
+    with ThreadPoolExecutor() as pool:
+        making = pool.submit(item)
+        assert started.wait(10)
+        photos = datasets.ImageFolder(str(tmp_path), transforms.ToTensor())
+        loader: DataLoader[Any] = DataLoader(photos, batch_size=None, num_workers=1, multiprocessing_context="fork")
+        batches = list(iterate(loader, DataLoader.__iter__))
+        go_on.set()
+        making.result()
+    assert [batch.files[0].keys for batch in batches] == [(key_of_file(str(path)),)]
+    assert batches[0].files[0].shown is not None
 
 
 def test_a_data_set_of_torchvision_that_opens_files_itself_is_followed(tmp_path: Path, noise_image: Any) -> None:

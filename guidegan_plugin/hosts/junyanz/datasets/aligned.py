@@ -11,7 +11,7 @@ from data.aligned_dataset import AlignedDataset
 from PIL import Image
 from torch import Tensor
 
-from guidegan_plugin.datasets.opened_files import Recording
+from guidegan_plugin.datasets.recording import Recording
 from guidegan_plugin.hosts.junyanz.datasets.checked import CheckedDataset
 from guidegan_plugin.hosts.junyanz.datasets.view_recovery import known_or_nan, observe
 from guidegan_plugin.hosts.junyanz.host_options import read_option

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from guidegan_plugin.datasets.opened_files import Recording
+from guidegan_plugin.datasets.recording import Recording
 from guidegan_plugin.utils.random_states import random_state, rewound
 from guidegan_plugin.utils.replaced import replaced
 
