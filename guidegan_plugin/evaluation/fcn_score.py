@@ -13,17 +13,27 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from guidegan_plugin.datasets.palettes import Palette
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation import confusion
-from guidegan_plugin.evaluation.label_images import Labels, nearest_labels, read_labels, read_pixels
+from guidegan_plugin.evaluation.label_images import (
+    Labels,
+    Pixels,
+    exact_labels,
+    nearest_labels,
+    read_labels,
+    read_pixels,
+)
 from guidegan_plugin.evaluation.optional_packages import optional, versions
 from guidegan_plugin.evaluation.segmenter import Segmenter
 from guidegan_plugin.evaluation.stems import images_by_stem, require
 from guidegan_plugin.evaluation.user_modules import default_device
+from guidegan_plugin.utils.ahead import ahead
 from guidegan_plugin.utils.progress import progress
+
+_AHEAD = 2  # images that are read before their turn; at Cityscapes' size one takes 32 MiB with its truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +139,13 @@ def evaluate_fcn(
     )
     device = default_device() if device == "auto" else device
     network = _as_segmenter(segmenter, device)
-    for image, label_image in progress(pairs, "FCN scores"):
-        true = read_labels(label_image, palette)
-        answer = _read_answer(image, true.shape, palette, network, resize, device)
+
+    def read(pair: tuple[Path, Path]) -> tuple[Labels, Labels | Pixels]:
+        true = read_labels(pair[1], palette)
+        return true, _read(pair[0], true.shape, palette, network is not None, resize)
+
+    for true, shown in ahead(read, progress(pairs, "FCN scores"), _AHEAD):
+        answer = shown if network is None else network.labels(_values(shown, device), void).numpy()
         counts.update(torch.from_numpy(answer)[None], torch.from_numpy(true)[None])
     matrix = counts.compute().numpy()[:void]
     if not matrix.any():
@@ -166,14 +180,8 @@ def _pairs(pred: Path, truth: Path, suffix: str, truth_suffix: str, partial: boo
     return [(path, truths[stem]) for stem, path in images.items()]
 
 
-def _read_answer(
-    path: Path,
-    shape: tuple[int, ...],
-    palette: Palette,
-    segmenter: Segmenter | None,
-    resize: bool,
-    device: torch.device | str,
-) -> Labels:
+def _read(path: Path, shape: tuple[int, ...], palette: Palette, photo: bool, resize: bool) -> Labels | Pixels:
+    """A translated image at its truth's size: a photo's pixels ``(H, W, 3)``, or a label image's labels ``(H, W)``."""
     pixels = read_pixels(path, "--pred")
     if pixels.shape[:2] != shape and not resize:
         raise DataError(
@@ -181,11 +189,14 @@ def _read_answer(
             "--truth, or pass --resize to bring images to their truth's size"
         )
     size = (shape[1], shape[0])
-    if segmenter is not None:
-        photo = Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BILINEAR)
-        values = torch.from_numpy(np.array(photo)).to(device).permute(2, 0, 1)[None].float() / 255
-        return segmenter.labels(values, len(palette.classes)).numpy()
-    answer = read_labels(path, palette, "--pred") if pixels.ndim == 2 else nearest_labels(pixels, palette)
+    if photo:
+        return np.array(Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BILINEAR))
+    answer = exact_labels(pixels, path, palette, "--pred") if pixels.ndim == 2 else nearest_labels(pixels, palette)
     if answer.shape == shape:
         return answer
     return np.asarray(Image.fromarray(answer.astype(np.uint8)).resize(size, Image.Resampling.NEAREST), dtype=np.int64)
+
+
+def _values(photo: Labels | Pixels, device: torch.device | str) -> Tensor:
+    """A photo as a segmenter takes it, ``(1, 3, H, W)``, float32 in [0, 1]."""
+    return torch.from_numpy(photo).to(device).permute(2, 0, 1)[None].float() / 255

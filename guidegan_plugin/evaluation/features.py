@@ -13,6 +13,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.image_folders import batches, read_image
 from guidegan_plugin.evaluation.user_modules import at_rest, failing_as, load_named
 from guidegan_plugin.guidance.memory.store_file import networks_digest
+from guidegan_plugin.utils.ahead import ahead
 from guidegan_plugin.utils.progress import progress
 
 INCEPTION = "inception"
@@ -117,7 +118,8 @@ def extract(
     """
     rows: list[Tensor] = []
     sizes: set[tuple[int, int]] = set()
-    for batch in batches((read_image(path, flag) for path in progress(paths, f"features {flag}")), batch_size):
+    images = ahead(lambda path: read_image(path, flag), progress(paths, f"features {flag}"), 2 * batch_size)
+    for batch in batches(images, batch_size):
         sizes.add((batch.shape[2], batch.shape[3]))
         found = features(batch)
         width = rows[0].shape[1] if rows else None

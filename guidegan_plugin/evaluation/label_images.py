@@ -31,7 +31,24 @@ def read_labels(path: Path, palette: Palette, flag: str = "--truth") -> Labels:
     Raises:
         DataError: If it is no readable image, or holds an id or a colour the palette does not know.
     """
-    pixels = read_pixels(path, flag)
+    return exact_labels(read_pixels(path, flag), path, palette, flag)
+
+
+def exact_labels(pixels: Pixels, path: Path, palette: Palette, flag: str = "--truth") -> Labels:
+    """The labels of a label image that was read: ids ``(H, W)``, otherwise colours ``(H, W, 3)``.
+
+    Args:
+        pixels: uint8, as :func:`read_pixels` returns them.
+        path: Where they were read, for complaints.
+        palette: What they mean.
+        flag: The option that named the path, for complaints.
+
+    Returns:
+        Labels ``(H, W)``, int64 in 0..``palette.void_label``.
+
+    Raises:
+        DataError: If they hold an id or a colour the palette does not know.
+    """
     known = labels_from_ids(pixels, palette) if pixels.ndim == 2 else labels_from_colours(pixels, palette)
     unknown = known == _UNKNOWN
     if unknown.any():

@@ -6,15 +6,18 @@ The official weights are not at hand, so these have random ones in a file of the
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
+import sys
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation import inception
@@ -22,21 +25,13 @@ from guidegan_plugin.evaluation.inception import FILE, InceptionFeatures, find_w
 from guidegan_plugin.evaluation.kid import evaluate_kid
 
 module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+BENCHMARK = Path(__file__).parents[2] / "examples" / "benchmarks" / "evaluation.py"
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        network = module.FeatureExtractorInceptionV3("any", ["2048"])
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
+def weights(tmp_path_factory: pytest.TempPathFactory, load_script: Callable[[Path], ModuleType]) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(network.state_dict(), path)
-    return path
+    return load_script(BENCHMARK).random_weights(path)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +122,7 @@ def test_weights_are_never_run_as_code(tmp_path: Path) -> None:
 
 def test_torn_weights_and_another_networks_are_refused(tmp_path: Path, weights: Path) -> None:
     (tmp_path / "torn.pth").write_bytes(weights.read_bytes()[:1000])
-    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")
     for name in ("torn", "other"):
         with pytest.raises(ConfigError, match=rf"{name}\.pth is torn or not Inception's weights") as raised:
             InceptionFeatures(tmp_path / f"{name}.pth")
@@ -174,3 +169,11 @@ def test_offline_the_error_says_which_file_to_put_where(torch_home: Path, monkey
     for part in (str(torch_home), f"put {FILE} (sha256 6726825d...) there, or name it with --weights"):
         assert part in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_both_scores(tmp_path: Path) -> None:
+    command = [sys.executable, BENCHMARK, "--images", 2, "--size", 32, "--rounds", 1, "--json", tmp_path / "found.json"]
+    subprocess.run([*map(str, command)], check=True, timeout=300, capture_output=True)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert all(found[score][name] > 0 for score in ("kid", "fcn") for name in ("library_s", "ours_s", "ratio", "null"))
