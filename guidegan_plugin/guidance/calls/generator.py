@@ -29,6 +29,7 @@ from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.lineage import Shown
 from guidegan_plugin.guidance.calls.row_maps import maps_of_rows, placeholder, with_noise
 from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
+from guidegan_plugin.guidance.calls.sharing import answers_for
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.layers import unwrap
@@ -165,7 +166,7 @@ class GeneratorAdapter:
         if visit is not None:
             visit.seen.generated += 1
         if visit is None or shown is None or shown.visit is not visit:
-            if self._binding.shared and not self._answers_for(images):
+            if self._binding.shared and not answers_for(self._binding, self._pair, images):
                 return method(*args, **kwargs)
             blended = self._other_pass(images, visit, tests)
         else:
@@ -257,16 +258,6 @@ class GeneratorAdapter:
             return self._blend.concatenation.without_map(images)
         behind = self._binding.behind(images) if self._how.cycle == "source" and not tests else None
         return self._blend.blend(images, None if behind is None else behind.maps)
-
-    def _answers_for(self, images: Tensor) -> bool:
-        """Whether this pair blends into what is no source of its own, where several pairs have one generator."""
-        own = self._binding.translators[self._pair]
-        pairs = [pair for pair, place in self._binding.translators.items() if place == own]
-        if len(pairs) < 2:
-            return True
-        shown = self._binding.shown(images, self._pair)
-        owners = [row.visit.pair for row in shown.rows if row is not None] if shown is not None else []
-        return next((pair for pair in pairs if pair in owners), pairs[0]) == self._pair
 
     def _made_now(self, make: Callable[..., Tensor], visit: Visit, shown: Shown, given: Arguments, at: Place) -> Tensor:
         """The maps of a call's images, made in the same step; the same when the call is computed again."""
