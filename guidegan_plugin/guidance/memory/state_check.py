@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory.mean_map import MEAN
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.utils.text import short
 
 MAPS = re.compile(r"maps\.([1-9]\d{0,5})x([1-9]\d{0,5})", re.ASCII)
 """The name of the maps of one height and width."""
 
-PARTS = ("keys", "offsets", "views", "visits")
-"""The names of a memory's other tensors."""
+PARTS = ("keys", "offsets", "views", "visits", MEAN)
+"""The names of a memory's other tensors; the last may be missing."""
 
 _MAP_TYPES = (torch.uint8, torch.float16, torch.float32)
 
@@ -44,6 +45,8 @@ def check_state(tensors: Mapping[str, Tensor]) -> None:
     found = sum(_check_maps(name, tensors[name]) for name in tensors if name not in PARTS)
     if found != count:
         raise StoreError(f"there are {found} maps for {count} keys")
+    if MEAN in tensors and not _is_between_0_and_1(mean := _of(tensors, MEAN, torch.float32, (1, None, None))):
+        raise StoreError(f"{MEAN!r} {tuple(mean.shape)} holds values that are not in [0, 1], or none")
 
 
 def check_keys(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -89,7 +92,10 @@ def _check_maps(name: str, maps: Tensor) -> int:
     size = (1, int(match[1]), int(match[2])) if match else ()
     if maps.dtype not in _MAP_TYPES or maps.shape[1:] != size or not len(maps):
         raise StoreError(f"{name!r} is {maps.dtype} {tuple(maps.shape)}, expected maps {('n', *size)}")
-    # NaN is neither.
-    if maps.is_floating_point() and not ((maps >= 0) & (maps <= 1)).all():
+    if maps.is_floating_point() and not _is_between_0_and_1(maps):
         raise StoreError(f"{name!r} holds values that are not in [0, 1]")
     return len(maps)
+
+
+def _is_between_0_and_1(maps: Tensor) -> bool:
+    return bool(maps.numel() and ((maps >= 0) & (maps <= 1)).all())  # NaN is neither

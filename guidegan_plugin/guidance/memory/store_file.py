@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.memory.mean_map import with_mean
 from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_state
 from guidegan_plugin.utils.files import remedy, sweep, write_whole
 from guidegan_plugin.utils.options import Value
@@ -31,7 +32,7 @@ _PART = re.compile(rf"(.*)\.({'|'.join(PARTS)}|{MAPS.pattern})", re.ASCII | re.D
 def save_stores(
     path: Path, stores: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str], where: str = "path="
 ) -> None:
-    """Write the stores of all pairs into one file.
+    """Write the stores of all pairs into one file, each with its mean map.
 
     Args:
         path: File name, by convention ``<epoch>_guide.safetensors``.
@@ -42,7 +43,8 @@ def save_stores(
     Raises:
         StoreError: If the file cannot be written.
     """
-    tensors = {f"{pair}.{name}": tensor for pair, state in stores.items() for name, tensor in state.items()}
+    whole = {pair: with_mean(state) for pair, state in stores.items()}
+    tensors = {f"{pair}.{name}": tensor for pair, state in whole.items() for name, tensor in state.items()}
     facts = {**metadata, "format": FORMAT, "pairs": json.dumps(sorted(stores))}
     facts["sha256"] = checksum(tensors, facts)
     try:
