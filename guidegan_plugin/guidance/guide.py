@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -17,24 +14,22 @@ from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
-from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
+from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.calls.gradient_weights import weights_by
 from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
+from guidegan_plugin.guidance.guide_memory import GuideMemory
 from guidegan_plugin.guidance.layers import unwrap
-from guidegan_plugin.guidance.memory.exchange import exchange
-from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, place, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
 
 
-class Guide(AbstractContextManager["Guide"]):
+class Guide(GuideMemory, AbstractContextManager["Guide"]):
     """One guided pair. Attached from its construction to :meth:`detach`; also a context manager.
 
     Args:
@@ -187,20 +182,6 @@ class Guide(AbstractContextManager["Guide"]):
         """
         return self._attachment.look(images)
 
-    def maps(self, keys: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The maps remembered, as seen at their last visit.
-
-        Returns:
-            Maps ``(N, 1, h, w)``, float32 in [0, 1], and visited ``(N,)``, bool, False where the map is still the
-            placeholder of ones.
-        """
-        recalled = self.store.recall(as_keys(keys))
-        return recalled.maps, torch.tensor(recalled.visited)
-
-    def views(self, keys: Sequence[str]) -> View | None:
-        """Under which crop and flip each image was last seen; None where no view is known."""
-        return self.store.recall(as_keys(keys)).views
-
     @property
     def latest(self) -> Tensor | None:
         """Maps of the newest judgement, ``(N, 1, h, w)``, float32 in [0, 1]; None before the first."""
@@ -225,62 +206,6 @@ class Guide(AbstractContextManager["Guide"]):
         for attention, suffix in suffixes(self.name, self._attentions):
             own = {name.removesuffix(suffix): network for name, network in networks.items() if name.endswith(suffix)}
             attention.call_through(own)
-
-    def digest(self) -> str:
-        """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
-        return networks_digest(self._attachment.networks)
-
-    def facts(self) -> dict[str, str]:
-        """What a store's file says of this pair besides its maps: whose weights, how many batches and judged visits."""
-        visit = self.binding.current(self.name)  # reported at the next bind, which a resumed training has no more
-        visits = self._reporter.steps + (visit is not None and visit.judged)
-        numbers = {"steps": str(self._schedule.steps), "visits": str(visits)}
-        return {f"{self.name}.{fact}": value for fact, value in {"digest": self.digest(), **numbers}.items()}
-
-    def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
-        """Write the memory of this pair into a file, whole or not at all.
-
-        Raises:
-            StoreError: If it cannot be written.
-        """
-        save_stores(Path(path), {self.name: self.store.state()}, {**(metadata or {}), **self.facts()})
-
-    def load(self, path: str | Path) -> None:
-        """Read the memory of this pair from a file.
-
-        Raises:
-            StoreError: If the file is missing, torn, foreign, or belongs to networks with other weights.
-        """
-        self.load_state(*load_stores(Path(path)), str(path))
-
-    def load_state(self, states: Mapping[str, dict[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
-        """Take this pair's memory out of what ``load_stores`` read.
-
-        Raises:
-            StoreError: As :func:`~guidegan_plugin.guidance.memory.store_file.check_belongs`; nothing is taken then.
-        """
-        check_belongs(states, facts, self.name, self.digest, source)
-        self.store.load_state(states[self.name], self._attachment.device)
-        self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
-        self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))
-
-    def end_epoch(self) -> None:
-        """Close an epoch: processes exchange what they remember, and monitors hear the statistics.
-
-        Where training is distributed every rank must call it.
-        """
-        exchange(self.store, self._attachment.device)
-        self._reporter.epoch(self.statistics, self._attachment, self.binding.newest.get(self.name))
-        self.store.end_epoch()
-
-    def statistics(self) -> dict[str, float]:
-        """Facts about the memory; waits for the device.
-
-        Returns:
-            As :func:`~guidegan_plugin.guidance.memory.statistics.statistics`; and how many batches were ``bound``,
-            ``read`` a map for by the generator, and ``judged``, the one under way not among them.
-        """
-        return {**statistics(self.store), **asdict(self._reporter.watch.counts)}
 
     def detach(self) -> None:
         """Restore both networks to what they were; twice is fine."""
