@@ -69,8 +69,7 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
     ) -> None:
         self.name, self.store, self.transfer, self.binding = name, store, transfer, binding or SourceBinding()
         self._attentions = [attention] if isinstance(attention, Attention) else list(attention or ())
-        self.concatenation = concatenation
-        how = behaviour or Behaviour()
+        self.concatenation, how = concatenation, behaviour or Behaviour()
         self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation, how.strict)
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
@@ -198,6 +197,7 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         Raises:
             ConfigError: If no optimizer does.
         """
+        self.concatenation.follow(optimizers := tuple(optimizers))
         place(self.name, self.transfer, self._attentions, self._attachment.generator, self.judges, optimizers)
 
     def call_through(self, networks: Mapping[str, nn.Module]) -> None:

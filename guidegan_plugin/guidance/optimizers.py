@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -13,6 +15,7 @@ from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 
 TRANSFER = "T"
+_log = logging.getLogger(__name__)
 
 
 def suffixes(pair: str, attentions: Sequence[Attention]) -> list[tuple[Attention, str]]:
@@ -48,12 +51,15 @@ def add_parameters(
     Raises:
         ConfigError: If no optimizer holds G's (or D's) parameters.
     """
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    places = [(one, number) for one in optimizers for number in range(len(one.param_groups))]
     for name, network in networks.items():
-        held = {id(parameter) for group in groups for parameter in group["params"]}
+        held = {id(parameter) for one, number in places for parameter in one.param_groups[number]["params"]}
         new = [parameter for parameter in network.parameters() if id(parameter) not in held]
         if new:
-            _group_of(name, generator if name == TRANSFER else discriminator, groups)["params"].extend(new)
+            optimizer, number = _place_of(name, generator if name == TRANSFER else discriminator, places)
+            parameters = optimizer.param_groups[number]["params"]
+            optimizer.register_load_state_dict_pre_hook(_Grown(name, number, len(parameters), len(new)))
+            parameters.extend(new)
 
 
 def place(
@@ -83,14 +89,46 @@ def place(
         add_parameters(new_networks(pair, transfer, [attention]), generator, judge, optimizers)
 
 
-def _group_of(name: str, owner: nn.Module | None, groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """The param group with the first of a network's parameters that is in any."""
+@dataclass(frozen=True)
+class _Grown:
+    """A param group that a new network joined, so that a state from before is loaded, too; the network has none then.
+
+    Where several networks joined, their hooks are called in the order in which they did.
+
+    Attributes:
+        name: The network's.
+        group: Which of the optimizer's.
+        before: How many parameters it held.
+        count: How many the network has, which stand behind those.
+    """
+
+    name: str
+    group: int
+    before: int
+    count: int
+
+    def __call__(self, optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:
+        """As a hook of an optimizer whose state is loaded."""
+        groups = [*state["param_groups"]]
+        if self.group >= len(groups) or len(groups[self.group]["params"]) != self.before:
+            return None
+        free = 1 + max((number for group in groups for number in group["params"]), default=-1)
+        own = groups[self.group]
+        groups[self.group] = {**own, "params": [*own["params"], *range(free, free + self.count)]}
+        _log.warning("the optimizer's state was saved without %s, for which it starts fresh", self.name)
+        return {**state, "param_groups": groups}
+
+
+def _place_of(
+    name: str, owner: nn.Module | None, places: Sequence[tuple[Optimizer, int]]
+) -> tuple[Optimizer, int]:
+    """The optimizer, and which of its param groups, with the first of a network's parameters that is in any."""
     for parameter in owner.parameters() if owner is not None else ():
-        for group in groups:
-            if any(held is parameter for held in group["params"]):
-                return group
+        for optimizer, number in places:
+            if any(held is parameter for held in optimizer.param_groups[number]["params"]):
+                return optimizer, number
     role = "generator" if name == TRANSFER else "discriminator"
     raise ConfigError(
-        f"none of {len(groups)} param groups holds the {role}'s parameters, so {name} would not be trained; change "
+        f"none of {len(places)} param groups holds the {role}'s parameters, so {name} would not be trained; change "
         f"optimizers= to include the {role}'s"
     )

@@ -133,14 +133,14 @@ class AlphaChannel(Concatenation):
 
         Args:
             generator: The generator, wrapped or not; not yet compiled.
-            optimizers: Optimizers that may already hold state of the weight, which is widened too.
+            optimizers: As for :meth:`follow`.
 
         Raises:
             ConfigError: If one of them cannot be widened; then none is.
         """
         if self._widened:
             return
-        found = self._found(generator)
+        found, optimizers = self._found(generator), tuple(optimizers)
         self._read, self._paths = self._reads(found), ",".join(path for path, _ in found)
         if is_distributed(generator) and any(widened_before(one) is None for _, one in found):
             raise ConfigError(
@@ -149,7 +149,7 @@ class AlphaChannel(Concatenation):
             )
         end = self._image_channels or self._read
         columns = Columns(end, _repeated(end) + 1 - end)
-        self._widened = [Widened(path, one, columns, tuple(optimizers)) for path, one in found]
+        self._widened = [Widened(path, one, columns, optimizers) for path, one in found]
         for _, one in convolutions(generator):  # of a copy of a guided generator
             forget_ignored(one)
         # Hooks on a generator that is a convolution itself are given its input before the map is blended in.
@@ -159,6 +159,11 @@ class AlphaChannel(Concatenation):
             for path, one in convolutions(generator)
             if one.in_channels == self._read
         ]
+
+    def follow(self, optimizers: Iterable[Optimizer]) -> None:
+        """Widen what optimizers are given as state of the weight; what they hold of it is narrowed with the weight."""
+        for one in self._widened:
+            one.follow(optimizers)
 
     def _found(self, generator: nn.Module) -> list[tuple[str, nn.Conv2d]]:
         """The convolutions that read the image."""

@@ -110,6 +110,9 @@ class Concatenation(Configurable, ABC):
     def adapt(self, generator: nn.Module, optimizers: Iterable[Optimizer] = ()) -> None:
         """Make the generator take what :meth:`blend` returns; once, and undone by :meth:`restore`."""
 
+    def follow(self, optimizers: Iterable[Optimizer]) -> None:
+        """Know of optimizers that may hold, or be given, state of weights that :meth:`adapt` changed."""
+
     def restore(self) -> None:
         """Undo :meth:`adapt`; harmless without it."""
 

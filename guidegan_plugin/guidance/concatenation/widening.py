@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -72,13 +73,22 @@ class Widened:
             _before_loading(convolution, padding)
         self._padding, self.channels = padding, padding.channels
         padding.holders += 1
-        padding.optimizers.update(dict.fromkeys(optimizers))
+        self.follow(optimizers)
+
+    def follow(self, optimizers: Iterable[Optimizer]) -> None:
+        """Know of further optimizers that hold state of the weight, or are given a state from before it was widened."""
+        for optimizer in optimizers:
+            if optimizer not in self._padding.optimizers:
+                hook = _PadState(self.path, self._convolution, self._padding)
+                self._padding.optimizers[optimizer] = optimizer.register_load_state_dict_post_hook(hook)
 
     def narrow(self) -> None:
         """Make the convolution what it was, unless somebody else still wants its new channels."""
         self._padding.holders -= 1
         if self._padding.holders:
             return
+        for handle in self._padding.optimizers.values():
+            handle.remove()
         hooks = self._convolution._load_state_dict_pre_hooks
         for number in [number for number, hook in hooks.items() if _inside(hook) is self._padding]:
             del hooks[number]
@@ -96,12 +106,12 @@ class PadOnLoad:
         channels: As given.
         columns: As given.
         holders: How many want the new channels.
-        optimizers: The optimizers of these, which may hold state of the weight.
+        optimizers: The optimizers of these, which may hold state of the weight, and what pads a state they are given.
     """
 
     def __init__(self, channels: int, columns: Columns) -> None:
         self.channels, self.columns, self.holders = channels, columns, 0
-        self.optimizers: dict[Optimizer, None] = {}
+        self.optimizers: dict[Optimizer, RemovableHandle] = {}
 
     def __reduce__(self) -> tuple[type[PadOnLoad], tuple[int, Columns]]:
         return PadOnLoad, (self.channels, self.columns)
@@ -122,6 +132,28 @@ class PadOnLoad:
             )
         _log.warning("%sweight of a host checkpoint padded with a zero alpha channel", prefix)
         state_dict[f"{prefix}weight"] = self.columns.inserted(weight)
+
+
+class _PadState:
+    """Pads what an optimizer was given as its state of a convolution's weight, where that is of the host's width.
+
+    Args:
+        path: Where in the generator it is.
+        convolution: The convolution.
+        padding: How it was widened.
+    """
+
+    def __init__(self, path: str, convolution: nn.Conv2d, padding: PadOnLoad) -> None:
+        self._path, self._convolution, self._padding = path, weakref.ref(convolution), padding
+
+    def __call__(self, optimizer: Optimizer) -> None:
+        """As a hook of an optimizer whose state was loaded."""
+        convolution = self._convolution()
+        if convolution is not None:
+            weight = convolution.weight
+            narrow = torch.Size((weight.shape[0], self._padding.channels, *weight.shape[2:]))
+            if _change_state(optimizer, weight, narrow, self._padding.columns.inserted):
+                _log.warning("the optimizer's state of %s of a host padded with a zero alpha channel", self._path)
 
 
 def widened_before(convolution: nn.Conv2d) -> PadOnLoad | None:
@@ -201,12 +233,19 @@ def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimize
     if weight.grad is not None:
         weight.grad = change(weight.grad)
     for optimizer in optimizers:
-        state: dict[str, Any] = optimizer.state.get(weight, {})
-        for name, value in state.items():
-            if isinstance(value, Tensor) and value.shape == shape:
-                state[name] = change(value)
+        _change_state(optimizer, weight, shape, change)
     convolution.in_channels = weight.shape[1]
     return held
+
+
+def _change_state(
+    optimizer: Optimizer, weight: Tensor, shape: torch.Size, change: Callable[[Tensor], Tensor]
+) -> bool:
+    """Change what an optimizer holds of a weight in a shape, and say whether there was any."""
+    state: dict[str, Any] = optimizer.state.get(weight, {})
+    found = {name: value for name, value in state.items() if isinstance(value, Tensor) and value.shape == shape}
+    state.update({name: change(value) for name, value in found.items()})
+    return bool(found)
 
 
 def _leave_graph(weight: nn.Parameter) -> bool:

@@ -84,6 +84,20 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
 
             return load_state_dict
 
+        def restoring(own: Callable[..., Any]) -> Callable[..., Any]:
+            def load_state_dict(optimizer: Optimizer, state: Any) -> Any:
+                with session.lasting():
+                    session.restores(optimizer)
+                try:
+                    return own(optimizer, state)
+                except ValueError as error:
+                    if checkpoints is not None:
+                        with session.lasting():
+                            checkpoints.refused_state(state, error)
+                    raise
+
+            return load_state_dict
+
         def scattering(own: Callable[..., Any]) -> Callable[..., Any]:
             def scatter(wrapper: nn.DataParallel[nn.Module], inputs: Any, kwargs: Any, devices: Any) -> Any:
                 parts = own(wrapper, inputs, kwargs, devices)
@@ -96,6 +110,7 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
         stack.enter_context(replaced(DataLoader, "__iter__", iterating))
         stack.enter_context(replaced(nn.DataParallel, "scatter", scattering))
         stack.enter_context(replaced(nn.Module, "load_state_dict", loading))
+        stack.enter_context(replaced(Optimizer, "load_state_dict", restoring))
 
         def called(network: nn.Module, _: object) -> None:
             if session.guides:

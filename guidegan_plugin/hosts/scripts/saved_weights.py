@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class Checkpoints:
     def __init__(self, guides: Mapping[str, Guide], config: GuideConfig) -> None:
         self._guides, self._config = guides, config
         self._came: dict[int, tuple[weakref.ReferenceType[Tensor], Path]] = {}  # tensors that were read from a file
+        self._fresh: set[str] = set()  # networks of the guidance's own that no file was found for
         self._locked: set[tuple[Path, str]] = set()
         self._pending: dict[str, Path] = {}  # by the pair's name: its memory, to be read once all weights are there
 
@@ -141,16 +142,26 @@ class Checkpoints:
             return
         for name, guide in self._guides.items():
             if _generator(guide) is unwrap(network):
-                load_networks(_beside(path, NETWORKS_ENDING), guide)
+                self._networks_from(_beside(path, NETWORKS_ENDING), guide)
                 self._pending[name] = _beside(path, STORE_ENDING)
+
+    def _networks_from(self, path: Path, guide: Guide) -> None:
+        new = [name for name in guide.networks() if name not in self._fresh]
+        if path.is_file():
+            load_networks(path, guide)
+        elif new:
+            _log.warning("there is no %s: %s starts fresh", path, ", ".join(new))
+            self._fresh.update(new)
 
     def refused(self, network: nn.Module, state: Any, error: Exception) -> None:
         """A network could not load weights. Scripts that catch whatever happens go on with the weights that fit.
 
         Raises:
-            StoreError: If it is a guided generator whose first convolution reads more or fewer channels.
+            StoreError: If it is a guided generator, or weights of one, and a convolution reads more or fewer channels.
         """
-        if all(_generator(guide) is not unwrap(network) for guide in self._guides.values()):
+        source = self._read_from(state)
+        guided = any(_generator(guide) is unwrap(network) for guide in self._guides.values())
+        if not guided and (source is None or not _beside(source, STORE_ENDING).is_file()):
             return
         own = network.state_dict()
         for name, value in state.items() if isinstance(state, Mapping) else ():
@@ -158,11 +169,21 @@ class Checkpoints:
             if not isinstance(value, Tensor) or expected is None or not _differ_in_channels(value, expected):
                 continue
             if name in str(error) or isinstance(error, StoreError):
-                path = self._file_of(value) or "the checkpoint"
                 raise StoreError(
-                    f"{path}: {name} reads {value.shape[1]} channels, and the generator's {expected.shape[1]}; train "
+                    f"{source or 'the checkpoint'}: {name} reads {value.shape[1]} channels, and the generator's {expected.shape[1]}; train "
                     "and test with the same options: --guide_concat alpha, if the map is the one channel more"
                 ) from error
+
+    def refused_state(self, state: Any, error: Exception) -> NoReturn:
+        """An optimizer could not be given a state.
+
+        Raises:
+            StoreError: In any case.
+        """
+        raise StoreError(
+            f"{self._read_from(state) or 'the state of an optimizer'}: {error}; a training goes on with the options it "
+            "began with: change --guide_attention and --guide_transfer back"
+        ) from error
 
     def before_bind(self, guide: Guide) -> None:
         """A training goes on: its memory is read before the first batch, when all weights are loaded.

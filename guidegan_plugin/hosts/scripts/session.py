@@ -138,6 +138,14 @@ class Session:
             if guide.attention is not None and guide.binding.current(name) is None:
                 self._never_bound(name, optimizer)
 
+    def restores(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to be given a state: guide the networks first, so that it has what a training adds."""
+        if not self.guides:
+            self._attach()
+        if self.guides:
+            self._optimizers[id(optimizer)] = optimizer
+            self._place(all_seen=False)
+
     def made_of(self, images: Tensor, result: Tensor) -> None:
         """The script made something of images, row by row, where nobody could follow: it shows what they show."""
         self._binding.lineage.follow(images, result)

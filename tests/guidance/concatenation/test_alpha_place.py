@@ -75,6 +75,39 @@ def test_gradient_and_state_of_adam_move_with_the_labels() -> None:
     assert torch.equal(optimizer.state[weight]["exp_avg"], moment)
 
 
+def test_a_state_of_adam_from_before_alpha_is_padded_where_it_is_loaded_and_a_later_one_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stepped(generator: Labelled, optimizer: torch.optim.Optimizer, channels: int = 3) -> None:
+        generator(torch.rand(2, channels, 8, 8), torch.rand(2, 5)).sum().backward()
+        optimizer.step()
+
+    host, generator = Labelled(), Labelled()
+    bare, known, late = (torch.optim.Adam(one.parameters()) for one in (host, generator, generator))
+    stepped(host, bare)
+    moment = bare.state[host.first.weight]["exp_avg"]
+    alpha = AlphaChannel(image_channels=3)
+    alpha.adapt(generator, [known])
+    alpha.follow([known, late])
+    weight = generator.first.weight
+    for optimizer in (known, late):
+        caplog.clear()
+        optimizer.load_state_dict(bare.state_dict())
+        wide = optimizer.state[weight]["exp_avg"]
+        assert torch.equal(wide[:, [0, 1, 2, 4, 5, 6, 7, 8]], moment) and not wide[:, 3].any()
+        assert caplog.messages == ["the optimizer's state of first of a host padded with a zero alpha channel"]
+        stepped(generator, optimizer, 4)
+        saved = copy.deepcopy(optimizer.state_dict())
+        optimizer.load_state_dict(saved)
+        assert torch.equal(optimizer.state[weight]["exp_avg"], saved["state"][0]["exp_avg"])
+    alpha.restore()
+    for optimizer in (known, late):
+        assert optimizer.state[weight]["exp_avg"].shape == weight.shape == moment.shape
+        optimizer.load_state_dict(bare.state_dict())
+        assert torch.equal(optimizer.state[weight]["exp_avg"], moment)
+    assert len(caplog.messages) == 1
+
+
 def test_a_hosts_checkpoint_is_padded_behind_the_image_and_a_guided_one_loads_as_it_is() -> None:
     host, generator = Labelled(), Labelled()
     AlphaChannel(image_channels=3).adapt(generator)

@@ -128,6 +128,44 @@ def test_a_training_goes_on_with_its_memory_new_networks_and_optimizers(
         assert all(float(one["step"]) == 6 for one in groups["dis"]["state"].values())
 
 
+@pytest.mark.parametrize("guide", MORE, ids=["alpha", "tam"])
+def test_a_bare_training_goes_on_guided_and_keeps_the_state_of_its_optimizers(
+    train: Run, tmp_path: Path, guide: list[str]
+) -> None:
+    train()
+    bare = torch.load(checkpoints(tmp_path) / "optimizer.pt", weights_only=True)
+    said = train("--resume", max_iter=6, guide=[*guide, "--guide_strict"])
+    assert "there is no memory outputs/tiny/checkpoints/gen_00000004_guide.safetensors, so it starts from" in said
+    new = ("of a host checkpoint padded", "of a host padded") if "alpha" in guide else ("starts fresh", "saved without")
+    assert all(text in said for text in new)
+    states = torch.load(checkpoints(tmp_path) / "optimizer.pt", weights_only=True)
+    for name, state in states.items():
+        steps = [float(one["step"]) for one in state["state"].values()]
+        before = len(bare[name]["state"])
+        assert before and steps == [6] * before + [2] * (len(steps) - before)
+        assert (len(steps) > before) == ("tam" in guide)
+    said = train("--resume", max_iter=8, guide=["--guide_concat", "rhp"], cure="guidegan: error:")
+    if "alpha" in guide:
+        cause = "gen_00000006_guide.safetensors says the generator was trained with concat=alpha, not rhp"
+    else:
+        cause = "gen_00000006_guide.safetensors says the generator was trained with transfer=conv, not bilinear"
+    assert cause in said.strip().splitlines()[-1]
+
+
+def test_the_state_of_an_optimizer_with_other_networks_is_refused_with_the_cure(train: Run) -> None:
+    train(max_iter=2, guide=["--guide_attention", "tam"])
+    said = train("--resume", guide=["--guide_concat", "rhp"], cure="guidegan: error:").strip().splitlines()[-1]
+    assert "optimizer.pt: loaded state dict contains" in said and said.endswith(
+        "change --guide_attention and --guide_transfer back"
+    )
+
+
+def test_weights_with_an_alpha_channel_are_refused_with_the_cure_where_nothing_is_guided(train: Run) -> None:
+    train(max_iter=2, guide=["--guide_concat", "alpha"])
+    said = train("--resume", guide=["--guide_attention", "none"], cure="guidegan: error:").strip().splitlines()[-1]
+    assert "gen_00000002.pt: enc" in said and "reads 4 channels, and the generator's 3; train and test with" in said
+
+
 @pytest.mark.parametrize("concat", ["rhp", "alpha"])
 def test_a_test_shows_ones_and_loads_wide_checkpoints_though_the_script_swallows_errors(
     train: Run, translate: Callable[..., list[bytes]], tmp_path: Path, witness: ModuleType, concat: str

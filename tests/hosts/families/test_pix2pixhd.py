@@ -156,6 +156,17 @@ def test_a_training_goes_on_and_a_test_shows_ones(
     assert len(list(results.glob("*_synthesized_image.jpg"))) == 2
 
 
+@pytest.mark.parametrize("guide", MORE, ids=["alpha", "tam"])
+def test_a_bare_training_goes_on_guided(run: Run, tmp_path: Path, remembered: Remembered, guide: list[str]) -> None:
+    run("train.py", "labels", "--niter_decay", "0")
+    said = run("train.py", "labels", "--niter_decay", "1", "--continue_train", guide=[*guide, "--guide_strict"])
+    assert "so it starts from ones" in said
+    for text in ["padded with a zero alpha channel"] if "alpha" in guide else ["T, M_A starts fresh"]:
+        assert text in said
+    memory = remembered(tmp_path / CHECKPOINTS / "2_net_G_guide.safetensors", "A")
+    assert [visits for _, visits in memory.values()] == [1, 1]
+
+
 @pytest.mark.parametrize("mode", ["images", "labels"])
 def test_a_bare_checkpoint_gives_the_same_images_with_an_alpha_channel(run: Run, tmp_path: Path, mode: str) -> None:
     run("train.py", mode, "--niter_decay", "0")

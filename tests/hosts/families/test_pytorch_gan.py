@@ -38,7 +38,7 @@ SYSTEMS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "stargan": (
         ("A",),
         ("generator",),
-        "--img_height 32 --img_width 32 --residual_blocks 1 --decay_epoch 1 --batch_size 2 --n_critic 2 "
+        "--img_height 64 --img_width 64 --residual_blocks 1 --decay_epoch 1 --batch_size 2 --n_critic 2 "  # the least
         "--selected_attrs Black_Hair Blond_Hair Brown_Hair Male Young",
     ),
     "bicyclegan": (("A",), ("generator",), "--batch_size 2"),

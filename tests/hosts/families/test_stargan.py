@@ -114,6 +114,19 @@ def test_a_training_goes_on_and_a_test_shows_the_placeholder(
     assert (tmp_path / "stargan" / "results" / "1-images.jpg").is_file()
 
 
+@pytest.mark.parametrize(
+    "guide", [["--guide_concat", "alpha", *LAYER], ["--guide_attention", "tam", "--guide_transfer", "conv"]]
+)
+def test_a_bare_training_goes_on_guided(execute: Execute, models: Path, guide: list[str]) -> None:
+    execute("main.py", *SMALL, "--num_iters", "2")
+    more = ["--num_iters", "4", "--resume_iters", "2"]
+    said = execute("main.py", *SMALL, *more, guide=[*guide, "--guide_strict"]).output
+    assert "so it starts from ones" in said
+    for text in ["padded with a zero alpha channel"] if "alpha" in guide else ["T, M_A starts fresh"]:
+        assert text in said
+    assert load_stores(models / "4-G_guide.safetensors")[1]["A.visits"] == "1"
+
+
 def test_a_dry_run_says_what_is_attached_and_seen_and_leaves_nothing(execute: Execute, tmp_path: Path) -> None:
     shown = " ".join(execute("main.py", *SMALL, guide=["--guide_concat", "alpha", *LAYER], dry_run=True).output.split())
     assert "pair A solver.G (Generator) reads what is loaded, keys from the files that are opened" in shown
