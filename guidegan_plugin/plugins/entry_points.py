@@ -48,17 +48,12 @@ def installed(broken: list[PluginError] | None = None) -> dict[str, Installed]:
     left_out = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found: dict[str, list[Installed]] = {}
     errors: list[PluginError] = []
-    seen: set[str] = set()
-    for distribution in importlib.metadata.distributions():
-        name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
-        if name in seen:
-            continue
-        seen.add(name)
+    for distribution in _advertising():
+        name = _name(distribution)
         try:
             entries = [entry for entry in distribution.entry_points if entry.group == ENTRY_POINTS]
         except Exception as error:  # a line that is none; whose group it is of is not known
-            if f"[{ENTRY_POINTS}]" in (distribution.read_text("entry_points.txt") or ""):
-                errors.append(PluginError(f"the entry points of {name} cannot be read ({error}); install it anew"))
+            errors.append(PluginError(f"the entry points of {name} cannot be read ({error}); install it anew"))
             continue
         for entry in entries:
             if entry.name not in left_out:
@@ -69,6 +64,35 @@ def installed(broken: list[PluginError] | None = None) -> dict[str, Installed]:
     if broken is not None:
         broken += errors
     return {name: plugins[0] for name, plugins in found.items() if len(plugins) == 1 and name != OURS}
+
+
+def _advertising() -> list[importlib.metadata.Distribution]:
+    """The distributions that name our group, of each name the first on ``sys.path``.
+
+    An environment has some hundred distributions. Text is looked at here, because parsing the metadata of all of them
+    takes longer than all else that an ``attach`` does.
+    """
+    distributions = list(importlib.metadata.distributions())
+    if not any(map(_names_our_group, distributions)):
+        return []
+    first: dict[str, importlib.metadata.Distribution] = {}
+    for distribution in distributions:
+        first.setdefault(_name(distribution), distribution)
+    return list(filter(_names_our_group, first.values()))
+
+
+def _names_our_group(distribution: importlib.metadata.Distribution) -> bool:
+    try:
+        return f"[{ENTRY_POINTS}]" in (distribution.read_text("entry_points.txt") or "")
+    except UnicodeDecodeError:  # somebody else's
+        return False
+
+
+def _name(distribution: importlib.metadata.Distribution) -> str:
+    """A distribution's name, as pip compares names."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    told = re.search(r"^Name:[ \t]*(\S+)", text, re.MULTILINE | re.IGNORECASE)
+    return re.sub(r"[-_.]+", "-", told[1] if told else str(distribution.metadata["Name"])).lower()
 
 
 def _double(name: str, plugins: list[Installed]) -> PluginError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import re
 import sys
 from collections.abc import Callable
@@ -120,11 +121,35 @@ def test_one_distribution_at_two_places_is_the_first_one(install: Install) -> No
     assert str(manager.get_plugin("mine").__file__).endswith("above/one_module.py")
 
 
+def test_a_distribution_without_plugins_hides_an_older_one_of_its_name_behind_it(install: Install) -> None:
+    install("one", "mine = one_module", "", "below")
+    site = install("One", "mine = one_module", "", "above")
+    (site / "One-1.2.dist-info" / "entry_points.txt").write_text("[console_scripts]\none = one_module:main\n")
+    assert not create_manager().has_plugin("mine")
+
+
+def test_distributions_without_plugins_are_not_parsed(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    metadata: property = importlib.metadata.Distribution.metadata  # type: ignore[assignment]
+
+    def watched(distribution: importlib.metadata.Distribution) -> object:
+        parsed.append(metadata.fget(distribution)["Name"])  # type: ignore[misc]
+        return metadata.fget(distribution)  # type: ignore[misc]
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "metadata", property(watched))
+    create_manager()
+    assert not parsed
+    install("one", "mine = one_module")
+    assert create_manager().has_plugin("mine") and set(parsed) == {"one"}
+
+
 def test_entry_points_that_cannot_be_read_are_named_and_those_of_others_do_not_matter(install: Install) -> None:
     site = install("one", "a line that is none")
     with pytest.raises(PluginError, match=r"entry points of one cannot be read .*; install it anew"):
         create_manager()
     (site / "one-1.2.dist-info" / "entry_points.txt").write_text("[other]\na line that is none\n")
+    create_manager()
+    (site / "one-1.2.dist-info" / "entry_points.txt").write_bytes(b"\xff")
     create_manager()
 
 
