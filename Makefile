@@ -1,5 +1,6 @@
 # make demo    the main job, from nothing to an HTML page
 # make test    everything that must hold: linters, all tests, coverage
+# make full    the same tests with every combination of their parameters; takes an hour
 # make check   for every change: linters, and the tests that are not marked slow
 # make lint    ruff and mypy
 # make fuzz    10,000 mutated files for every reader; FILES=300 for fewer
@@ -19,13 +20,16 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN
 # A thread each: the processes share the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: demo test check lint fuzz matrix audit docs patches clean
+.PHONY: demo test full check lint fuzz matrix audit docs patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: lint
 	$(PYTEST) --cov --cov-fail-under=95 --cov-report=term-missing:skip-covered
+
+full: lint
+	GUIDEGAN_FULL=1 $(PYTEST)
 
 check: lint
 	$(PYTEST) -m "not slow"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from call_patterns import KEYS, MECHANISMS, CompiledAfter, GuidedCopy, MirroredRows, Pattern, config_of
+from call_patterns import ALL, KEYS, MECHANISMS, SLOW, CompiledAfter, GuidedCopy, MirroredRows, Pattern, config_of
+from covering import covering
 from torch import Tensor, nn
 
 from guidegan_plugin.guidance.guide import Guide
@@ -73,11 +75,25 @@ def state_of(networks: Sequence[nn.Module]) -> list[object]:
     ]
 
 
-CONCATS = pytest.mark.parametrize("concat", ["rhp", "alpha"])
-EVERY = pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda options: "-".join(options.values()))
+CONCATS = ("rhp", "alpha")
 
 
-@CONCATS
+def cases() -> list[Any]:
+    """Every pattern with every mechanism and with every concatenation, and each mechanism with each concatenation."""
+    names = {"-".join(options.values()): options for options in MECHANISMS}
+    return [
+        pytest.param(
+            *(kind, names[name], concat),
+            marks=[pytest.mark.slow] * (kind in SLOW),
+            id=f"{kind.__name__}-{name}-{concat}",
+        )
+        for kind, name, concat in covering(itertools.product(ALL, names, CONCATS))
+    ]
+
+
+EVERY = pytest.mark.parametrize(("pattern", "mechanism", "concat"), cases(), indirect=["pattern"])
+
+
 @EVERY
 def test_the_right_map_is_remembered_and_blended_into_the_right_image(
     pattern: Pattern, batches: Sequence[Tensor], mechanism: dict[str, str], concat: str
@@ -102,7 +118,6 @@ def test_the_right_map_is_remembered_and_blended_into_the_right_image(
     assert equal.any(1).all() and equal.any(0).all()
 
 
-@CONCATS
 @EVERY
 def test_detached_again_a_loop_computes_what_it_did_and_nothing_is_left(
     pattern: Pattern, batches: Sequence[Tensor], mechanism: dict[str, str], concat: str
@@ -124,7 +139,7 @@ def test_detached_again_a_loop_computes_what_it_did_and_nothing_is_left(
     assert torch.equal(pattern.step(None, batches[0].clone()), expected)
 
 
-@CONCATS
+@pytest.mark.parametrize("concat", CONCATS)
 def test_without_attention_a_loop_computes_what_it_does_and_draws_what_it_draws(
     pattern: Pattern, batches: Sequence[Tensor], concat: str
 ) -> None:
