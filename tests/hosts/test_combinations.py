@@ -1,4 +1,7 @@
-"""Every attention mechanism with every concatenation, transfer block, model and loss, through the reference host."""
+"""Every attention mechanism with every concatenation, transfer block, model and loss, through the reference host.
+
+`make test` runs combinations in which every two of these meet, `make full` all.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from covering import covering
 from PIL import Image
 from torch import Tensor
 
@@ -29,7 +33,7 @@ COMBINATIONS += itertools.product(ATTENTIONS, ("gradient",), ("bilinear",), ("cy
 Read = Callable[[Path], dict[str, dict[str, Tensor]]]
 
 
-@pytest.mark.parametrize(("attention", "concat", "transfer", "model", "loss"), COMBINATIONS)
+@pytest.mark.parametrize(("attention", "concat", "transfer", "model", "loss"), covering(COMBINATIONS))
 def test_it_trains_saves_resumes_and_tests(
     run_host: Callable[..., None],
     small: Callable[[str, Path], list[str]],

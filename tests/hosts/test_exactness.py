@@ -1,4 +1,7 @@
-"""N + M epochs are N epochs, kill -9, and M epochs, bit for bit; and the same seed gives the same weights twice."""
+"""N + M epochs are N epochs, kill -9, and M epochs, bit for bit; and the same seed gives the same weights twice.
+
+`make test` kills trainings in which every two of mechanism, concatenation, transfer block and model meet, `make full` all.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from covering import covering
 from torch import Tensor
 
 from guidegan_plugin.guidance.memory.store_file import load_stores
@@ -83,7 +87,7 @@ def options(small: Small, request: pytest.FixtureRequest) -> Callable[..., list[
     return make
 
 
-@pytest.mark.parametrize(("mechanism", "concat", "transfer", "model"), EVERYTHING)
+@pytest.mark.parametrize(("mechanism", "concat", "transfer", "model"), covering(EVERYTHING))
 def test_a_killed_training_goes_on_as_if_nothing_had_been(
     run_host: Callable[..., None],
     options: Callable[..., list[str]],
