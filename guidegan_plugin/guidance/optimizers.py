@@ -119,9 +119,7 @@ class _Grown:
         return {**state, "param_groups": groups}
 
 
-def _place_of(
-    name: str, owner: nn.Module | None, places: Sequence[tuple[Optimizer, int]]
-) -> tuple[Optimizer, int]:
+def _place_of(name: str, owner: nn.Module | None, places: Sequence[tuple[Optimizer, int]]) -> tuple[Optimizer, int]:
     """The optimizer, and which of its param groups, with the first of a network's parameters that is in any."""
     for parameter in owner.parameters() if owner is not None else ():
         for optimizer, number in places:

@@ -71,6 +71,7 @@ def test_a_state_from_before_new_networks_joined_is_loaded_and_they_start_fresh(
     optimizer.load_state_dict(guided)
     assert len(caplog.messages) == 3 and all(optimizer.state[one]["step"] == 1 for one in new["T"].parameters())
     with pytest.raises(ValueError, match="doesn't match the size"):
-        optimizer.load_state_dict(torch.optim.Adam([{"params": [nn.Parameter(torch.ones(1))]}] * 1).state_dict() | {
-            "param_groups": [{"params": [0]}, {"params": [1]}, {"params": [2]}]
-        })
+        optimizer.load_state_dict(
+            torch.optim.Adam([{"params": [nn.Parameter(torch.ones(1))]}] * 1).state_dict()
+            | {"param_groups": [{"params": [0]}, {"params": [1]}, {"params": [2]}]}
+        )

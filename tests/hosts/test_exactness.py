@@ -1,6 +1,7 @@
 """N + M epochs are N epochs, kill -9, and M epochs, bit for bit; and the same seed gives the same weights twice.
 
-`make test` kills trainings in which every two of mechanism, concatenation, transfer block and model meet, `make full` all.
+`make test` kills trainings in which every two of mechanism, concatenation, transfer block and model meet; `make full`
+kills all.
 """
 
 from __future__ import annotations

@@ -238,9 +238,7 @@ def _change(convolution: nn.Conv2d, change: Callable[[Tensor], Tensor], optimize
     return held
 
 
-def _change_state(
-    optimizer: Optimizer, weight: Tensor, shape: torch.Size, change: Callable[[Tensor], Tensor]
-) -> bool:
+def _change_state(optimizer: Optimizer, weight: Tensor, shape: torch.Size, change: Callable[[Tensor], Tensor]) -> bool:
     """Change what an optimizer holds of a weight in a shape, and say whether there was any."""
     state: dict[str, Any] = optimizer.state.get(weight, {})
     found = {name: value for name, value in state.items() if isinstance(value, Tensor) and value.shape == shape}

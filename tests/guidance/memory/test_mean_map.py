@@ -34,7 +34,7 @@ def read_at(one: Array, y: float, x: float) -> float:
 
 
 def by_hand(maps: list[Array], views: list[Array], size: tuple[int, int]) -> Array:
-    """Each cell of the image: the mean of the maps whose visit showed its centre, else the mean of all that was shown."""
+    """Each cell: the mean of the maps whose visit showed its centre, else the mean of all that was shown."""
     height, width = size
     total, count = np.zeros(size), np.zeros(size)
     for one, theta in zip(maps, views, strict=True):
@@ -124,5 +124,5 @@ def test_a_file_of_an_older_version_lacks_the_mean_which_is_made_of_its_maps(tmp
 def test_a_mean_that_is_no_map_is_refused(tmp_path: Path, mean: torch.Tensor) -> None:
     path, store = saved(tmp_path)
     save_stores(path, {"A": {**store.state(), "mean": mean}}, {})
-    with pytest.raises(StoreError, match="latest_guide.*'mean'"):
+    with pytest.raises(StoreError, match=r"latest_guide.*'mean'"):
         load_stores(path)
