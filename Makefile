@@ -4,6 +4,7 @@
 # make check   for every change: linters, and the tests that are not marked slow
 # make lint    ruff and mypy
 # make fuzz    10,000 mutated files for every reader; FILES=300 for fewer
+# make bench   the figures of docs/benchmarks.md that a CPU can tell, as JSON in build/bench; goes on where it was stopped
 # make matrix  the fast tests on every Python and torch that this machine can install (noxfile.py); takes hours
 # make audit   known vulnerabilities of what is installed, where pip-audit reaches its data
 # make docs    docs/ and an API reference as HTML, in build/docs
@@ -20,7 +21,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN
 # A thread each: the processes share the cores already.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: demo test full check lint fuzz matrix audit docs patches clean
+.PHONY: demo test full check lint fuzz bench matrix audit docs patches clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -41,6 +42,9 @@ lint: $(READY)
 
 fuzz: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py --files $(FILES)
+
+bench: $(READY)
+	$(BIN)/python examples/benchmarks/cpu.py build/bench
 
 matrix: $(READY)
 	$(PIP) install --quiet --disable-pip-version-check -e ".[matrix]"

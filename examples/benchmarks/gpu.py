@@ -16,25 +16,11 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
-import os
-import platform
-import signal
-import subprocess
 import sys
-import time
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-
-ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).parent
-RESULT = "RESULT"
+from parts import HERE, RESULT, ROOT, Part, run
 
 MECHANISMS = {
     "rhp": "",
@@ -58,21 +44,6 @@ FAST = {
     "graphs": "graphs",
     "compile": "compile",
 }
-
-
-@dataclass(frozen=True)
-class Part:
-    """One command of a stage.
-
-    Attributes:
-        stage: The stage's JSON keeps what the command found.
-        name: Its name there.
-        command: Arguments of Python; ``RESULT`` is the file that the command writes.
-    """
-
-    stage: str
-    name: str
-    command: Sequence[object]
 
 
 def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
@@ -105,76 +76,6 @@ def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
     return planned if rehearse else [*planned, Part("study", "shapes at 128 px", study)]
 
 
-def perform(part: Part, out: Path, seconds: float) -> Any:
-    """Run one command to its end, or to the clock's; what it found.
-
-    Raises:
-        RuntimeError: If it failed or was stopped, with the last line that it said.
-    """
-    result, log = out / "result.tmp", out / "log.txt"
-    result.unlink(missing_ok=True)
-    command = [sys.executable, *(str(result if word == RESULT else word) for word in part.command)]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    with log.open("ab") as output:
-        output.write(f"\n$ {part.stage}, {part.name}: {' '.join(command)}\n".encode())
-        output.flush()
-        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        try:
-            code = child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGINT)  # a study then writes down how far it came
-            try:
-                code = child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                code = child.wait()
-            if part.stage != "study":
-                raise RuntimeError("stopped by the clock") from None
-    found = read(part, out, result)
-    if found is None:
-        said = log.read_text(errors="replace").strip().splitlines()[-1]
-        raise RuntimeError(f"ended with {code}: {said}")
-    return found
-
-
-def read(part: Part, out: Path, result: Path) -> Any:
-    """What a command found, None if it left nothing."""
-    if part.stage == "study":
-        done = sorted(str(path.relative_to(out / "study")) for path in (out / "study").rglob("result.json"))
-        report = out / "study" / "report.json"
-        return json.loads(report.read_text()) if report.exists() else {"runs done": done}
-    if not result.exists():
-        return None
-    if part.stage != "tests":
-        return json.loads(result.read_text())
-    suite = next(ElementTree.parse(result).getroot().iter("testsuite"))
-    counts = {name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")}
-    failed = {
-        f"{case.attrib['classname']}::{case.attrib['name']}": fault.attrib.get("message", "")[:500]
-        for case in suite.iter("testcase")
-        for fault in (*case.iter("failure"), *case.iter("error"))
-    }
-    apart = [name for name, message in failed.items() if message == "collection failure"]
-    return {**counts, "seconds": float(suite.attrib["time"]), "not collected": apart, "failed": failed}
-
-
-def machine() -> dict[str, object]:
-    """On what the figures were taken."""
-    packages = ("torch", "torchvision", "numpy", "pluggy", "safetensors", "pillow")
-    found: dict[str, object] = {package: importlib.metadata.version(package) for package in packages}
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    found |= {"python": platform.python_version(), "CUDA": torch.version.cuda}
-    return {"GPU": gpu, "cores": os.cpu_count(), **found}
-
-
-def keep(path: Path, content: object) -> None:
-    """Write a JSON so that a stop in between loses nothing."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
 def main() -> int:
     """Run what is not done yet; 1 if a part failed or the time was too short."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -187,28 +88,8 @@ def main() -> int:
     args = parser.parse_args()
     if not torch.cuda.is_available() and not args.rehearse:
         sys.exit("gpu.py: torch finds no CUDA device; run it on a machine with a GPU, or try it with --rehearse")
-    args.out.mkdir(parents=True, exist_ok=True)
-    out, end, missing = args.out.resolve(), time.monotonic() + 60 * args.minutes, []
-    for part in parts(out, args.rehearse, args.host.resolve()):
-        if args.only and part.stage not in args.only:
-            continue
-        path = out / f"{part.stage}.json"
-        stage = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "results": {}}
-        if part.name in stage["results"]:
-            continue
-        started = time.monotonic()
-        try:
-            if started > end:
-                raise RuntimeError("no time was left")
-            stage["results"][part.name] = perform(part, out, end - started)
-            keep(path, stage)
-            print(f"{part.stage}, {part.name}: {time.monotonic() - started:.0f} s", flush=True)
-        except RuntimeError as error:
-            missing.append(f"{part.stage}, {part.name}: {error}")
-            print(missing[-1], flush=True)
-    (out / "result.tmp").unlink(missing_ok=True)
-    print(f"{len(missing)} parts are missing; the same command goes on from here" if missing else "complete")
-    return 1 if missing else 0
+    planned = parts(args.out.resolve(), args.rehearse, args.host.resolve())
+    return run([part for part in planned if not args.only or part.stage in args.only], args.out.resolve(), args.minutes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The script for a GPU machine goes on where it was stopped, and says what is missing."""
+"""The scripts that run many benchmarks go on where they were stopped, and say what is missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "benchmarks" / "gpu.py"
+BENCHMARKS = Path(__file__).parents[1] / "examples" / "benchmarks"
 
 
-def run(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *options: object, script: str = "gpu.py") -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    command = [*map(str, (sys.executable, SCRIPT, folder / "out", *options))]
+    command = [*map(str, (sys.executable, BENCHMARKS / script, folder / "out", *options))]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
 
 
@@ -38,3 +38,12 @@ def test_a_part_that_is_done_is_not_repeated_and_one_without_time_is_named(tmp_p
     short = run(tmp_path, "--rehearse", "--only", "step", "--minutes", 0)
     assert short.returncode == 1 and "step, rhp, float32: no time was left" in short.stdout
     assert not (tmp_path / "out" / "step.json").exists()
+
+
+@pytest.mark.slow
+def test_figures_of_a_cpu_name_the_machine_and_the_versions(tmp_path: Path) -> None:
+    done = run(tmp_path, "--rehearse", "--only", "operations", script="cpu.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "out" / "operations.json").read_text())
+    assert figures["machine"].keys() >= {"cores", "torch", "python"}
+    assert figures["results"].keys() == {"launches", "calls"}
