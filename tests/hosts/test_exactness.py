@@ -7,10 +7,9 @@ kills all.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import runpy
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,17 +54,12 @@ launcher.run(Path({script!r}), {options!r})
 HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"
 
 
-def die_after(steps: int, options: list[str], folder: Path) -> None:
+def die_after(steps: int, options: list[str], folder: Path, python: str) -> None:
     """Train in a process that ends by SIGKILL within the step behind so many."""
     folder.mkdir()
     script = folder / "dies.py"
     script.write_text(DIES.format(steps=steps, folder=str(folder), script=str(HOST / "train.py"), options=options))
-    context = multiprocessing.get_context("forkserver")  # torch is imported once for all tests
-    context.set_forkserver_preload(["torchvision", "guidegan_plugin.builtin", "guidegan_plugin.hosts.junyanz.model"])
-    process = context.Process(target=runpy.run_path, args=(str(script),))
-    process.start()
-    process.join(300)
-    assert process.exitcode == -signal.SIGKILL
+    assert subprocess.run([python, str(script)], timeout=300).returncode == -signal.SIGKILL
 
 
 def assert_equal(one: Path, other: Path, read_weights: Read) -> None:
@@ -94,6 +88,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
     options: Callable[..., list[str]],
     read_weights: Read,
     tmp_path: Path,
+    warm_python: str,
     mechanism: str,
     concat: str,
     transfer: str,
@@ -101,7 +96,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
 ) -> None:
     guided = options(model, *MECHANISMS[mechanism], "--guide_concat", concat, "--guide_transfer", transfer)
     run_host("train.py", *guided, "--checkpoints_dir", "whole")
-    die_after(3, guided, tmp_path / "killed")
+    die_after(3, guided, tmp_path / "killed", warm_python)
     # The seed is of the start; a resumed training has its random numbers from the file.
     run_host("train.py", *guided, "--continue_train", "--checkpoints_dir", "killed/checkpoints", "--seed", 99)
     assert_equal(tmp_path / "whole" / "run", tmp_path / "killed" / "checkpoints" / "run", read_weights)

@@ -60,9 +60,9 @@ def checksums(host: Path) -> dict[str, str]:
     }
 
 
-def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+def python(*arguments: object, cwd: Path, start: str = sys.executable) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [start, *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -108,7 +108,7 @@ def test_spawned_workers_load_our_data_set(
 
 @pytest.mark.slow
 def test_the_patch_adds_the_installers_files_and_the_plain_script_trains(
-    host: Path, unpaired: Path, tmp_path: Path, small: Small, one_epoch: list[str]
+    host: Path, unpaired: Path, tmp_path: Path, small: Small, one_epoch: list[str], warm_python: str
 ) -> None:
     git(host, "init")
     (host / "models" / "aggan_model.py").unlink()  # the patch is for the models of the original codebase
@@ -116,7 +116,7 @@ def test_the_patch_adds_the_installers_files_and_the_plain_script_trains(
     git(host, "apply", PATCH)
     idle = ("removed", "models/guide_colorization_model.py")
     assert {outcome for outcome, _ in install(host)} == {"already there"}
-    ended = python(host / "train.py", *small("guide_cycle_gan", unpaired), *one_epoch, cwd=tmp_path)
+    ended = python(host / "train.py", *small("guide_cycle_gan", unpaired), *one_epoch, cwd=tmp_path, start=warm_python)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert visits(tmp_path) == [1, 1, 1]
     git(host, "apply", "-R", PATCH)

@@ -230,7 +230,13 @@ os._exit(0)
 @pytest.mark.slow
 @pytest.mark.parametrize("resumed", [False, True])
 def test_two_processes_train_the_same_new_networks(
-    run_host: Run, small: Small, one_epoch: list[str], unpaired: Path, tmp_path: Path, resumed: bool
+    run_host: Run,
+    small: Small,
+    one_epoch: list[str],
+    unpaired: Path,
+    tmp_path: Path,
+    warm_python: str,
+    resumed: bool,
 ) -> None:
     options = [*small("guide_cycle_gan", unpaired), *one_epoch]
     if resumed:
@@ -240,8 +246,8 @@ def test_two_processes_train_the_same_new_networks(
     script.write_text(RANK)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, REFERENCE_HOST / "train.py"]
     ended = subprocess.run(
-        [sys.executable, *map(str, command), *options, *CONV, *TAM],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [warm_python, *map(str, command), *options, *CONV, *TAM],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHON_EXEC": warm_python},
         capture_output=True,
         text=True,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -34,8 +33,8 @@ def test_views_and_allocations_are_no_launches(script: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_added_launches_are_printed_and_written(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPT, "--json", tmp_path / "figures.json", "--steps", 1, "--mechanisms", "rhp", *SMALL]
+def test_added_launches_are_printed_and_written(tmp_path: Path, warm_python: str) -> None:
+    command = [warm_python, SCRIPT, "--json", tmp_path / "figures.json", "--steps", 1, "--mechanisms", "rhp", *SMALL]
     done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     one, eight = json.loads((tmp_path / "figures.json").read_text())["steps"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +72,7 @@ def five(tmp_path: Path, noise_image: Callable[..., None]) -> Path:
 
 
 @pytest.fixture
-def ranks(tmp_path: Path, five: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def ranks(tmp_path: Path, five: Path, warm_python: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Train in so many processes."""
 
     def train(count: int, epochs: int, *more: str, dying: Any = None) -> subprocess.CompletedProcess[str]:
@@ -82,9 +81,9 @@ def ranks(tmp_path: Path, five: Path) -> Callable[..., subprocess.CompletedProce
         launch = f"-m torch.distributed.run --standalone --nproc_per_node={count}".split()
         options = ["--dataroot", str(five), *TINY.split(), "--n_epochs", str(epochs), *more]
         return subprocess.run(
-            [sys.executable, *launch, str(script), json.dumps(dying), str(HOST / "train.py"), *options],
+            [warm_python, *launch, str(script), json.dumps(dying), str(HOST / "train.py"), *options],
             cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHON_EXEC": warm_python},
             capture_output=True,
             text=True,
             timeout=300,
