@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 from types import ModuleType
 
 import hypothesis
@@ -63,30 +64,19 @@ def load_script() -> Callable[[Path], ModuleType]:
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[str]:
     """The path of a Python that has imported torch and the package already: ``warm_python.py``."""
-    modules = [
-        "torchvision",
-        "torch.distributed.launcher.api",
-        "guidegan_plugin.cli",
-        "guidegan_plugin.hosts.junyanz.model",
-    ]
+    modules = ["torchvision", "torch.distributed.launcher.api"]
+    modules += ["guidegan_plugin.builtin", "guidegan_plugin.cli", "guidegan_plugin.hosts.junyanz.model"]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     with tempfile.TemporaryDirectory(prefix="guidegan-") as folder:  # a socket's path may not be long
         line, start = Path(folder) / "line", Path(folder) / "python"
-        script = Path(__file__).parent / "warm_python.py"
-        server = subprocess.Popen(
-            [sys.executable, str(script), str(line), "guidegan_plugin.builtin", *modules],
-            **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True},
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": "1",
-                "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-            },
-        )
-        with server:
+        script = str(Path(__file__).parent / "warm_python.py")
+        command = [sys.executable, script, str(line), *modules]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as server:
             assert server.stdin is not None and server.stdout is not None
             assert server.stdout.readline() == "ready\n"
-            start.write_text(
-                f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", str(script), "--start", str(line)])} "$@"\n'
-            )
+            ask = shlex.join([sys.executable, "-IS", script, "--start", str(line)])
+            start.write_text(f'#!/bin/sh\nexec {ask} "$@"\n')
             start.chmod(0o755)
             yield str(start)
             server.stdin.close()

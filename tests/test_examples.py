@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +30,10 @@ THIRD_PARTY = EXAMPLES / "third_party_plugin"
         (["bare_script.py", "--steps", "1", "--memory", "batch", "--concat", "alpha"], ["pair B: 0 maps stored"]),
     ],
 )
-def test_an_example_prints_losses_and_how_many_maps_are_stored(command: list[str], lines: list[str]) -> None:
-    script = [sys.executable, str(EXAMPLES / command[0]), *command[1:]]
+def test_an_example_prints_losses_and_how_many_maps_are_stored(
+    command: list[str], lines: list[str], warm_python: str
+) -> None:
+    script = [warm_python, str(EXAMPLES / command[0]), *command[1:]]
     done = subprocess.run(script, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert all(line in done.stdout for line in lines), done.stdout

@@ -33,20 +33,13 @@ CASES = {
 def test_it_does_what_python_does(warm_python: str, tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "script.py").write_text("import sys; print(sys.argv, sys.path[0], __name__, __file__)")
     env = {**os.environ, "GIVEN": "a value", "PYTHONPATH": str(tmp_path)}
+    command = [one.format(folder=tmp_path) for one in arguments]
     seen = [
-        subprocess.run(
-            [python, *(one.format(folder=tmp_path) for one in arguments)],
-            cwd=tmp_path,
-            env=env,
-            input="given",
-            text=True,
-            capture_output=True,
-        )
+        subprocess.run([python, *command], cwd=tmp_path, env=env, input="given", text=True, capture_output=True)
         for python in (sys.executable, warm_python)
     ]
-    assert [(one.returncode, one.stdout, one.stderr) for one in seen] == [
-        (seen[0].returncode, seen[0].stdout, seen[0].stderr)
-    ] * 2
+    real, warm = [(one.returncode, one.stdout, one.stderr) for one in seen]
+    assert warm == real
 
 
 def test_torch_is_there_already_and_an_error_has_its_traceback(warm_python: str) -> None:

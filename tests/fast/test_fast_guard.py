@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -34,8 +33,8 @@ def test_blocks_keep_the_last_steps(script: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_bit_equal_pieces_have_no_distance(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPT, "--pieces", "activations", "--steps", 3, "--size", 32, "--json", "guard.json"]
+def test_bit_equal_pieces_have_no_distance(tmp_path: Path, warm_python: str) -> None:
+    command = [warm_python, SCRIPT, "--pieces", "activations", "--steps", 3, "--size", 32, "--json", "guard.json"]
     command += ["--", "--ngf", 4, "--ndf", 4, "--netD", "n_layers", "--n_layers_D", 2]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

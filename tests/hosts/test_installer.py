@@ -80,6 +80,7 @@ def git(host: Path, *arguments: object) -> None:
     subprocess.run(["git", *map(str, arguments)], cwd=host, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_installed_the_plain_script_trains_and_uninstalled_the_host_is_as_before(
     host: Path, unpaired: Path, tmp_path: Path, small: Small, one_epoch: list[str]
 ) -> None:

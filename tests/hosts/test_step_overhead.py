@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -21,8 +20,8 @@ CYCLE = ["--size", 32, "--", "--netG", "resnet_6blocks", "--netD", "n_layers", "
 PIX = ["--model", "pix2pix", "--size", 128, "--", "--netG", "unet_128", "--guide_concat", "alpha"]
 
 
-def benchmark(folder: Path, *options: object) -> tuple[str, dict]:
-    command = [sys.executable, SCRIPT, "--rounds", 2, "--warmup", 1, "--json", folder / "figures.json", *options]
+def benchmark(python: str, folder: Path, *options: object) -> tuple[str, dict]:
+    command = [python, SCRIPT, "--rounds", 2, "--warmup", 1, "--json", folder / "figures.json", *options]
     command += ["--ngf", 4, "--ndf", 4]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
@@ -44,9 +43,9 @@ def script(load_script: Callable[[Path], ModuleType]) -> ModuleType:
     ids=["cycle_gan with rhp", "pix2pix with alpha"],
 )
 def test_figures_are_printed_and_written_and_guidance_adds_no_forward_pass(
-    tmp_path: Path, options: list[object], passes: dict[str, int]
+    warm_python: str, tmp_path: Path, options: list[object], passes: dict[str, int]
 ) -> None:
-    printed, figures = benchmark(tmp_path, *options)
+    printed, figures = benchmark(warm_python, tmp_path, *options)
     assert figures["bare"]["forward_passes"] == figures["guided"]["forward_passes"] == passes
     for name in ("bare_seconds", "null_over_bare", "guided_over_bare"):
         spread = figures[name]
@@ -61,17 +60,17 @@ def test_figures_are_printed_and_written_and_guidance_adds_no_forward_pass(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("options", "name"), [([], "bare"), (["--guide_concat", "alpha"], "guided")])
-def test_one_model_is_timed_alone(tmp_path: Path, options: list[object], name: str) -> None:
-    printed, figures = benchmark(tmp_path, "--alone", "--autocast", *CYCLE, *options)
+def test_one_model_is_timed_alone(warm_python: str, tmp_path: Path, options: list[object], name: str) -> None:
+    printed, figures = benchmark(warm_python, tmp_path, "--alone", "--autocast", *CYCLE, *options)
     assert figures["seconds"]["median"] > 0 and figures[name]["launches"] == "not measured"
     assert {"bare", "null", "guided"} & figures.keys() == {name} and f"{name}: forward passes G_A 3" in printed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["visdom", "dead"])
-def test_a_monitored_training_is_timed_by_the_clock(tmp_path: Path, monitor: str) -> None:
+def test_a_monitored_training_is_timed_by_the_clock(warm_python: str, tmp_path: Path, monitor: str) -> None:
     pytest.importorskip("visdom")
-    printed, figures = benchmark(tmp_path, "--wall", "--monitor", monitor, *CYCLE)
+    printed, figures = benchmark(warm_python, tmp_path, "--wall", "--monitor", monitor, *CYCLE)
     assert f"wall time, monitor {monitor}" in printed and figures["guided_above_null"] > 0
     assert (figures["settings"]["windows"] >= 8) == (monitor == "visdom")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,8 @@ WAY = (
 
 
 @pytest.mark.slow
-def test_a_guided_step_makes_few_calls_and_moves_in_the_order_data_flows(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--json", str(tmp_path / "figures.json")]
+def test_a_guided_step_makes_few_calls_and_moves_in_the_order_data_flows(tmp_path: Path, warm_python: str) -> None:
+    command = [warm_python, str(SCRIPT), "--json", str(tmp_path / "figures.json")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())

@@ -24,8 +24,8 @@ SOURCE = (TOY_HOST / "guidegan_toy_host.py").read_text()
 Command = Callable[..., int | str]
 
 
-def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, *map(str, arguments)]
+def python(*arguments: object, cwd: Path, start: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    words = [start, *map(str, arguments)]
     return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
 
 
@@ -42,9 +42,13 @@ def test_the_launcher_trains_and_what_is_remembered_lies_beside_the_checkpoints(
     assert '"concat": "rhp"' in facts["config"]
 
 
-def test_without_attention_the_codebase_trains_as_if_we_were_not_there(guidegan: Command, toy: Path) -> None:
+def test_without_attention_the_codebase_trains_as_if_we_were_not_there(
+    guidegan: Command, toy: Path, warm_python: str
+) -> None:
     bare = "import runpy, sys, torch; torch.manual_seed(0); sys.path.insert(0, '.'); sys.argv[:] = ['train.py', '--out'"
-    ended = python("-c", f"{bare}, 'bare']; runpy.run_path('train.py', run_name='__main__')", cwd=toy)
+    ended = python(
+        "-c", f"{bare}, 'bare']; runpy.run_path('train.py', run_name='__main__')", cwd=toy, start=warm_python
+    )
     assert ended.returncode == 0, ended.stderr
     train(guidegan, toy, "--guide_attention", "none")
     one, other = (torch.load(path, weights_only=True) for path in (toy / "bare/2.pth", Path("run/2.pth")))
@@ -208,6 +212,7 @@ def test_monitors_are_switched_on_and_know_the_runs_folder(guidegan: Command, to
     assert list(Path("run/tensorboard").glob("events.*"))
 
 
+@pytest.mark.slow
 def test_installed_a_plain_python_trains_and_uninstalled_the_codebase_is_as_before(
     guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
