@@ -46,9 +46,8 @@ def test_without_attention_the_codebase_trains_as_if_we_were_not_there(
     guidegan: Command, toy: Path, warm_python: str
 ) -> None:
     bare = "import runpy, sys, torch; torch.manual_seed(0); sys.path.insert(0, '.'); sys.argv[:] = ['train.py', '--out'"
-    ended = python(
-        "-c", f"{bare}, 'bare']; runpy.run_path('train.py', run_name='__main__')", cwd=toy, start=warm_python
-    )
+    source = f"{bare}, 'bare']; runpy.run_path('train.py', run_name='__main__')"
+    ended = python("-c", source, cwd=toy, start=warm_python)
     assert ended.returncode == 0, ended.stderr
     train(guidegan, toy, "--guide_attention", "none")
     one, other = (torch.load(path, weights_only=True) for path in (toy / "bare/2.pth", Path("run/2.pth")))
