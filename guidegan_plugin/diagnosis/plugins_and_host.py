@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pluggy
@@ -60,9 +61,20 @@ def check_host(root: Path, manager: pluggy.PluginManager, required: bool = True)
 
 def _no_host(root: Path, manager: pluggy.PluginManager, required: bool) -> Check:
     scripts = dict.fromkeys(kind.scripts[0] for kind in registered_hosts(manager))
+    inner = _hosts_inside(root, manager)
     cure = f"give the folder that holds {' or '.join(scripts)} (HOST_DIR)"
+    cure = f"give one of its folders that are (HOST_DIR): {', '.join(inner)}" if inner else cure
     cure += "" if required else ", unless you train a script of your own"
     return Check("host", "failure" if required else "warning", f"{root} {what_is_missing(manager)}", cure)
+
+
+def _hosts_inside(root: Path, manager: pluggy.PluginManager) -> list[str]:
+    """Folders in a folder, and in these, that are hosts."""
+    found = []
+    for folder in sorted(path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.is_dir()):
+        with suppress(HostError, PluginError):
+            found += [folder.relative_to(root).as_posix()] if find_host(folder, manager) is not None else []
+    return found
 
 
 def _scripts(host: Host) -> Check:

@@ -89,7 +89,7 @@ class Host(ABC):
 
     name: ClassVar[str]
     looks_for: ClassVar[str]
-    scripts: ClassVar[tuple[str, ...]] = ("train.py", "test.py")
+    scripts: tuple[str, ...] = ("train.py", "test.py")
     checkpoints: ClassVar[str] = ""
     checkpoints_option: ClassVar[str] = ""
     datasets: ClassVar[str] = ""

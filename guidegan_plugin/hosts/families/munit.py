@@ -24,6 +24,7 @@ class MunitHost(ScriptHost):
         "trainer.py": ("MUNIT_Trainer", "UNIT_Trainer"),
         "networks.py": ("AdaINGen", "VAEGen", "MsImageDis"),
     }
+    modes: str = "train.py, also with --resume, and test.py; --trainer MUNIT and --trainer UNIT"
     checkpoints_option: ClassVar[str] = "--output_path"
     good_ends: ClassVar[tuple[str, ...]] = ("Finish training",)
     run_holds: ClassVar[tuple[str, ...]] = ("gen_*_guide.safetensors",)

@@ -25,6 +25,10 @@ class Pix2PixHDHost(ScriptHost):
         "models/pix2pixHD_model.py": ("Pix2PixHDModel", "InferenceModel"),
         "models/networks.py": ("LocalEnhancer", "MultiscaleDiscriminator"),
     }
+    modes: str = (
+        "train.py, also with --continue_train, and test.py; label maps, or images (--label_nc 0); --netG global and "
+        "local; on one GPU (--gpu_ids 0) or none, since on several the script copies the networks"
+    )
     checkpoints: ClassVar[str] = "checkpoints"
     checkpoints_option: ClassVar[str] = "--checkpoints_dir"
     results: ClassVar[str] = "_synthesized_image"

@@ -72,12 +72,13 @@ class PytorchGanHost(ScriptHost):
 
     name: ClassVar[str] = "pytorch_gan"
     looks_for: ClassVar[str] = f"one of {', '.join(SCRIPTS)} with a dataloader and networks of those names"
-    scripts: ClassVar[tuple[str, ...]] = tuple(SCRIPTS)
+    scripts: tuple[str, ...] = tuple(SCRIPTS)
     checkpoints: ClassVar[str] = "saved_models"
 
-    def __init__(self, root: Path, script: Script) -> None:
+    def __init__(self, root: Path, name: str) -> None:
         super().__init__(root)
-        self._script = script
+        self.scripts, self._script = (name,), SCRIPTS[name]
+        self.modes = f"{name}, also with --epoch N; the script has no test"
 
     @classmethod
     def recognise(cls, root: Path) -> PytorchGanHost | None:
@@ -88,7 +89,7 @@ class PytorchGanHost(ScriptHost):
         """
         for name, script in SCRIPTS.items():
             if {*script.networks, "dataloader"} <= defined(root / name):
-                return cls(root, script)
+                return cls(root, name)
         return None
 
     def script_arguments(self, arguments: Sequence[str]) -> list[str]:
@@ -113,12 +114,12 @@ class PytorchGanHost(ScriptHost):
         return self._script.defaults
 
     def checks(self) -> Sequence[Check]:
-        """Whether the script can run as it comes."""
+        """As the base, and whether the script can run as it comes."""
         try:
             _refuse_undefined(self.root / "models.py")
         except HostError as error:
-            return [failed("host's models.py", error)]
-        return []
+            return [*super().checks(), failed("host's models.py", error)]
+        return super().checks()
 
 
 def _refuse_undefined(models: Path) -> None:

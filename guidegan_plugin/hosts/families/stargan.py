@@ -24,12 +24,13 @@ class StarGanHost(ScriptHost):
     """yunjey/stargan and its forks: ``main.py`` trains and tests a ``Solver``; CelebA, RaFD, or both."""
 
     name: ClassVar[str] = "stargan"
-    scripts: ClassVar[tuple[str, ...]] = ("main.py",)
+    scripts: tuple[str, ...] = ("main.py",)
     holds: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "main.py": ("main",),
         "solver.py": ("Solver",),
         "data_loader.py": ("CelebA", "get_loader"),
     }
+    modes: str = "--mode train, also with --resume_iters, and --mode test; --dataset CelebA, RaFD and Both"
     run_holds: ClassVar[tuple[str, ...]] = (f"*-G{STORE_ENDING}",)
     checkpoints: ClassVar[str] = "stargan/models"
     checkpoints_option: ClassVar[str] = "--model_save_dir"
@@ -43,11 +44,11 @@ class StarGanHost(ScriptHost):
         return [*own, *(text for option in _FOLDERS for text in (option, str(scratch)))]
 
     def checks(self) -> Sequence[Check]:
-        """The host's logger wants a TensorFlow of old."""
-        if is_installed("tensorflow"):
-            return [Check("host's tensorboard", "warning", "its logger.py calls TensorFlow 1", _WITHOUT_TENSORFLOW)]
-        found = "tensorflow is not installed, and the host's logger.py imports it by default"
-        return [Check("host's tensorboard", "warning", found, _WITHOUT_TENSORFLOW)]
+        """As the base; the host's logger wants a TensorFlow of old."""
+        there = is_installed("tensorflow")
+        found = "calls TensorFlow 1" if there else "imports tensorflow by default, which is not installed"
+        logger = Check("host's logger", "warning", f"logger.py {found}", _WITHOUT_TENSORFLOW)
+        return [*(one for one in super().checks() if "tensorflow" not in one.found), logger]
 
     @classmethod
     def read_run(cls, run: Path) -> Run:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from guidegan_plugin.hosts.junyanz.codebase import DATASETS
+from guidegan_plugin.hosts.missing_packages import check_packages, imports
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.utils.packages import is_installed
 from guidegan_plugin.utils.python_files import parse_python
@@ -37,7 +37,7 @@ def check_visdom() -> list[Check]:
 def check_wandb(root: Path) -> Check:
     """The DDP generation imports wandb whether it is used or not."""
     paths = [root / "train.py", *sorted((root / "util").glob("*.py"))]
-    importing = [path for path in paths if _imports_wandb(path)]
+    importing = [path for path in paths if imports(path, "wandb")]
     if is_installed("wandb"):
         return Check("wandb", "ok", f"wandb {version('wandb')}")
     if importing:
@@ -66,38 +66,9 @@ def check_contract(root: Path) -> Check:
 
 def check_imports(root: Path) -> list[Check]:
     """Packages that every training of the codebase imports and this Python lacks; nothing is said where none is."""
-    own = {path.stem for path in root.iterdir()}
     paths = [root / "train.py", root / "models/base_model.py", root / "models/networks.py"]
     paths += [path for folder in ("data", "options", "util") for path in sorted((root / folder).glob("*.py"))]
-    missing: dict[str, Path] = {}
-    for path in paths:
-        if path.stem.endswith("_dataset") and path.stem.removesuffix("_dataset") not in (*DATASETS, "base"):
-            continue  # read where it is asked for
-        for module in _imports(path):
-            package = module.partition(".")[0]
-            if package not in own | {"wandb"} and find_spec(package) is None:
-                missing.setdefault(package, path)
-    return [
-        Check(
-            "host's imports",
-            "failure",
-            f"{path.relative_to(root)} imports {name}, which is not there",
-            f"pip install {name}",
-        )
-        for name, path in missing.items()
-    ]
-
-
-def _imports_wandb(path: Path) -> bool:
-    """Whether a file does at module level and outside ``try``."""
-    return any(module.partition(".")[0] == "wandb" for module in _imports(path))
-
-
-def _imports(path: Path) -> list[str]:
-    """The modules that a file imports, or imports from, at module level and outside ``try``."""
-    try:
-        body = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError, OSError):
-        return []
-    whole = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
-    return [*whole, *(node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level)]
+    # Other data sets are imported where they are asked for.
+    others = {f"{name}_dataset" for name in (*DATASETS, "base")}
+    paths = [path for path in paths if not path.stem.endswith("_dataset") or path.stem in others]
+    return check_packages(root, paths, apart=("wandb",))

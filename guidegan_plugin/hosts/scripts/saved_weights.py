@@ -171,8 +171,8 @@ class Checkpoints:
             if name in str(error) or isinstance(error, StoreError):
                 raise StoreError(
                     f"{source or 'the checkpoint'}: {name} reads {value.shape[1]} channels, and the generator's "
-                    f"{expected.shape[1]}; train and test with the same options: "
-                    "--guide_concat alpha, if the map is the one channel more"
+                    f"{expected.shape[1]}; train and test with the same options: --guide_concat alpha, if the map is "
+                    "the one channel more"
                 ) from error
 
     def refused_state(self, state: Any, error: Exception) -> NoReturn:

@@ -15,6 +15,7 @@ from guidegan_plugin.attaching.pairs import Pair, parse_pairs
 from guidegan_plugin.errors import ConfigError, HostError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.hosts.guide_arguments import PAIRS, ForeignParserHost
+from guidegan_plugin.hosts.missing_packages import check_packages, imported_from
 from guidegan_plugin.hosts.script_end import is_good
 from guidegan_plugin.hosts.scripts.observing import observing
 from guidegan_plugin.hosts.scripts.saved_weights import Checkpoints
@@ -43,11 +44,13 @@ class ScriptHost(ForeignParserHost):
             field of a loaded batch, "" for any images that are loaded.
         holds: What makes a folder one of the family: files, each with classes or variables defined there.
         defaults: Of ``--guide_*``, where the codebase needs other ones, by the options' names.
+        modes: What of the codebase can be guided, in words for the doctor.
     """
 
     pairs: ClassVar[tuple[Pair, ...]] = ()
     holds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     defaults: ClassVar[Mapping[str, object]] = {}
+    modes: str = ""
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
@@ -71,10 +74,14 @@ class ScriptHost(ForeignParserHost):
         return own
 
     def checks(self) -> Sequence[Check]:
-        """Calls of the codebase that modern packages have dropped."""
+        """What of the codebase can be guided, packages it lacks, and its calls that modern packages have dropped."""
         from guidegan_plugin.hosts.legacy.needed import check_old_calls  # lazily, because it imports torch
+        from guidegan_plugin.hosts.legacy.stand_ins import STAND_INS
 
-        return check_old_calls(self.root, self.cpu_option)
+        files = imported_from(self.root, self.scripts)
+        packages = check_packages(self.root, files, apart=[row.name for row in STAND_INS])
+        guided = [Check("guided", "ok", self.modes)] if self.modes else []
+        return [*guided, *packages, *check_old_calls(self.root, self.cpu_option)]
 
     @contextmanager
     def guided(self) -> Iterator[None]:

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from guidegan_plugin.diagnosis.plugins_and_host import check_host
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.memory.store_file import load_stores
 from guidegan_plugin.hosts.families.pytorch_gan import PytorchGanHost
+from guidegan_plugin.plugins.manager import create_manager
 
 FAMILY = "pytorch_gan"
 FOLDERS = ("implementations/cyclegan",)
@@ -100,7 +102,7 @@ def train(execute: Execute, codebase: Any, data: Path, tmp_path: Path) -> Callab
     return call
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "dualgan", "munit", "stargan"])
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_without_attention_it_is_bit_equal_to_the_bare_host(
     train: Any, saved_weights: Any, same_weights: Any, name: str
 ) -> None:
@@ -175,8 +177,22 @@ def test_wrong_names_are_refused_in_one_line(train: Any) -> None:
 def test_a_script_that_cannot_run_as_it_comes_is_refused_with_the_line_to_mend(stand_in: Path) -> None:
     folder = stand_in / "implementations" / "bicyclegan"
     host = PytorchGanHost.recognise(folder)
-    assert host is not None and not host.checks() and host.script_arguments(["--epoch", "1"]) == ["--epoch", "1"]
+    assert (
+        host is not None
+        and [check.name for check in host.checks()] == ["guided"]
+        and host.script_arguments(["--epoch", "1"]) == ["--epoch", "1"]
+    )
     (folder / "models.py").write_text("class D:\n    def __init__(self, channels):\n        self.read = in_channels\n")
     with pytest.raises(HostError, match=r"models\.py uses in_channels in line 3, which nothing there defines.*; write"):
         host.script_arguments([])
-    assert host.checks()[0].status == "failure" and "write channels in its place" in host.checks()[0].cure
+    check = next(check for check in host.checks() if check.name == "host's models.py")
+    assert check.status == "failure" and "write channels in its place" in check.cure
+
+
+def test_the_doctor_names_the_folders_of_a_collection_that_can_be_guided(stand_in: Path) -> None:
+    [check], host = check_host(stand_in, create_manager())
+    assert host is None and check.status == "failure"
+    assert check.cure.startswith("give one of its folders that are (HOST_DIR): implementations/bicyclegan, implem")
+    checks, host = check_host(stand_in / "implementations" / "unit", create_manager())
+    told = {check.name: check.found for check in checks}
+    assert host is not None and told["scripts"] == "unit.py" and told["guided"].startswith("unit.py, also with --epoch")
