@@ -93,7 +93,7 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
                 except ValueError as error:
                     if checkpoints is not None:
                         with session.lasting():
-                            checkpoints.refused_state(state, error)
+                            checkpoints.refused_state(optimizer, state, error)
                     raise
 
             return load_state_dict

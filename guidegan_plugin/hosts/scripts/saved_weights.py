@@ -9,10 +9,11 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.guides_file import check_input, load_networks, read_guides, save_guides, save_networks
 from guidegan_plugin.attaching.mechanism_options import full_config
@@ -175,16 +176,23 @@ class Checkpoints:
                     "the one channel more"
                 ) from error
 
-    def refused_state(self, state: Any, error: Exception) -> NoReturn:
+    def refused_state(self, optimizer: Optimizer, state: Any, error: Exception) -> None:
         """An optimizer could not be given a state.
 
         Raises:
-            StoreError: In any case.
+            StoreError: If guidance has to do with it: the optimizer trains networks of the guidance, or the state lies
+                in a folder where a guided training saved.
         """
-        raise StoreError(
-            f"{self._read_from(state) or 'the state of an optimizer'}: {error}; a training goes on with the options it "
-            "began with: change --guide_attention and --guide_transfer back"
-        ) from error
+        new = {
+            id(one) for guide in self._guides.values() for net in guide.networks().values() for one in net.parameters()
+        }
+        ours = any(id(one) in new for group in optimizer.param_groups for one in group["params"])
+        source = self._read_from(state)
+        if ours or (source is not None and any(source.parent.glob(f"*{STORE_ENDING}"))):
+            raise StoreError(
+                f"{source or 'the state of an optimizer'}: {error}; a training goes on with the options it began with: "
+                "change --guide_attention and --guide_transfer back"
+            ) from error
 
     def before_bind(self, guide: Guide) -> None:
         """A training goes on: its memory is read before the first batch, when all weights are loaded.

@@ -72,3 +72,17 @@ def test_a_dry_run_ends_a_script_that_catches_whatever_happens(
     assert guidegan("run", "--dry-run", "--guide_pairs", PAIRS, script) == 0
     assert "bound 2, read 2, judged 2 in one step" in " ".join(capsys.readouterr().out.split())
     assert not Path("sample.pt").exists()
+
+
+def test_a_state_that_an_optimizer_refuses_for_reasons_of_its_own_is_the_scripts_affair(
+    guidegan: Guidegan, script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loading = """
+    try:
+        trainer.g_optimizer.load_state_dict({"state": {}, "param_groups": []})
+    except ValueError:
+        print("starts anew")
+    samples ="""
+    script.write_text(script.read_text().replace("\n    samples =", loading))
+    assert guidegan("run", "--guide_pairs", PAIRS, script, "--guide_strict") == 0
+    assert "starts anew" in capsys.readouterr().out
