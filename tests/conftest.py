@@ -25,6 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE_HOST = ROOT / "examples" / "reference_host"
 HOST_PACKAGES = ("models", "data", "options", "util")
 
+# What processes of tests need not import again.
+WARM = """
+import torchvision, torch.distributed.launcher.api, guidegan_plugin.cli, guidegan_plugin.hosts.junyanz.model
+from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
+for kind in KINDS:
+    collect(create_manager(), kind)
+"""
+
 # The same examples in every run, and no example database; a busy machine has no deadline.
 hypothesis.settings.register_profile(
     "project", derandomize=True, database=None, deadline=None, max_examples=60, print_blob=False
@@ -64,14 +72,12 @@ def load_script() -> Callable[[Path], ModuleType]:
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[str]:
     """The path of a Python that has imported torch and the package already: ``warm_python.py``."""
-    modules = ["torchvision", "torch.distributed.launcher.api"]
-    modules += ["guidegan_plugin.builtin", "guidegan_plugin.cli", "guidegan_plugin.hosts.junyanz.model"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     with tempfile.TemporaryDirectory(prefix="guidegan-") as folder:  # a socket's path may not be long
         line, start = Path(folder) / "line", Path(folder) / "python"
         script = str(Path(__file__).parent / "warm_python.py")
-        command = [sys.executable, script, str(line), *modules]
+        command = [sys.executable, script, str(line), WARM]
         with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as server:
             assert server.stdin is not None and server.stdout is not None
             assert server.stdout.readline() == "ready\n"

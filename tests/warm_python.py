@@ -1,8 +1,9 @@
 """A Python whose start costs nothing: a server has imported torch, and each start is a fork of the server.
 
-``warm_python.py SOCKET MODULE...`` serves; ``warm_python.py --start SOCKET ARGUMENTS...`` starts, and behaves as
-``python ARGUMENTS...`` does (a script, ``-m``, ``-c``, ``-u``): arguments, folder, environment, standard streams,
-signals, exit code. What is tested is what a script does; how an interpreter starts and ends is tested with a real one.
+``warm_python.py SOCKET SOURCE`` runs the source, and serves; ``warm_python.py --start SOCKET ARGUMENTS...`` starts, and
+behaves as ``python ARGUMENTS...`` does (a script, ``-m``, ``-c``, ``-u``): arguments, folder, environment, standard
+streams, signals, exit code. What is tested is what a script does; how an interpreter starts and ends is tested with a
+real one.
 """
 
 from __future__ import annotations
@@ -37,10 +38,9 @@ def start(address: str, arguments: list[str]) -> int:
     return code
 
 
-def serve(address: str, modules: list[str]) -> None:
-    """Import modules once, say so, and fork for whoever asks, until standard input is closed."""
-    for module in modules:
-        __import__(module)
+def serve(address: str, source: str) -> None:
+    """Import once what the source imports, say so, and fork for whoever asks, until standard input is closed."""
+    exec(compile(source, "<what is imported once>", "exec"), {})
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen(64)
@@ -141,4 +141,4 @@ def _receive(line: socket.socket, size: int) -> bytes:
 if __name__ == "__main__":
     if sys.argv[1] == "--start":
         sys.exit(start(sys.argv[2], sys.argv[3:]))
-    serve(sys.argv[1], sys.argv[2:])
+    serve(sys.argv[1], sys.argv[2])

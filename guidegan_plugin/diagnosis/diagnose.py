@@ -28,11 +28,14 @@ def diagnose(root: Path, dataroot: Path | None = None, needs_host: bool = True) 
     for folder, argument in ((root, "HOST_DIR"), (dataroot or root, "--dataroot")):
         if not folder.is_dir():
             raise ConfigError(f"{folder} is no folder; change {argument}")
-    checks = check_torch()
     host: Host | None = None
     after: list[Check] = []
-    if checks[0].status == "ok":  # nearly everything of ours imports torch
+
+    def look() -> None:  # nearly everything of ours imports torch
+        nonlocal host, after
         host, after = _with_torch(root, needs_host)
+
+    checks = check_torch(meanwhile=look)
     return [*checks, check_visdom(), *after, check_writing(root, host), check_disk(root, dataroot, host)]
 
 

@@ -6,7 +6,9 @@ import importlib.metadata
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
 
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.utils.packages import is_installed
@@ -20,29 +22,46 @@ _VISDOM_CURE = (
 )
 
 
-def check_torch() -> list[Check]:
-    """Torch and torchvision, whether they fit each other, and the GPUs torch can use."""
-    facts, complaint = _probe()
+def check_torch(meanwhile: Callable[[], object]) -> list[Check]:
+    """Torch and torchvision, whether they fit each other, and the GPUs torch can use.
+
+    Args:
+        meanwhile: Called once torch is known to be importable, while another process looks at the rest.
+    """
+    facts, complaint = _probe(meanwhile)
     if "torch" not in facts:
         return [Check("torch", "failure", f"torch cannot be imported: {complaint}", "pip install torch torchvision")]
     checks = [Check("torch", "ok", f"torch {facts['torch']}"), _torchvision(facts, complaint)]
     return [*checks, _cuda(facts)] if "gpus" in facts else checks
 
 
-def _probe() -> tuple[Mapping[str, object], str]:
+def _probe(meanwhile: Callable[[], object]) -> tuple[Mapping[str, object], str]:
     """What :mod:`guidegan_plugin.diagnosis.probe` said, and the last line of what ended it."""
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-m", _PROBE], capture_output=True, text=True, errors="replace", timeout=_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return {}, f"no answer in {_SECONDS} seconds"
     facts: dict[str, object] = {}
-    for line in ended.stdout.splitlines():
-        facts |= json.loads(line) if line.startswith("{") else {}
-    if ended.returncode < 0:
-        return facts, f"the interpreter was ended by signal {-ended.returncode}"
-    return facts, (ended.stderr.strip().splitlines() or [""])[-1]
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        command = [sys.executable, "-m", _PROBE]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace") as process:
+            clock = threading.Timer(_SECONDS, process.kill)
+            clock.start()
+            try:
+                for line in process.stdout or ():
+                    known = "torch" in facts
+                    facts |= json.loads(line) if line.startswith("{") else {}
+                    if "torch" in facts and not known:
+                        meanwhile()
+                process.wait()
+            except BaseException:  # Ctrl-C, too
+                process.kill()
+                raise
+            finally:
+                late = clock.finished.is_set()
+                clock.cancel()
+        errors.seek(0)
+        complaint = (errors.read().strip().splitlines() or [""])[-1]
+    if process.returncode < 0:
+        ended = f"the interpreter was ended by signal {-process.returncode}"
+        return facts, f"no answer in {_SECONDS} seconds" if late else ended
+    return facts, complaint
 
 
 def _torchvision(facts: Mapping[str, object], complaint: str) -> Check:

@@ -21,10 +21,11 @@ Command = Callable[..., int | str]
 def fitting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Torch, torchvision and CUDA as on a healthy machine, without asking them; no weights."""
     checks = [Check(name, "ok", "fits") for name in SUBJECTS[:3]]
-    monkeypatch.setattr(diagnose, "check_torch", lambda: checks)
+    monkeypatch.setattr(diagnose, "check_torch", lambda meanwhile: meanwhile() or checks)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
 
 
+@pytest.mark.slow  # torch and torchvision are imported in a process of their own
 def test_a_healthy_host_has_a_line_a_subject_and_exit_code_0(
     guidegan: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

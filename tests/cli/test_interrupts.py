@@ -89,7 +89,7 @@ def test_while_a_command_writes_its_result_is_whole_or_not_there(tmp_path: Path,
 
 def test_whoever_ignores_ctrl_c_for_the_command_is_not_overruled(tmp_path: Path) -> None:
     ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + AT
-    call = [sys.executable, "-c", ignoring, "700", "import", "plugins"]
+    call = [sys.executable, "-c", ignoring, "300", "import", "plugins"]
     ended = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0 and "guidegan_plugin" in ended.stdout
 

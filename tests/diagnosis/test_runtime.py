@@ -45,50 +45,68 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
 
 @pytest.mark.slow
 def test_the_installed_pair_fits_and_the_gpus_are_told() -> None:
-    checks = {check.name: check for check in check_torch()}
+    checks = {check.name: check for check in check_torch(int)}
     assert [check.status for check in checks.values()] == ["ok", "ok", "ok"]
     assert torch.__version__ in checks["torch"].found and torchvision.__version__ in checks["torchvision"].found
     assert ("GiB" if torch.cuda.is_available() else "no GPU") in checks["CUDA"].found
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_does_not_fit_is_a_failure_with_cause_and_cure(put: Put) -> None:
     put("torchvision", UNFIT)
-    fits, unfit, _ = check_torch()
+    fits, unfit, _ = check_torch(int)
     assert fits.status == "ok" and unfit.status == "failure"
     assert "RuntimeError: operator torchvision::nms does not exist" in unfit.found
     assert "pip install --force-reinstall torch torchvision" in unfit.cure
 
 
+def test_what_needs_torch_is_looked_at_while_the_rest_is(put: Put, tmp_path: Path) -> None:
+    put("torch", TORCH.format(available=False))
+    wait = f"while not pathlib.Path({str(tmp_path / 'done')!r}).exists():\n    time.sleep(0.01)"
+    put("torchvision", f"import pathlib, time\n{wait}\n{FIT}")
+    checks = check_torch(lambda: (tmp_path / "done").touch())
+    assert [check.status for check in checks[:2]] == ["ok", "ok"]
+
+
+def test_an_error_in_the_meantime_leaves_no_process_behind(put: Put) -> None:
+    put("torch", TORCH.format(available=False))
+    put("torchvision", "import time\ntime.sleep(600)")
+    with pytest.raises(ZeroDivisionError):
+        check_torch(lambda: 1 / 0)
+
+
 def test_a_torch_that_cannot_be_imported_is_one_failure(put: Put) -> None:
     put("torch", "raise OSError('libcudart.so: cannot open shared object file')")
-    (check,) = check_torch()
+    asked: list[int] = []
+    (check,) = check_torch(lambda: asked.append(1))
+    assert not asked, "nothing that needs torch is looked at"
     assert (check.name, check.status) == ("torch", "failure") and "libcudart.so" in check.found and check.cure
 
 
 def test_a_pair_that_ends_the_interpreter_is_a_failure_too(put: Put) -> None:
     put("torch", TORCH.format(available=False))
     put("torchvision", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
-    unfit = check_torch()[1]
+    unfit = check_torch(int)[1]
     assert unfit.status == "failure" and "signal 11" in unfit.found
 
 
 def test_gpus_are_named_with_their_memory(put: Put) -> None:
     put("torch", TORCH.format(available=True))
     put("torchvision", FIT)
-    assert check_torch()[2].found == "GPU 0 (8 GiB), GPU 1 (8 GiB)"
+    assert check_torch(int)[2].found == "GPU 0 (8 GiB), GPU 1 (8 GiB)"
 
 
 def test_a_driver_too_old_for_torch_is_a_warning(put: Put) -> None:
     put("torch", TORCH.format(available="__import__('warnings').warn('driver too old')"))
     put("torchvision", FIT)
-    cuda = check_torch()[2]
+    cuda = check_torch(int)[2]
     assert cuda.status == "warning" and "CUDA 13.0" in cuda.found and "driver too old" in cuda.found and cuda.cure
 
 
 def test_an_answer_that_does_not_come_is_a_failure(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     put("torch", "import time\ntime.sleep(60)")
     monkeypatch.setattr(packages, "_SECONDS", 0.3)
-    (check,) = check_torch()
+    (check,) = check_torch(int)
     assert check.status == "failure" and "no answer in 0.3 seconds" in check.found
 
 

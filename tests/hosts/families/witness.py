@@ -231,8 +231,10 @@ def serve() -> None:
     """
     import torchvision  # noqa: F401
 
-    import guidegan_plugin.builtin
-    import guidegan_plugin.cli  # noqa: F401
+    from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
+
+    for kind in KINDS:
+        collect(create_manager(), kind)
 
     for line in sys.stdin:
         asked = json.loads(line)
