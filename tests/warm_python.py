@@ -8,6 +8,7 @@ real one.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -41,6 +42,8 @@ def start(address: str, arguments: list[str]) -> int:
 def serve(address: str, source: str) -> None:
     """Import once what the source imports, say so, and fork for whoever asks, until standard input is closed."""
     exec(compile(source, "<what is imported once>", "exec"), {})
+    gc.collect()
+    gc.freeze()  # else a collection in a fork writes to each object, and copies its memory
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen(64)

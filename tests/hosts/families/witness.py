@@ -7,6 +7,7 @@ module, it reads such a record. Nothing of the package helps: not its hooks, not
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import random
@@ -235,6 +236,7 @@ def serve() -> None:
 
     for kind in KINDS:
         collect(create_manager(), kind)
+    gc.freeze()  # else a collection in a fork writes to each object, and copies its memory
 
     for line in sys.stdin:
         asked = json.loads(line)
