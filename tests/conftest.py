@@ -244,6 +244,17 @@ def guidegan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
 
 
 @pytest.fixture
+def fitting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For the doctor: torch, torchvision and CUDA as on a healthy machine, without asking them; no weights."""
+    from guidegan_plugin.diagnosis import diagnose
+    from guidegan_plugin.plugins.check import Check
+
+    checks = [Check(name, "ok", "fits") for name in ("torch", "torchvision", "CUDA")]
+    monkeypatch.setattr(diagnose, "check_torch", lambda meanwhile: meanwhile() or checks)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+
+
+@pytest.fixture
 def small() -> Callable[[str, Path], list[str]]:
     """Options that train a model of the host within a second or two an epoch; U-Nets need 128 pixels."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,26 @@ BENCHMARKS = Path(__file__).parents[1] / "examples" / "benchmarks"
 pytestmark = pytest.mark.slow
 
 
-def figures_of(script: str, folder: Path, *options: str) -> dict[str, Any]:
+def figures_of(python: str, script: str, folder: Path, *options: str) -> dict[str, Any]:
     """Run a script that has to end well, and read what it wrote."""
-    command = [sys.executable, str(BENCHMARKS / script), "--json", str(folder / "figures.json"), *options]
+    command = [python, str(BENCHMARKS / script), "--json", str(folder / "figures.json"), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
     assert ended.returncode == 0, ended.stdout + ended.stderr[-3000:]
     return json.loads((folder / "figures.json").read_text())
 
 
-def test_killed_trainings_lose_nothing_and_are_resumed_without_a_traceback(tmp_path: Path) -> None:
-    figures = figures_of("kills.py", tmp_path, "--kills", "10")
+def test_killed_trainings_lose_nothing_and_are_resumed_without_a_traceback(warm_python: str, tmp_path: Path) -> None:
+    figures = figures_of(warm_python, "kills.py", tmp_path, "--kills", "10")
     assert sum(count for landed in figures["landed"].values() for count in landed.values()) == 10
     assert figures["lost"] == figures["tracebacks"] == 0 and not figures["faults"]
     inside = sum(landed.get("writing", 0) + landed.get("moving", 0) for landed in figures["landed"].values())
     assert inside >= 3, "kills land inside saves"
 
 
-def test_a_soaked_training_holds_no_more_tensors_hooks_threads_and_files(tmp_path: Path) -> None:
+def test_a_soaked_training_holds_no_more_tensors_hooks_threads_and_files(warm_python: str, tmp_path: Path) -> None:
     # So few steps say nothing of memory: allocators are still warming up.
     options = ["--steps", "400", "--warm-up", "100", "--limit", "50", "--no-visdom"]
-    figures = figures_of("soak.py", tmp_path, *options)
+    figures = figures_of(warm_python, "soak.py", tmp_path, *options)
     assert figures["judged"] == {"A": 499, "B": 499}, "the step under way is not counted yet"
     assert all(figures["growth"][name] <= 0 for name in ("tensors", "hooks", "threads", "files"))

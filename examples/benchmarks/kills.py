@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -35,12 +36,12 @@ from typing import Any
 
 import torch
 
-import guidegan_plugin.builtin  # imported before the trainings are forked  # noqa: F401
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.datasets.synthetic.street import write_paired
 from guidegan_plugin.guidance.memory.store_file import load_visits
 from guidegan_plugin.hosts import launcher
 from guidegan_plugin.hosts.junyanz.model import GuidedModel
+from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
 
 TRAIN = Path(__file__).parents[1] / "reference_host" / "train.py"
 MODELS = ("cycle_gan", "pix2pix")
@@ -287,6 +288,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments; %(default)s by default")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     args = parser.parse_args()
+    for kind in KINDS:  # imported before the trainings are forked
+        collect(create_manager(), kind)
+    gc.freeze()  # else a collection in a fork copies the memory of all that was imported
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(args.kills, args.delay, args.seed, Path(scratch))
     for model, landed in figures["landed"].items():

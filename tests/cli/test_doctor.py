@@ -7,22 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from guidegan_plugin.diagnosis import diagnose
-from guidegan_plugin.plugins.check import Check
-
 REFERENCE_HOST = Path(__file__).resolve().parents[2] / "examples" / "reference_host"
 SUBJECTS = ["torch", "torchvision", "CUDA", "visdom", "plugins", "host", "scripts", "models", "host's methods", "wandb"]
 SUBJECTS += ["weights for KID", "write access", "free disk"]
 
 Command = Callable[..., int | str]
-
-
-@pytest.fixture
-def fitting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Torch, torchvision and CUDA as on a healthy machine, without asking them; no weights."""
-    checks = [Check(name, "ok", "fits") for name in SUBJECTS[:3]]
-    monkeypatch.setattr(diagnose, "check_torch", lambda meanwhile: meanwhile() or checks)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
 
 
 @pytest.mark.slow  # torch and torchvision are imported in a process of their own

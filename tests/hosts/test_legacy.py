@@ -442,6 +442,7 @@ def test_the_doctor_fails_on_an_import_and_warns_of_a_call(codebase: Path) -> No
     assert {check.cure for check in checks.values()} == {"guidegan run --legacy SCRIPT"}
 
 
+@pytest.mark.usefixtures("fitting")
 def test_the_doctor_of_a_host_says_so_too(
     fork: Fork, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

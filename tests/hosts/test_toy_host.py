@@ -132,6 +132,7 @@ def test_a_wrong_declaration_is_refused_in_one_line_by_its_name(
     assert re.search(message, str(guidegan("run", *dry, toy / "train.py")))
 
 
+@pytest.mark.usefixtures("fitting")
 def test_the_doctor_knows_it_and_asks_its_own_question(
     guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +142,7 @@ def test_the_doctor_knows_it_and_asks_its_own_question(
     assert "train.py, test.py" in lines["scripts"] and lines["pictures"].startswith("ok")
 
 
+@pytest.mark.usefixtures("fitting")
 @pytest.mark.parametrize(
     ("line", "wrong", "found"),
     [
