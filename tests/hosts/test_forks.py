@@ -196,6 +196,26 @@ def test_a_discriminators_checkpoint_with_stale_buffers_or_a_wrappers_names_is_s
     assert (RESULTS / "images" / "0_attention_A.png").read_bytes() == first.read_bytes()
 
 
+def test_weights_that_a_fork_saved_inside_dataparallel_on_a_cpu_are_loaded_in_a_test_and_a_resumed_training(
+    run_host: Callable[..., None],
+    small: Small,
+    one_epoch: list[str],
+    unpaired: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = [*small("guide_cycle_gan", unpaired), "--guide_concat", "alpha"]
+    run_host("train.py", *options, *one_epoch)
+    run_host("test.py", *options, "--results_dir", "first")
+    for path in CHECKPOINTS.glob("*_net_*.pth"):
+        weights: dict[str, Any] = torch.load(path, weights_only=True)
+        torch.save({f"module.{key}": value for key, value in weights.items()}, path)
+    run_host("test.py", *options)
+    first = Path("first") / "run" / "test_latest" / "images" / "0_fake_B.png"
+    assert (RESULTS / "images" / "0_fake_B.png").read_bytes() == first.read_bytes()
+    assert "weights saved on a CPU, with module. before their names" in caplog.text
+    run_host("train.py", *options, *one_epoch, "--continue_train")
+
+
 @pytest.mark.parametrize(
     ("model", "pairs"),
     [

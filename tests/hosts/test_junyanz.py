@@ -386,6 +386,19 @@ def test_a_dry_run_of_an_unguided_model_is_refused(run_host: Run, small: Small, 
         run_host("train.py", *small("cycle_gan", unpaired), dry_run=True)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_model_that_is_nearly_called_so_is_refused_with_its_name(
+    run_host: Run, small: Small, unpaired: Path, dry_run: bool
+) -> None:
+    for misspelt in ("guid_cycle_gan", "guidecycle_gan"):
+        with pytest.raises(HostError, match=rf"no model '{misspelt}'; did you mean guide_cycle_gan\? Change --model"):
+            run_host("train.py", *small(misspelt, unpaired), dry_run=dry_run)
+    with pytest.raises(
+        HostError if dry_run else ValueError, match=r"there is no model 'other'|no model 'other', it can"
+    ):
+        run_host("train.py", *small("other", unpaired), dry_run=dry_run)
+
+
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 @pytest.mark.parametrize(
     ("policy", "guidance"),

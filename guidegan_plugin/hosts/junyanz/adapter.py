@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,13 +77,33 @@ class JunyanzHost(Host):
         finally:
             sys.meta_path.remove(finder)
 
+    def script_arguments(self, arguments: Sequence[str]) -> list[str]:
+        """All of them.
+
+        Raises:
+            HostError: If they ask for a model that is not there, and nearly for a guided one.
+        """
+        self._refuse_misspelt(arguments)
+        return super().script_arguments(arguments)
+
+    def _refuse_misspelt(self, arguments: Sequence[str]) -> None:
+        asked = _model_asked_for(arguments) or ""
+        if asked.startswith("guide_") or (self.root / "models" / f"{asked}_model.py").is_file():
+            return  # what we have not is refused later, with all that we have
+        for near in difflib.get_close_matches(asked, self.models(), 1):
+            raise HostError(f"the host has no model {asked!r}; did you mean {near}? Change --model")
+
     def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
         """Ask the guided model to describe itself; checkpoints go to scratch and none are loaded."""
-        model = _model_asked_for(arguments)
+        self._refuse_misspelt(arguments)
+        model = _model_asked_for(arguments) or "cycle_gan"
         if not model.startswith("guide_"):
-            raise HostError(
-                f"--model {model} is not guided; change it to --model guide_{re.sub('^guide_?', '', model)}"
-            )
+            guided = f"guide_{re.sub('^guide_?', '', model)}"
+            if guided not in self.models():
+                raise HostError(
+                    f"the host has no model {model!r}, it can guide: {', '.join(self.models())}; change --model"
+                )
+            raise HostError(f"--model {model} is not guided; change it to --model {guided}")
         kept = [argument for argument in arguments if not _is_short_for("--continue_train", argument)]
         return [*kept, "--guide_dry_run", "--checkpoints_dir", str(scratch)]
 
@@ -139,14 +160,14 @@ class JunyanzHost(Host):
         return tables()
 
 
-def _model_asked_for(arguments: Sequence[str]) -> str:
-    """What the host will read as ``--model``, which its parser also takes by any beginning of that name."""
+def _model_asked_for(arguments: Sequence[str]) -> str | None:
+    """What the host will read as ``--model``, which its parser also takes by any beginning of that name, or None."""
     found: str | None = None
     for abbreviated in (False, True):
         parser = argparse.ArgumentParser(add_help=False, allow_abbrev=abbreviated)
         parser.add_argument("--model", nargs="?", const="")
         found = found or parser.parse_known_args(list(arguments))[0].model
-    return found or "cycle_gan"
+    return found
 
 
 def _is_short_for(option: str, argument: str) -> bool:

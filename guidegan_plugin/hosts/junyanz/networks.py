@@ -18,7 +18,7 @@ from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
-from guidegan_plugin.hosts.junyanz.weights_file import load_weights, read_weights
+from guidegan_plugin.hosts.junyanz.weights_file import load_weights, read_weights, unwrapped_when_loaded
 
 _log = logging.getLogger(__name__)
 _CURE = "change --name or --epoch, or delete it to start it fresh"
@@ -98,7 +98,7 @@ class NewNetworks:
 
     @contextmanager
     def unreadable_named(self, suffix: str) -> Iterator[None]:
-        """While it lasts, an error of the host's loading names the file, if a file was it.
+        """While it lasts, an error of the host's loading names the file, if a file was it; wrapped weights are none.
 
         Args:
             suffix: As for :meth:`fresh_without_file`.
@@ -108,7 +108,8 @@ class NewNetworks:
                 guidance is another network's.
         """
         try:
-            yield
+            with unwrapped_when_loaded():
+                yield
         except GuideError:
             raise
         except Exception:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from guidegan_plugin.config import GuideConfig
@@ -10,6 +12,7 @@ from guidegan_plugin.errors import DataError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
+from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import collect, create_manager
 from guidegan_plugin.plugins.sample import Run
 from guidegan_plugin.plugins.stored_run import read_stores
@@ -67,6 +70,11 @@ def _read(run: Path) -> Run:
     hosts = registered_hosts()
     host = host_of_run(run, hosts)
     found = read_stores(run) if host is None else host.read_run(run)
+    if not found.samples and host is None:
+        near = " or ".join(map(str, _nearest(run, hosts)))
+        hint = f"did you mean {near}? Change RUN" if near else "change RUN"
+        if near or not run.is_dir():
+            raise DataError(f"{run} {'holds no run itself' if run.is_dir() else 'is no folder'}; {hint}")
     if not found.samples and host is not None:
         raise DataError(f"no images of a run in {run}: a run of {host.name}, which left none; change RUN")
     if not found.samples:
@@ -74,6 +82,23 @@ def _read(run: Path) -> Run:
         looked = "; ".join([*known, f"without a host there must be *{STORE_ENDING}"])
         raise DataError(f"no images of a run in {run}: {looked}; change RUN")
     return found
+
+
+def _nearest(run: Path, hosts: Sequence[type[Host]]) -> list[Path]:
+    """Runs in a folder, or where there is none those that are called nearly so, beside it or where hosts write."""
+    if run.is_dir():
+        return _runs(run, hosts)[:3]
+    for folder in (run.parent, *(Path(kind.checkpoints) for kind in hosts if kind.checkpoints)):
+        runs = {path.name: path for path in _runs(folder, hosts)}
+        if near := difflib.get_close_matches(run.name, runs, 3):
+            return [runs[name] for name in near]
+    return []
+
+
+def _runs(folder: Path, hosts: Sequence[type[Host]]) -> list[Path]:
+    """The folders in a folder that hold what a run left; none where there is no such folder."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [path for path in inside if host_of_run(path, hosts) or next(path.glob(f"*{STORE_ENDING}"), None)]
 
 
 def _check_replaceable(out: Path) -> None:

@@ -109,6 +109,26 @@ def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
         make_gallery(tmp_path)
 
 
+def test_a_run_that_is_not_there_is_answered_with_those_that_are_called_nearly_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("zebra", "zebu", "apple"):
+        store = Path("checkpoints") / name / "1_guide.safetensors"
+        store.parent.mkdir(parents=True)
+        store.touch()
+    Path("checkpoints/zebr").touch()
+    for asked, found in {
+        "checkpoints/zebar": "is no folder; did you mean checkpoints/zebra or checkpoints/zebu?",
+        "zebra": "is no folder; did you mean checkpoints/zebra or checkpoints/zebu?",
+        "checkpoints": "holds no run itself; did you mean checkpoints/apple or checkpoints/zebra or checkpoints/zebu?",
+        "checkpoints/melon": "is no folder; change RUN",
+        "nowhere/zebra/deep": "is no folder; change RUN",
+    }.items():
+        with pytest.raises(DataError, match=f"^{re.escape(f'{asked} {found}')}"):
+            make_gallery(Path(asked))
+
+
 def test_torn_images_are_left_out_and_named(
     tmp_path: Path, write_results: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
