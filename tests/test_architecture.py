@@ -117,6 +117,7 @@ def test_the_method_imports_only_what_it_is_made_of() -> None:
     outside = {"torch", "numpy", "safetensors", "guidegan_plugin", "__future__"}
     standard = {
         "abc",
+        "array",
         "collections",
         "contextlib",
         "dataclasses",

@@ -21,13 +21,13 @@ from guidegan_plugin.utils.locks import try_lock
 
 _HOLD = "hold"  # in a folder: what its writer holds
 
-
+_AT_ONCE = 1 << 20  # bytes: a system takes much longer for a gigabyte that is written at once
 _AGE = 60.0  # seconds after which something unfinished that nobody holds was left behind
 _AGE_WITHOUT_LOCKS = 24 * 3600.0
 _UNFINISHED = re.compile(r"\.guide-[0-9a-f]{16}\.tmp")
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
     """Write a file under a name that nobody can foresee, then rename it.
 
     A file that is replaced leaves its permissions to the new one. A link is replaced, not followed. Where the process
@@ -35,7 +35,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Args:
         path: The file; where it is a link to a folder or to a device, nothing is written.
-        content: What it holds.
+        content: What it holds, or pieces of it, one after another.
 
     Raises:
         OSError: If it cannot be written; a former file of that name is untouched then, and nothing else stays behind.
@@ -45,7 +45,10 @@ def write_whole(path: Path, content: bytes) -> None:
     temporary, file = _create(path.parent, _mode_of(path))
     try:
         with file:
-            file.write(content)
+            for piece in [content] if isinstance(content, bytes) else content:
+                whole = memoryview(piece)
+                for start in range(0, len(whole), _AT_ONCE):
+                    file.write(whole[start : start + _AT_ONCE])
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -49,6 +49,12 @@ def test_a_file_that_cannot_be_finished_leaves_the_older_one(tmp_path: Path, mon
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
+def test_pieces_are_written_one_after_another_however_large_they_are(tmp_path: Path) -> None:
+    large = bytes(range(256)) * 10_000
+    write_whole(tmp_path / "a", iter([b"first", memoryview(large), b"", b"last"]))
+    assert (tmp_path / "a").read_bytes() == b"first" + large + b"last"
+
+
 def test_an_error_of_writing_is_one_line_that_names_the_place_unless_it_is_a_temporary_one(tmp_path: Path) -> None:
     for name, where in (("a.png", f" at {tmp_path / 'a.png'}"), (".a.png.1.tmp", "")):
         with pytest.raises(DataError) as caught, os_errors_as(DataError, "set cannot be written", "change --out"):

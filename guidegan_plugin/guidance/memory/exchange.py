@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import safetensors.torch
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from guidegan_plugin.guidance.memory.pieces import pieces
 from guidegan_plugin.guidance.memory.store import AttentionStore
 
 
@@ -21,18 +23,26 @@ def exchange(store: AttentionStore, device: torch.device) -> None:
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return
-    changes = [safetensors.torch.load(content) for content in _all_gather(store.changes(), device)]
-    store.merge(changes, device)
+    told, own = store.changes(), dist.get_rank()
+    gathered = enumerate(_all_gather(told, device))
+    changes = [told if rank == own else safetensors.torch.load(_bytes(part)) for rank, part in gathered]
+    store.merge(changes, device, own)
 
 
-def _all_gather(state: dict[str, Tensor], device: torch.device) -> list[bytes]:
+def _bytes(content: Tensor) -> bytes:
+    return content.cpu().numpy().tobytes()
+
+
+def _all_gather(state: dict[str, Tensor], device: torch.device) -> list[Tensor]:
     """One rank's tensors as bytes, from every rank, in rank order; contents may differ in length."""
-    content = torch.frombuffer(bytearray(safetensors.torch.save(state)), dtype=torch.uint8).to(device)
+    parts = [np.frombuffer(piece, dtype=np.uint8) for piece in pieces(state)]
+    content = torch.from_numpy(np.concatenate(parts)).to(device)
     length = torch.tensor([len(content)], device=device)
     lengths = [torch.zeros_like(length) for _ in range(dist.get_world_size())]
     dist.all_gather(lengths, length)
     sizes = [int(one) for one in lengths]
-    padded = torch.nn.functional.pad(content, (0, max(sizes) - len(content)))
-    gathered = [torch.zeros_like(padded) for _ in sizes]
-    dist.all_gather(gathered, padded)
-    return [part[:size].cpu().numpy().tobytes() for part, size in zip(gathered, sizes, strict=True)]
+    if len(content) < max(sizes):
+        content = torch.nn.functional.pad(content, (0, max(sizes) - len(content)))
+    gathered = [torch.empty_like(content) for _ in sizes]
+    dist.all_gather(gathered, content)
+    return [part[:size] for part, size in zip(gathered, sizes, strict=True)]

@@ -19,14 +19,18 @@ MAPS = re.compile(r"maps\.([1-9]\d{0,5})x([1-9]\d{0,5})", re.ASCII)
 PARTS = ("keys", "offsets", "views", "visits", MEAN)
 """The names of a memory's other tensors; the last may be missing."""
 
+_MOST_VISITS = 1 << 40  # of one image: of all together there are fewer than an integer holds
 _MAP_TYPES = (torch.uint8, torch.float16, torch.float32)
 
 
-def check_state(tensors: Mapping[str, Tensor]) -> None:
+def check_state(tensors: Mapping[str, Tensor]) -> list[str]:
     """Refuse what ``AttentionStore.state`` would not have returned.
 
     Args:
         tensors: By name, as there.
+
+    Returns:
+        The keys.
 
     Raises:
         StoreError: If one is missing, too many, of another type or shape, or holds values that cannot be; the message
@@ -35,7 +39,8 @@ def check_state(tensors: Mapping[str, Tensor]) -> None:
     unknown = [name for name in tensors if name not in PARTS and not MAPS.fullmatch(name)]
     if unknown:
         raise StoreError(f"{short(unknown[0])} is no part of a memory")
-    count = len(check_keys(tensors))
+    keys = check_keys(tensors)
+    count = len(keys)
     views = _of(tensors, "views", torch.float32, (count, 2, 3))
     known = ~views.isnan().flatten(1).all(1)
     matrices = views[known]
@@ -47,6 +52,7 @@ def check_state(tensors: Mapping[str, Tensor]) -> None:
         raise StoreError(f"there are {found} maps for {count} keys")
     if MEAN in tensors and not _is_between_0_and_1(mean := _of(tensors, MEAN, torch.float32, (1, None, None))):
         raise StoreError(f"{MEAN!r} {tuple(mean.shape)} holds values that are not in [0, 1], or none")
+    return keys
 
 
 def check_keys(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -68,8 +74,11 @@ def check_keys(tensors: Mapping[str, Tensor]) -> list[str]:
     keys = unpack_keys(tensors)
     if len(set(keys)) < len(keys):
         raise StoreError("'keys' holds an image twice")
-    if (_of(tensors, "visits", torch.int64, (len(keys),)) < 0).any():
+    visits = _of(tensors, "visits", torch.int64, (len(keys),))
+    if (visits < 0).any():
         raise StoreError("'visits' holds less than none")
+    if (visits > _MOST_VISITS).any():
+        raise StoreError("'visits' holds more than can be counted")
     return keys
 
 

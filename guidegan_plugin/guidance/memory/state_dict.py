@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,21 +38,36 @@ def pack_keys(keys: Sequence[str]) -> dict[str, Tensor]:
         ``keys`` uint8, their UTF-8 bytes, and ``offsets`` ``(N + 1,)`` int64 into them.
     """
     # File names need not be UTF-8; Python hands their other bytes on as surrogates.
-    encoded = [key.encode(errors="surrogateescape") for key in keys]
-    text = bytearray(b"".join(encoded))
-    return {
-        "keys": torch.frombuffer(text, dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8),
-        "offsets": torch.tensor([0, *itertools.accumulate(map(len, encoded))], dtype=torch.int64),
-    }
+    text = "".join(keys)
+    if text.isascii():  # as most are: one encoding for all is faster
+        encoded, lengths = text.encode(), list(map(len, keys))
+    else:
+        each = [key.encode(errors="surrogateescape") for key in keys]
+        encoded, lengths = b"".join(each), list(map(len, each))
+    offsets = np.zeros(len(keys) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    text_bytes = np.frombuffer(bytearray(encoded), dtype=np.uint8)  # writable, which torch asks for
+    return {"keys": torch.from_numpy(text_bytes), "offsets": torch.from_numpy(offsets)}
 
 
 def unpack_keys(tensors: Mapping[str, Tensor]) -> list[str]:
     """The keys that :func:`pack_keys` packed."""
-    text = tensors["keys"].numpy().tobytes()
-    return [
-        text[start:end].decode(errors="surrogateescape")
-        for start, end in itertools.pairwise(tensors["offsets"].tolist())
-    ]
+    encoded, bounds = tensors["keys"].numpy().tobytes(), itertools.pairwise(tensors["offsets"].tolist())
+    if encoded.isascii():
+        text = encoded.decode()
+        return [text[start:end] for start, end in bounds]
+    return [encoded[start:end].decode(errors="surrogateescape") for start, end in bounds]
+
+
+def shapes_in(tensors: Mapping[str, Tensor]) -> dict[Shape, Tensor]:
+    """The maps of a packed state by their height and width, in the order of its images."""
+    shapes = sorted(_shape_of(name) for name in tensors if name.startswith("maps."))
+    return {shape: tensors[name_of(shape)] for shape in shapes}
+
+
+def name_of(shape: Shape) -> str:
+    """What the maps of one height and width are called in a packed state."""
+    return f"maps.{shape[0]}x{shape[1]}"
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
@@ -60,8 +76,7 @@ def unpack(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
     Args:
         tensors: As ``AttentionStore.state`` returns them; maps of any of the three dtypes.
     """
-    shapes = sorted(_shape_of(name) for name in tensors if name.startswith("maps."))
-    maps = itertools.chain.from_iterable(as_float(tensors[f"maps.{height}x{width}"]) for height, width in shapes)
+    maps = itertools.chain.from_iterable(map(as_float, shapes_in(tensors).values()))
     columns = (unpack_keys(tensors), maps, tensors["views"], tensors["visits"].tolist())
     for key, one, theta, visits in zip(*columns, strict=True):
         yield Entry(key, one, None if theta.isnan().any() else View(theta[None]), visits)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 Shape = tuple[int, int]
+Rows = npt.NDArray[np.int64]
 
 # Maps there is room for at first, and the cells of all of these at most: a single map may be large.
 _ROWS, _CELLS = 64, 1 << 22
 # Batches of maps that wait for being stored; they are stored with as few operations as one.
 _WAITING = 32
+# Maps of another dtype that are converted at once, while many are stored.
+_CONVERTED = 4096
 _HIGHEST = torch.tensor(255, dtype=torch.float32, device="cpu")
 
 
@@ -44,17 +49,22 @@ class Slab:
         dtype: Of the maps.
         device: Where they are kept.
         pinned: Whether they are kept in main memory that a GPU copies from and to without blocking.
+        room: For how many maps at least there is room at first.
     """
 
-    def __init__(self, shape: Shape, dtype: torch.dtype, device: torch.device, pinned: bool) -> None:
+    def __init__(self, shape: Shape, dtype: torch.dtype, device: torch.device, pinned: bool, room: int = 1) -> None:
         self._make = partial(torch.empty, dtype=dtype, device=device, pin_memory=pinned)
         self._shape = (1, *shape)
         self._pinned = pinned
-        rows = min(_ROWS, max(_CELLS // (shape[0] * shape[1]), 1))
-        self._maps = self._make((rows, *self._shape))
-        self._free = list(range(rows - 1, -1, -1))
+        self._maps = self._make((max(min(_ROWS, _CELLS // (shape[0] * shape[1])), room), *self._shape))
+        self._taken = 0  # rows that were ever taken: the first ones
+        self._given: list[int] = []  # those of them that were given back
         self._waiting: list[Tensor] = []
         self._rows: dict[int, None] = {}  # of what waits, in order
+
+    def __len__(self) -> int:
+        """How many maps there are."""
+        return self._taken - len(self._given)
 
     @property
     def maps(self) -> Tensor:
@@ -66,18 +76,33 @@ class Slab:
 
     def take(self) -> int:
         """A free row."""
-        if not self._free:
-            if self._pinned:
-                torch.cuda.synchronize()  # rows may still arrive; growing is rare
-            old = self._maps
-            self._maps = self._make((2 * len(old), *self._shape))
-            self._maps[: len(old)] = old
-            self._free = list(range(len(self._maps) - 1, len(old) - 1, -1))
-        return self._free.pop()
+        if self._given:
+            return self._given.pop()
+        self._grow(self._taken + 1)
+        self._taken += 1
+        return self._taken - 1
+
+    def take_many(self, count: int) -> Rows:
+        """Free rows."""
+        again = [self._given.pop() for _ in range(min(count, len(self._given)))]
+        further = count - len(again)
+        self._grow(self._taken + further)
+        self._taken += further
+        return np.concatenate([np.array(again, dtype=np.int64), np.arange(self._taken - further, self._taken)])
 
     def give(self, row: int) -> None:
         """Free a row."""
-        self._free.append(row)
+        self._given.append(row)
+
+    def _grow(self, rows: int) -> None:
+        """Make room for so many rows."""
+        if rows <= len(self._maps):
+            return
+        if self._pinned:
+            torch.cuda.synchronize()  # rows may still arrive; growing is rare
+        old = self._maps
+        self._maps = self._make((max(2 * len(old), rows), *self._shape))
+        self._maps[: len(old)] = old
 
     def read(self, rows: Sequence[int], device: torch.device) -> Tensor:
         """Maps ``(N, 1, h, w)``, float32 in [0, 1], on a device."""
@@ -103,6 +128,27 @@ class Slab:
             self._settle()
         self._waiting.append(maps.detach())
         self._rows |= dict.fromkeys(kept)
+
+    def store(self, rows: Rows, maps: Tensor) -> None:
+        """Keep many maps at once.
+
+        Args:
+            rows: N rows, each named once.
+            maps: ``(N, 1, h, w)`` of any of a store's dtypes, on any device.
+        """
+        kept = self.maps
+        at_once = len(rows) if maps.dtype is kept.dtype else _CONVERTED
+        for start in range(0, len(rows), max(at_once, 1)):
+            some = maps[start : start + at_once]
+            if some.dtype is not kept.dtype:
+                some = as_stored(as_float(some), kept.dtype)
+            places = torch.from_numpy(rows[start : start + at_once]).to(kept.device)
+            kept.index_copy_(0, places, some.to(kept.device))
+
+    def gather(self, rows: Rows) -> Tensor:
+        """Many maps at once: ``(N, 1, h, w)``, a copy, in the slab's dtype and where it keeps them."""
+        kept = self.maps
+        return kept.index_select(0, torch.from_numpy(rows).to(kept.device))
 
     def _settle(self) -> None:
         """Store what waits."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from guidegan_plugin.guidance.memory.columns import Columns
+from guidegan_plugin.guidance.memory.merging import newest
 from guidegan_plugin.guidance.memory.records import Counts, Recalled, Record
 from guidegan_plugin.guidance.memory.state_check import check_state
-from guidegan_plugin.guidance.memory.state_dict import Entry, pack_keys, unpack
-from guidegan_plugin.guidance.memory.storage import Shape, Slab, as_float, rows_on
+from guidegan_plugin.guidance.memory.state_dict import name_of, pack_keys, shapes_in, unpack_keys
+from guidegan_plugin.guidance.memory.storage import Rows, Shape, Slab, as_float, rows_on
 from guidegan_plugin.guidance.memory.view import View
 
 _DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
+
+_NONE = np.empty(0, dtype=np.int64)  # an empty list would be floats to NumPy
 
 
 class AttentionStore:
@@ -29,31 +34,30 @@ class AttentionStore:
     def __init__(self, device: str = "auto", dtype: str = "uint8") -> None:
         self._device = None if device == "auto" else torch.device(device)
         self._dtype = _DTYPES[dtype]
-        self._records: dict[str, Record] = {}
-        self._slabs: dict[Shape, Slab] = {}
+        self._columns = Columns()
+        self._slabs: dict[Shape, Slab] = {}  # in the order in which they were made
         self._writes = self._epoch_visits = self._epoch_first_visits = 0
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._columns)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._records
+        return key in self._columns.rows
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._records)
+        return iter(self._columns.rows)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the maps remembered, without what is held in reserve."""
-        size = torch.empty((), dtype=self._dtype).element_size()
-        return sum(record.shape[0] * record.shape[1] * size for record in self._records.values())
+        size = torch.empty((), dtype=self._dtype, device="cpu").element_size()
+        return sum(len(slab) * height * width * size for (height, width), slab in self._slabs.items())
 
     @property
     def counts(self) -> Counts:
         """How the memory was used."""
-        records = self._records.values()
-        age = sum(self._writes - record.stamp + 1 for record in records) / max(len(records), 1)
-        visits = sum(record.visits for record in records)
+        visits, stamps = (int(self._columns.numbers(name)[: len(self)].sum()) for name in ("visits", "stamps"))
+        age = self._writes + 1 - stamps / len(self) if len(self) else 0.0
         return Counts(visits, self._epoch_visits, self._epoch_first_visits, age)
 
     def end_epoch(self) -> None:
@@ -62,14 +66,14 @@ class AttentionStore:
 
     def chunks(self, size: int = 1024) -> Iterator[Tensor]:
         """All maps, some at a time: ``(n, 1, h, w)``, float32 in [0, 1], where they are kept."""
-        for shape, slab in self._slabs.items():
-            rows = [record.row for record in self._records.values() if record.shape == shape]
-            for start in range(0, len(rows), size):
-                yield as_float(slab.maps[torch.tensor(rows[start : start + size], device=slab.maps.device)])
+        for _, slab, rows in self._by_size(np.arange(len(self), dtype=np.int64)):
+            slots = self._columns.numbers("slots")[rows].astype(np.int64)
+            for start in range(0, len(slots), size):
+                yield as_float(slab.gather(slots[start : start + size]))
 
     def record(self, key: str) -> Record | None:
         """What is known of one image, None before its first visit."""
-        return self._records.get(key)
+        return self._columns.record(key, [*self._slabs])
 
     def write(self, keys: Sequence[str], maps: Tensor, view: View | None = None, first: bool = True) -> None:
         """Remember the maps of one visit.
@@ -81,25 +85,37 @@ class AttentionStore:
             first: False when this visit was written before and is only brought up to date.
         """
         shape: Shape = (maps.shape[-2], maps.shape[-1])
-        slab, rows = self._slabs.get(shape) or self._new_slab(shape, maps.device), []
-        # A copy, because what a loader's worker sends keeps a file open for as long as it is held.
-        thetas = [None] * len(maps) if view is None else view.theta.clone().unbind()
+        if len(keys) != len(maps if view is None else view.theta):  # not of the view: one call less
+            raise ValueError(f"{len(keys)} keys for {len(maps)} maps")
+        slab = self._slabs.get(shape)
+        if slab is None:
+            slab = self._new_slab(shape, maps.device)
+        size, columns, rows, slots = [*self._slabs].index(shape), self._columns, [], []
         self._writes += 1
-        for key, theta in zip(keys, thetas, strict=True):
-            record = self._records.get(key)
-            if record is None or record.shape != shape:
-                if record is not None:
-                    self._slabs[record.shape].give(record.row)
-                visits, fresh = (record.visits, record.fresh) if record is not None else (0, 0)
-                record = self._records[key] = Record(shape, slab.take(), visits, fresh=fresh)
-            rows.append(record.row)
-            record.theta = theta
-            self._epoch_visits += first
-            self._epoch_first_visits += first and record.visits == 0
-            record.visits += first
-            record.fresh += first
-            record.stamp = self._writes
-        slab.write(rows, maps)
+        for key in keys:
+            row = columns.rows.get(key, -1)
+            if row < 0 or columns.sizes[row] != size:
+                row = self._place(key, row, size, slab)
+            rows.append(row)
+            slots.append(columns.slots[row])
+            if first:
+                self._epoch_first_visits += columns.visits[row] == 0
+                columns.visits[row] += 1
+                columns.fresh[row] += 1
+            columns.stamps[row] = self._writes
+        self._epoch_visits += len(rows) if first else 0
+        # Of a row that is named twice NumPy keeps the last view. An index that is no list is faster.
+        columns.views[rows if len(rows) != 1 else rows[0]] = np.nan if view is None else view.theta.numpy()
+        slab.write(slots, maps)
+
+    def _place(self, key: str, row: int, size: int, slab: Slab) -> int:
+        """A place for the map of an image that is new, or whose map had another size."""
+        columns, slot = self._columns, slab.take()
+        if row < 0:
+            return columns.add(key, size, slot)
+        [*self._slabs.values()][columns.sizes[row]].give(columns.slots[row])
+        columns.sizes[row], columns.slots[row] = size, slot
+        return row
 
     def recall(self, keys: Sequence[str], device: torch.device | None = None) -> Recalled:
         """What is remembered of a batch of images.
@@ -108,35 +124,36 @@ class AttentionStore:
             keys: N keys. Maps of several sizes are brought to the size of the first one known.
             device: Where the maps are wanted, by default where they are kept.
         """
-        records = list(map(self._records.get, keys))
-        ages = [None if record is None else self._writes - record.stamp + 1 for record in records]
-        visits = [0 if record is None else record.visits for record in records]
-        thetas = [None if record is None else record.theta for record in records]
-        return Recalled(self._maps(records, device), tuple(ages), tuple(visits), View.join(thetas))
+        columns, following = self._columns, self._writes + 1
+        rows = list(map(columns.rows.get, keys, repeat(-1)))
+        stamps, visits = columns.stamps, tuple(map(columns.visits.__getitem__, rows))
+        ages = [None if row < 0 else following - stamps[row] for row in rows]
+        return Recalled(self._maps(rows, device), tuple(ages), visits, View.join(columns.views.take(rows or _NONE, 0)))
 
-    def _maps(self, records: Sequence[Record | None], device: torch.device | None) -> Tensor:
-        """Maps ``(N, 1, h, w)``, float32, all ones where there is no record: one gather a size."""
-        sizes: dict[Shape, dict[int, int]] = {}  # rows by their place in the batch
-        for place, record in enumerate(records):
-            if record is not None:
-                sizes.setdefault(record.shape, {})[place] = record.row
-        shape = next(iter(sizes), (1, 1))
+    def _maps(self, rows: Sequence[int], device: torch.device | None) -> Tensor:
+        """Maps ``(N, 1, h, w)``, float32, all ones for row -1: one gather a size."""
+        columns, slabs = self._columns, [*self._slabs.items()]
+        sizes: dict[int, dict[int, int]] = {}  # slots by their place in the batch
+        for place, row in enumerate(rows):
+            if row >= 0:
+                sizes.setdefault(columns.sizes[row], {})[place] = columns.slots[row]
+        shape = slabs[next(iter(sizes))][0] if sizes else (1, 1)
         device = device or (self._slabs[shape].maps.device if sizes else torch.device("cpu"))
         found: Tensor | None = None
-        for size, rows in sizes.items():
-            maps = self._slabs[size].read(list(rows.values()), device)
-            if size != shape:
+        for size, slots in sizes.items():
+            maps = slabs[size][1].read(list(slots.values()), device)
+            if slabs[size][0] != shape:
                 maps = F.interpolate(maps, size=shape, mode="bilinear", align_corners=False)
-            if len(rows) == len(records):
+            if len(slots) == len(rows):
                 return maps
-            found = _ones(len(records), shape, device) if found is None else found
-            found.index_copy_(0, rows_on(device, list(rows)), maps)
-        return _ones(len(records), shape, device) if found is None else found
+            found = _ones(len(rows), shape, device) if found is None else found
+            found.index_copy_(0, rows_on(device, list(slots)), maps)
+        return _ones(len(rows), shape, device) if found is None else found
 
-    def _new_slab(self, shape: Shape, device: torch.device) -> Slab:
+    def _new_slab(self, shape: Shape, device: torch.device, room: int = 1) -> Slab:
         keep_on = self._device or device
         pinned = keep_on.type == "cpu" and device.type == "cuda"
-        slab = self._slabs[shape] = Slab(shape, self._dtype, keep_on, pinned)
+        slab = self._slabs[shape] = Slab(shape, self._dtype, keep_on, pinned, room)
         return slab
 
     def state(self, keys: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -150,20 +167,31 @@ class AttentionStore:
             tensors, shapes sorted: ``views`` ``(N, 2, 3)`` float32, NaN where unknown; ``visits`` ``(N,)`` int64;
             ``keys`` uint8, the keys' UTF-8 bytes, and ``offsets`` ``(N + 1,)`` int64 into them.
         """
-        # What waits is sent on its way first: ``maps`` does that.
-        # Sorting is stable: within a shape images keep the order in which they were first seen.
-        ordered = sorted(self._records if keys is None else keys, key=lambda key: self._records[key].shape)
-        records = [self._records[key] for key in ordered]
-        tensors = pack_keys(ordered)
-        for shape in sorted({record.shape for record in records}):
-            maps = self._slabs[shape].maps
-            rows = torch.tensor([record.row for record in records if record.shape == shape], device=maps.device)
-            tensors[f"maps.{shape[0]}x{shape[1]}"] = maps[rows].cpu()
-        unknown = torch.full((2, 3), float("nan"), dtype=torch.float32, device="cpu")
-        thetas = [unknown if record.theta is None else record.theta for record in records]
-        tensors["views"] = torch.stack(thetas) if thetas else unknown.expand(0, 2, 3)
-        tensors["visits"] = torch.tensor([record.visits for record in records], dtype=torch.int64)
-        return tensors
+        columns = self._columns
+        return self._state(columns.rows_of(columns.rows if keys is None else keys))[0]
+
+    def _state(self, rows: Rows) -> tuple[dict[str, Tensor], Rows]:
+        """As :meth:`state`, of some rows, and these rows in the order of the tensors."""
+        columns, slots = self._columns, self._columns.numbers("slots")
+        parts = list(self._by_size(rows))
+        maps = {name_of(shape): slab.gather(slots[own].astype(np.int64)).cpu() for shape, slab, own in parts}
+        rows = np.concatenate([rows[:0], *(own for _, _, own in parts)])
+        keys = list(columns.rows)
+        tensors = pack_keys([keys[row] for row in rows.tolist()]) | maps
+        tensors["views"] = torch.from_numpy(columns.views[rows])
+        tensors["visits"] = torch.from_numpy(columns.numbers("visits")[rows])
+        return tensors, rows
+
+    def _by_size(self, rows: Rows) -> Iterator[tuple[Shape, Slab, Rows]]:
+        """Rows of maps of one size after another, sizes sorted, each size's rows in the order in which they came."""
+        shapes = sorted(self._slabs)
+        order = np.array([shapes.index(shape) for shape in self._slabs], dtype=np.int64)
+        places = order[self._columns.numbers("sizes")[rows]] if len(rows) else rows
+        rows = rows[np.argsort(places, kind="stable")]
+        ends = np.cumsum(np.bincount(places, minlength=len(shapes))).tolist()
+        for shape, start, end in zip(shapes, [0, *ends], ends, strict=False):
+            if start < end:
+                yield shape, self._slabs[shape], rows[start:end]
 
     def load_state(self, tensors: dict[str, Tensor], device: torch.device) -> None:
         """Replace what is remembered with what :meth:`state` returned: all of it, or nothing where that fails.
@@ -175,27 +203,52 @@ class AttentionStore:
         Raises:
             StoreError: If they are no such tensors.
         """
-        check_state(tensors)
-        before = self._records, self._slabs, self._writes
-        self._records, self._slabs = {}, {}
+        keys = check_state(tensors)
+        before = self._columns, self._slabs
+        self._columns, self._slabs = Columns(len(keys)), {}
         try:
-            for entry in unpack(tensors):
-                self.write([entry.key], entry.map[None].to(device), entry.view, first=False)
-                self._records[entry.key].visits, self._records[entry.key].stamp = entry.visits, 0
+            self._take_in(tensors, dict(zip(keys, range(len(keys)), strict=True)), device)
         except BaseException:  # out of memory, or Ctrl-C
-            self._records, self._slabs, self._writes = before
+            self._columns, self._slabs = before
             raise
         self._writes = 0
 
+    def _take_in(self, tensors: dict[str, Tensor], rows: dict[str, int], device: torch.device) -> None:
+        """Fill an empty memory."""
+        columns, start = self._columns, 0
+        for maps in shapes_in(tensors).values():
+            self._put(np.arange(start, start + len(maps), dtype=np.int64), maps, device)
+            start += len(maps)
+        columns.views[:start] = tensors["views"].numpy()
+        columns.numbers("visits")[:start] = tensors["visits"].numpy()
+        columns.rows = rows
+
+    def _put(self, rows: Rows, maps: Tensor, device: torch.device) -> None:
+        """Store maps of one size, of images of which none has a row twice; those of further rows are new."""
+        shape: Shape = (maps.shape[-2], maps.shape[-1])
+        slab = self._slabs.get(shape)
+        if slab is None:
+            slab = self._new_slab(shape, device, len(maps))
+        slabs, size = [*self._slabs.values()], [*self._slabs].index(shape)
+        sizes, slots = self._columns.numbers("sizes"), self._columns.numbers("slots")
+        known = rows < len(self._columns)
+        moved = np.flatnonzero(~known | (sizes[rows] != size))
+        left = rows[moved[known[moved]]]
+        own = slots[rows].astype(np.int64)
+        own[moved] = slab.take_many(len(moved))
+        slab.store(own, maps)
+        for row in left.tolist():
+            slabs[sizes[row]].give(int(slots[row]))
+        sizes[rows], slots[rows] = size, own
+
     def changes(self) -> dict[str, Tensor]:
         """What other processes have not heard of: as :meth:`state`, but ``visits`` since then, and ``stamps``."""
-        tensors = self.state([key for key, record in self._records.items() if record.fresh])
-        records = [self._records[entry.key] for entry in unpack(tensors)]
-        tensors["visits"] = torch.tensor([record.fresh for record in records], dtype=torch.int64)
-        tensors["stamps"] = torch.tensor([record.stamp for record in records], dtype=torch.int64)
-        return tensors
+        fresh, stamps = self._columns.numbers("fresh"), self._columns.numbers("stamps")
+        tensors, rows = self._state(np.flatnonzero(fresh))
+        told = {"visits": fresh[rows].astype(np.int64), "stamps": stamps[rows]}
+        return tensors | {name: torch.from_numpy(column) for name, column in told.items()}
 
-    def merge(self, changes: Sequence[dict[str, Tensor]], device: torch.device) -> None:
+    def merge(self, changes: Sequence[Mapping[str, Tensor]], device: torch.device, own: int | None = None) -> None:
         """Take in the :meth:`changes` of all processes, this one's among them.
 
         The newest map of an image wins, the lower rank's where two are equally new; visits add up.
@@ -203,23 +256,30 @@ class AttentionStore:
         Args:
             changes: In rank order, the same on every rank.
             device: Where ``"auto"`` keeps maps.
+            own: Which of them were told by this memory, just now: their maps are here. None where that is not known.
         """
-        newest: dict[str, tuple[int, Entry]] = {}
-        visits: Counter[str] = Counter()
-        for tensors in changes:
-            for entry, stamp in zip(unpack(tensors), tensors["stamps"].tolist(), strict=True):
-                visits[entry.key] += entry.visits
-                if entry.key not in newest or stamp > newest[entry.key][0]:
-                    newest[entry.key] = stamp, entry
+        new: dict[str, int] = {}
+        rows = [self._columns.rows_for(unpack_keys(tensors), new) for tensors in changes]
+        columns = self._columns
+        found = newest(changes, rows, len(columns) + len(new))
+        first = 0
+        for rank, tensors in enumerate(changes):
+            for maps in shapes_in(tensors).values():
+                start, end = np.searchsorted(found.sources, (first, first + len(maps)))
+                places = found.sources[start:end] - first
+                if len(places) and rank != own:
+                    chosen = maps if len(places) == len(maps) else maps.index_select(0, torch.from_numpy(places))
+                    self._put(found.rows[start:end], chosen, device)
+                first += len(maps)
+        views = [tensors["views"].numpy() for tensors in changes]
+        columns.views[found.rows] = np.concatenate(views)[found.sources]
+        visits, fresh = columns.numbers("visits"), columns.numbers("fresh")
+        visits[found.rows] += found.visits - fresh[found.rows]
+        fresh[found.rows] = 0
+        columns.numbers("stamps")[found.rows] = found.stamps
+        columns.rows.update(new)
         # Taking in what others saw is no visit, but a map of theirs may be newer than all of ours.
-        writes = max([self._writes, *(stamp for stamp, _ in newest.values())])
-        for key, (stamp, entry) in newest.items():
-            known = self._records.get(key)
-            before = known.visits - known.fresh if known is not None else 0
-            self.write([key], entry.map[None].to(device), entry.view, first=False)
-            record = self._records[key]
-            record.visits, record.fresh, record.stamp = before + visits[key], 0, stamp
-        self._writes = writes
+        self._writes = max(self._writes, int(found.stamps.max(initial=0)))
 
 
 def _ones(count: int, shape: Shape, device: torch.device) -> Tensor:

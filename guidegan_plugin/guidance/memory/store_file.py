@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.mean_map import with_mean
+from guidegan_plugin.guidance.memory.pieces import pieces
 from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_state
 from guidegan_plugin.utils.files import remedy, sweep, write_whole
 from guidegan_plugin.utils.options import Value
@@ -49,7 +49,7 @@ def save_stores(
     facts["sha256"] = checksum(tensors, facts)
     try:
         sweep(path.parent)
-        write_whole(path, safetensors.torch.save(tensors, metadata=facts))
+        write_whole(path, pieces(tensors, facts))
     except OSError as error:
         raise StoreError(f"{path} could not be written: {error.strerror}; {remedy(error)} or change {where}") from error
 
@@ -215,4 +215,5 @@ def networks_digest(networks: Mapping[str, nn.Module]) -> str:
 def _add(digest: hashlib._Hash, name: str, tensor: Tensor) -> None:
     digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
     flat = tensor.detach().cpu().contiguous().flatten()
-    digest.update(flat.view(torch.uint8).numpy().tobytes())
+    if len(flat):  # what NumPy made empty has strides that cannot be looked at otherwise
+        digest.update(flat.view(torch.uint8).numpy().data)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -70,21 +72,21 @@ class View:
         return None if any(map(math.isnan, numbers)) else cls(theta)
 
     @classmethod
-    def join(cls, thetas: Sequence[Tensor | None]) -> View | None:
-        """Rows of checked views put together.
+    def join(cls, thetas: npt.NDArray[np.float32]) -> View | None:
+        """A view of rows of checked views, as a memory keeps them.
 
         Args:
-            thetas: ``(2, 3)`` each, None where unknown.
+            thetas: ``(N, 2, 3)``, NaN where unknown. It is the view's own from then on.
 
         Returns:
             N views, the whole image where one is unknown; None where all are.
         """
-        known = [theta for theta in thetas if theta is not None]
-        if not known:
-            return None
-        if len(known) < len(thetas):
-            known = [_WHOLE if theta is None else theta for theta in thetas]
-        return cls.trusted(torch.stack(known))
+        unknown = np.isnan(thetas[:, 0, 0])
+        if count := np.count_nonzero(unknown):
+            if count == len(thetas):
+                return None
+            thetas[unknown] = _WHOLE.numpy()
+        return cls.trusted(torch.from_numpy(thetas)) if len(thetas) else None
 
     @classmethod
     def identity(cls, count: int = 1) -> View:

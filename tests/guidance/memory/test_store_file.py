@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory.storage import Rows, Slab
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, networks_digest, save_stores
 
@@ -116,6 +117,7 @@ def resaved(path: Path, pair: str = "A", **changed: torch.Tensor) -> None:
         ({"offsets": torch.empty(0, dtype=torch.int64)}, "'offsets' do not divide"),
         ({"visits": torch.tensor([1.0, 2.0])}, "'visits' is torch.float32"),
         ({"visits": torch.tensor([-1, 2])}, "'visits' holds less than none"),
+        ({"visits": torch.tensor([1 << 62, 2])}, "'visits' holds more than can be counted"),
         ({"views": torch.zeros(2, 2, 3)}, "a crop without an area"),
         ({"views": torch.full((2, 2, 3), float("inf"))}, "a crop without an area, or one that is not finite"),
         ({"views": torch.zeros(2, 3)}, r"'views' is torch.float32 \(2, 3\), expected torch.float32 \(2, 2, 3\)"),
@@ -156,15 +158,16 @@ def test_facts_that_nobody_could_have_written_are_refused(saved: Path, fact: str
 def test_a_load_that_fails_half_way_leaves_what_was_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     store, other = AttentionStore(), AttentionStore()
     store.write(["mine"], torch.full((1, 1, 3, 3), 0.2))
-    other.write(["a", "b"], torch.rand(2, 1, 3, 3))
-    write = AttentionStore.write
+    other.write(["a"], torch.rand(1, 1, 3, 3))
+    other.write(["b"], torch.rand(1, 1, 4, 4))
+    keep = Slab.store
 
-    def full(self: AttentionStore, keys: list[str], *args: object, **kwargs: object) -> None:
-        if keys == ["b"]:
+    def full(self: Slab, rows: Rows, maps: torch.Tensor) -> None:
+        if maps.shape[-1] == 4:
             raise MemoryError
-        write(self, keys, *args, **kwargs)  # type: ignore[arg-type]
+        keep(self, rows, maps)
 
-    monkeypatch.setattr(AttentionStore, "write", full)
+    monkeypatch.setattr(Slab, "store", full)
     with pytest.raises(MemoryError):
         store.load_state(other.state(), torch.device("cpu"))
     assert list(store) == ["mine"] and store.recall(["mine"]).ages == (1,)

@@ -97,8 +97,8 @@ class Memories(RuleBasedStateMachine):
             wanted = [whole if one is None or one.theta is None else one.theta for one in found]
             assert torch.equal(recalled.views.theta, torch.stack(wanted))
 
-    @rule()
-    def exchange(self) -> None:
+    @rule(told=st.booleans())
+    def exchange(self, told: bool) -> None:
         changes = [rank.store.changes() for rank in self.ranks]
         newest: dict[str, Seen] = {}
         for rank in self.ranks:
@@ -106,8 +106,8 @@ class Memories(RuleBasedStateMachine):
                 if key not in newest or rank.seen[key].stamp > newest[key].stamp:
                     newest[key] = rank.seen[key]
         fresh = [rank.fresh for rank in self.ranks]
-        for rank in self.ranks:
-            rank.store.merge(changes, CPU)
+        for place, rank in enumerate(self.ranks):
+            rank.store.merge(changes, CPU, place if told else None)
             for key in newest:
                 rank.told[key] = rank.told.get(key, 0) + sum(counts.get(key, 0) for counts in fresh)
             rank.seen.update(newest)

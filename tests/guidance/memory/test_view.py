@@ -80,9 +80,10 @@ def test_views_that_show_nothing_are_refused() -> None:
 
 def test_rows_of_views_are_joined_and_unknown_ones_are_the_whole_image() -> None:
     view = View.crop((3, 5), (8, 4), (20, 10), flip=True)
-    joined = View.join([None, view.theta[0]])
+    unknown = torch.full((1, 2, 3), torch.nan)
+    joined = View.join(torch.cat([unknown, view.theta]).numpy())
     assert joined is not None and torch.equal(joined.theta, torch.cat([View.identity().theta, view.theta]))
-    assert View.join([None, None]) is None
+    assert View.join(unknown.numpy()) is None and View.join(unknown[:0].numpy()) is None
 
 
 def test_maps_are_moved_as_exactly_under_autocast() -> None:
