@@ -18,7 +18,7 @@ from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.evaluation.figures import draw_bars
 from guidegan_plugin.evaluation.label_images import Labels, read_labels
 from guidegan_plugin.evaluation.map_sources import SeenMap, in_image
-from guidegan_plugin.utils.files import write_csv
+from guidegan_plugin.utils.csv_file import write_csv
 
 
 @dataclass(frozen=True)

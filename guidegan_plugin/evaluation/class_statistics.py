@@ -11,7 +11,7 @@ from guidegan_plugin.datasets.palettes import Palette
 from guidegan_plugin.evaluation.figures import draw_bars
 from guidegan_plugin.evaluation.label_images import read_labels
 from guidegan_plugin.evaluation.stems import images_by_stem
-from guidegan_plugin.utils.files import write_csv
+from guidegan_plugin.utils.csv_file import write_csv
 from guidegan_plugin.utils.progress import progress
 
 

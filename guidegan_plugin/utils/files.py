@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
-import io
 import os
 import re
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -138,24 +136,6 @@ def write_output(path: Path, content: bytes, cure: str = "change --out, or what 
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         write_whole(path, content)
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table; folders above it are made.
-
-    Args:
-        path: The file.
-        header: Names of the columns.
-        rows: Of as many values; None is left empty.
-
-    Raises:
-        ConfigError: If it cannot be written.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_output(path, text.getvalue().encode())
 
 
 def remedy(error: Exception) -> str:

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.utils.csv_file import write_csv
 from guidegan_plugin.utils.files import (
     os_errors_as,
     put_in_place,
     staging,
     sweep,
     whole_folder,
-    write_csv,
     write_output,
     write_whole,
 )
