@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pluggy
@@ -15,8 +16,9 @@ from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.store_file import checksum, config_of, load_stores, save_stores
-from guidegan_plugin.utils.files import sweep, write_whole
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import checksum, config_of, load_facts, load_stores, save_stores
+from guidegan_plugin.utils.files import sweep, write_again, write_whole
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
@@ -25,7 +27,50 @@ _SUM = "sha256"
 States = dict[str, dict[str, Tensor]]
 
 
-def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Value], where: str = "path=") -> None:
+@dataclass(frozen=True)
+class Saved:
+    """A file that was written, and what it holds: as long as nothing changes, another one like it is a link.
+
+    Attributes:
+        path: Where the file lies, or will lie.
+        facts: What it says besides the maps.
+        versions: Each pair's store, and its version.
+        status: What the file system says of it.
+    """
+
+    path: Path
+    facts: Mapping[str, str]
+    versions: Mapping[str, tuple[AttentionStore, int]]
+    status: tuple[int, ...]
+
+    @classmethod
+    def at(cls, path: Path, facts: Mapping[str, str], versions: Mapping[str, tuple[AttentionStore, int]]) -> Saved:
+        """What was written just now."""
+        return cls(path, facts, versions, _status(path))
+
+    def written_again(self, path: Path, facts: Mapping[str, str], versions: Mapping[str, object]) -> bool:
+        """Whether it held this very content and got a second name."""
+        try:
+            if (self.facts, self.versions) != (facts, versions) or _status(self.path) != self.status:
+                return False
+            write_again(self.path, path)
+        except OSError:  # it is gone, or there is no room: writing it anew says why
+            return False
+        return True
+
+
+def _status(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def save_guides(
+    path: Path,
+    guides: Mapping[str, Guide],
+    config: Mapping[str, Value],
+    where: str = "path=",
+    before: Saved | None = None,
+) -> Saved:
     """Write what the pairs of a training remember, whole or not at all.
 
     Args:
@@ -33,6 +78,11 @@ def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Va
         guides: By the pair's name.
         config: How the training is guided, by the options' names.
         where: What the user can change to write it elsewhere, for the error.
+        before: What was saved before, if anything. Where nothing has changed since, the file is a second name of that
+            one, or a copy.
+
+    Returns:
+        What was saved.
 
     Raises:
         StoreError: If the file cannot be written.
@@ -40,7 +90,10 @@ def save_guides(path: Path, guides: Mapping[str, Guide], config: Mapping[str, Va
     facts = {"config": json.dumps(dict(config))}
     for guide in guides.values():
         facts |= guide.facts()
-    save_stores(path, {name: guide.store.state() for name, guide in guides.items()}, facts, where)
+    versions = {name: (guide.store, guide.store.version) for name, guide in guides.items()}
+    if before is None or not before.written_again(path, facts, versions):
+        save_stores(path, {name: guide.store.state() for name, guide in guides.items()}, facts, where)
+    return Saved.at(path, facts, versions)
 
 
 def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> tuple[States, dict[str, str]]:
@@ -134,7 +187,7 @@ def check_input(path: Path, manager: pluggy.PluginManager, config: GuideConfig) 
     Raises:
         StoreError: If the file says so, or is torn or foreign.
     """
-    saved, now = config_of(load_stores(path)[1]), full_config(manager, config)
+    saved, now = config_of(load_facts(path)), full_config(manager, config)
     own = (f"{config.concat}_", f"{config.transfer}_")
     for name in ("concat", "strength", "transfer", *(option for option in now if option.startswith(own))):
         if name in saved and saved[name] != now[name]:

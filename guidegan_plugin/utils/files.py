@@ -11,6 +11,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,6 +55,29 @@ def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> No
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def write_again(finished: Path, path: Path) -> None:
+    """Give a finished file a second name: by a hard link, or by a copy where there can be none.
+
+    Args:
+        finished: A file that nobody writes into any more: who changes it replaces it, as :func:`write_whole` does.
+        path: As for :func:`write_whole`.
+
+    Raises:
+        OSError: As :func:`write_whole`, or if the finished file cannot be read.
+    """
+    temporary = _unfinished(path.parent)
+    try:
+        if _mode_of(path) not in (None, _mode_of(finished)):
+            raise PermissionError  # a link has one set of permissions under all of its names
+        os.link(finished, temporary)
+        temporary.replace(path)
+    except OSError:  # another disk, or one without links
+        with finished.open("rb") as file:
+            write_whole(path, iter(partial(file.read, _AT_ONCE), b""))
+    finally:
+        temporary.unlink(missing_ok=True)  # renamed onto a link to the same file, it would stay
 
 
 def sweep(folder: Path) -> None:

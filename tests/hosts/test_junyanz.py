@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from guidegan_plugin.attaching import guides_file
 from guidegan_plugin.errors import ConfigError, GuideError, HostError, PluginError, StoreError
 from guidegan_plugin.guidance.concatenation import schedule
 from guidegan_plugin.guidance.concatenation.schedule import with_ones
@@ -53,6 +54,23 @@ def test_without_attention_three_steps_are_bit_equal_to_the_bare_host(
     run_host("train.py", *small(f"guide_{model}", dataroot(model)), *one_epoch, "--guide_attention", "none", *own)
     guided = read_weights(CHECKPOINTS)
     assert len(bare) in (2, 4) and equal(bare, guided)
+
+
+def test_the_latest_memory_and_the_epochs_are_written_once(
+    run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, save = [], guides_file.save_stores
+
+    def note(path: Path, *given: Any) -> None:
+        packed.append(path.name)
+        save(path, *given)
+
+    monkeypatch.setattr(guides_file, "save_stores", note)
+    run_host("train.py", *small("guide_pix2pix", dataroot("pix2pix")), *one_epoch, "--save_epoch_freq", "1")
+    assert packed == ["latest_guide.safetensors"]
+    paths = [CHECKPOINTS / f"{epoch}_guide.safetensors" for epoch in ("latest", "1")]
+    assert len({path.stat().st_ino for path in paths}) == 1
+    assert load_stores(paths[1])[0]["A"]["visits"].tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])

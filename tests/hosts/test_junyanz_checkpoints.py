@@ -112,3 +112,12 @@ with complete_set(pathlib.Path(sys.argv[1])) as writing:
 
 def _light_environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def test_a_set_may_hold_a_second_name_of_a_file_that_is_in_place(tmp_path: Path) -> None:
+    (tmp_path / "latest").write_text("memory")
+    for name in ("latest", "3"):
+        with complete_set(tmp_path) as writing:
+            (writing / name).hardlink_to(tmp_path / "latest")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "latest"]
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"memory"}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from guidegan_plugin.guidance.memory.columns import Columns
 from guidegan_plugin.guidance.memory.storage import Rows
 
 
@@ -49,3 +50,18 @@ def newest(changes: Sequence[Mapping[str, Tensor]], rows: Sequence[Rows], count:
     found = np.flatnonzero(stamps >= 0)
     found = found[np.argsort(sources[found])]
     return Newest(found, sources[found], stamps[found], visits[found])
+
+
+def note(columns: Columns, found: Newest, views: Sequence[npt.NDArray[np.float32]]) -> None:
+    """Write what was found into the columns, the maps' places aside; every process has heard of it then.
+
+    Args:
+        columns: Of the images' rows.
+        found: What all processes together tell.
+        views: What each process tells, ``(n, 2, 3)``.
+    """
+    columns.views[found.rows] = np.concatenate(views)[found.sources]
+    visits, fresh = columns.numbers("visits"), columns.numbers("fresh")
+    visits[found.rows] += found.visits - fresh[found.rows]
+    fresh[found.rows] = 0
+    columns.numbers("stamps")[found.rows] = found.stamps

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guidegan_plugin.guidance.memory.columns import Columns
-from guidegan_plugin.guidance.memory.merging import newest
+from guidegan_plugin.guidance.memory.merging import newest, note
 from guidegan_plugin.guidance.memory.records import Counts, Recalled, Record
 from guidegan_plugin.guidance.memory.state_check import check_state
 from guidegan_plugin.guidance.memory.state_dict import name_of, pack_keys, shapes_in, unpack_keys
@@ -37,6 +37,7 @@ class AttentionStore:
         self._columns = Columns()
         self._slabs: dict[Shape, Slab] = {}  # in the order in which they were made
         self._writes = self._epoch_visits = self._epoch_first_visits = 0
+        self._version = 0
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -46,6 +47,11 @@ class AttentionStore:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns.rows)
+
+    @property
+    def version(self) -> int:
+        """A number that is another one after every change of what :meth:`state` returns."""
+        return self._version
 
     @property
     def nbytes(self) -> int:
@@ -87,11 +93,10 @@ class AttentionStore:
         shape: Shape = (maps.shape[-2], maps.shape[-1])
         if len(keys) != len(maps if view is None else view.theta):  # not of the view: one call less
             raise ValueError(f"{len(keys)} keys for {len(maps)} maps")
-        slab = self._slabs.get(shape)
-        if slab is None:
-            slab = self._new_slab(shape, maps.device)
+        slab = self._slabs[shape] if shape in self._slabs else self._new_slab(shape, maps.device)
         size, columns, rows, slots = [*self._slabs].index(shape), self._columns, [], []
         self._writes += 1
+        self._version += 1
         for key in keys:
             row = columns.rows.get(key, -1)
             if row < 0 or columns.sizes[row] != size:
@@ -204,6 +209,7 @@ class AttentionStore:
             StoreError: If they are no such tensors.
         """
         keys = check_state(tensors)
+        self._version += 1
         before = self._columns, self._slabs
         self._columns, self._slabs = Columns(len(keys)), {}
         try:
@@ -226,9 +232,7 @@ class AttentionStore:
     def _put(self, rows: Rows, maps: Tensor, device: torch.device) -> None:
         """Store maps of one size, of images of which none has a row twice; those of further rows are new."""
         shape: Shape = (maps.shape[-2], maps.shape[-1])
-        slab = self._slabs.get(shape)
-        if slab is None:
-            slab = self._new_slab(shape, device, len(maps))
+        slab = self._slabs[shape] if shape in self._slabs else self._new_slab(shape, device, len(maps))
         slabs, size = [*self._slabs.values()], [*self._slabs].index(shape)
         sizes, slots = self._columns.numbers("sizes"), self._columns.numbers("slots")
         known = rows < len(self._columns)
@@ -258,6 +262,7 @@ class AttentionStore:
             device: Where ``"auto"`` keeps maps.
             own: Which of them were told by this memory, just now: their maps are here. None where that is not known.
         """
+        self._version += 1
         new: dict[str, int] = {}
         rows = [self._columns.rows_for(unpack_keys(tensors), new) for tensors in changes]
         columns = self._columns
@@ -271,12 +276,7 @@ class AttentionStore:
                     chosen = maps if len(places) == len(maps) else maps.index_select(0, torch.from_numpy(places))
                     self._put(found.rows[start:end], chosen, device)
                 first += len(maps)
-        views = [tensors["views"].numpy() for tensors in changes]
-        columns.views[found.rows] = np.concatenate(views)[found.sources]
-        visits, fresh = columns.numbers("visits"), columns.numbers("fresh")
-        visits[found.rows] += found.visits - fresh[found.rows]
-        fresh[found.rows] = 0
-        columns.numbers("stamps")[found.rows] = found.stamps
+        note(columns, found, [tensors["views"].numpy() for tensors in changes])
         columns.rows.update(new)
         # Taking in what others saw is no visit, but a map of theirs may be newer than all of ours.
         self._writes = max(self._writes, int(found.stamps.max(initial=0)))

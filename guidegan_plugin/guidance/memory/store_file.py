@@ -79,6 +79,19 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
     return states, facts
 
 
+def load_facts(path: Path) -> dict[str, str]:
+    """The metadata of a file of :func:`save_stores`. Maps are not read, so the checksum is not looked at either.
+
+    Raises:
+        StoreError: If the file is missing, torn, or not one of ours.
+    """
+    with _named(path):
+        _, facts = _read(path, ())
+        facts.pop("sha256", None)
+        _check_facts(facts)
+    return facts
+
+
 def load_visits(path: Path) -> dict[str, dict[str, int]]:
     """How often each image was visited. Maps are not read, so the checksum is not looked at either.
 
@@ -102,7 +115,7 @@ def load_visits(path: Path) -> dict[str, dict[str, int]]:
 
 
 def config_of(facts: Mapping[str, str]) -> dict[str, Value]:
-    """How the training was guided, by the options' names, out of the metadata of :func:`load_stores`."""
+    """How the training was guided, by the options' names, out of the metadata of :func:`load_facts`."""
     found: dict[str, Value] = json.loads(facts.get("config", "{}"))
     return found
 

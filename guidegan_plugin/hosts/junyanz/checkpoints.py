@@ -66,6 +66,7 @@ def roll_forward(folder: Path) -> None:
         for path in sorted(complete.iterdir()):
             with contextlib.suppress(FileNotFoundError):
                 path.replace(folder / path.name)
+                path.unlink(missing_ok=True)  # renamed onto a link to the same file, it would stay
         complete.rmdir()
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import GuideFactory
-from guidegan_plugin.attaching.guides_file import check_input, read_guides, save_guides
+from guidegan_plugin.attaching.guides_file import Saved, check_input, read_guides, save_guides
 from guidegan_plugin.attaching.mechanism_options import full_config, warn_of_unused
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.attaching.places import NamedPlace, follow_path
@@ -59,6 +61,7 @@ class HostGuides:
         self.epoch = EpochCounter(model.opt, self.codebase.may_drop_batches)
         self._adapted: set[str] = set()  # pairs whose generator takes the blended input
         self._counted = 0  # samples of the batch under way, while they may be of a test
+        self._saved: Saved | None = None
         self._other_data = ""  # the refusal of a store that remembers other images
         self._reader = BatchReader(model, host_model, bool(model.isTrain) and config.align == "canonical")
         self.new_networks = NewNetworks(model, self.codebase.generation)
@@ -210,13 +213,19 @@ class HostGuides:
                 guide.end_epoch()
         self.epoch.mark()
 
-    def save(self, path: Path) -> None:
-        """Write the memories of all pairs into one file.
+    def save(self, path: Path, folder: Path) -> None:
+        """Write the memories of all pairs into one file; the same again, under another name, is a link to it.
+
+        Args:
+            path: The file.
+            folder: Where the file is moved to afterwards.
 
         Raises:
             StoreError: If it cannot be written.
         """
-        save_guides(path, self.guides, full_config(self._manager, self.config), "--checkpoints_dir")
+        config = full_config(self._manager, self.config)
+        saved = save_guides(path, self.guides, config, "--checkpoints_dir", self._saved)
+        self._saved = replace(saved, path=folder / path.name)
 
     def load(self, path: Path) -> None:
         """Take the memories up again; without a file they start from ones, with a notice.
@@ -228,7 +237,7 @@ class HostGuides:
             _log.warning("no store %s: every image starts from ones", path)
             return
         states, facts = read_guides(path, self._manager, self.config)
-        self._check_data(path, [key for state in states.values() for key in unpack_keys(state)])
+        self._check_data(path, itertools.chain.from_iterable(map(unpack_keys, states.values())))
         try:
             for guide in self.guides.values():  # all, before the first one takes anything
                 check_belongs(states, facts, guide.name, guide.digest, str(path))
@@ -237,14 +246,17 @@ class HostGuides:
         except StoreError as error:
             raise StoreError(f"{error} (--epoch)") from error
 
-    def _check_data(self, path: Path, keys: list[str]) -> None:
+    def _check_data(self, path: Path, keys: Iterable[str]) -> None:
         """Look for images of a store among the data; keys are relative, so a moved data root is fine."""
-        root = Path(read_option(self.model.opt, "dataroot"))
-        # Of images outside of the root nothing is known.
-        places = [place for key in keys if (place := below(root, key)) is not None]
-        if places and not any(map(os.path.exists, places)):
+        root, missing = Path(read_option(self.model.opt, "dataroot")), None
+        for key in keys:
+            place = below(root, key)  # of images outside of the root nothing is known
+            if place is not None and os.path.exists(place):  # noqa: PTH110 - a key may be no name at all
+                return
+            missing = key if missing is None and place is not None else missing
+        if missing is not None:
             self._other_data = (
-                f"{path} remembers images that are not in {root} (such as {short(keys[0])}); change --dataroot, or "
+                f"{path} remembers images that are not in {root} (such as {short(missing)}); change --dataroot, or "
                 "delete it to start from ones"
             )
 

@@ -235,7 +235,7 @@ class GuidedModel(HostModel):
             finally:
                 self.save_dir = folder
             if self.guides.active:
-                self.guides.save(writing / f"{epoch}_guide.safetensors")
+                self.guides.save(writing / f"{epoch}_guide.safetensors", Path(folder))
             if self.opt.guide_full_state:
                 self.guides.settle()
                 count = self.guides.epoch

@@ -15,7 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from guidegan_plugin.attaching.guides_file import check_input, load_networks, read_guides, save_guides, save_networks
+from guidegan_plugin.attaching.guides_file import (
+    Saved,
+    check_input,
+    load_networks,
+    read_guides,
+    save_guides,
+    save_networks,
+)
 from guidegan_plugin.attaching.mechanism_options import full_config
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
@@ -50,6 +57,7 @@ class Checkpoints:
         self._guides, self._config = guides, config
         self._came: dict[int, tuple[weakref.ReferenceType[Tensor], Path]] = {}  # tensors that were read from a file
         self._fresh: set[str] = set()  # networks of the guidance's own that no file was found for
+        self._saved: dict[tuple[str, ...], Saved] = {}  # by the pairs' names
         self._locked: set[tuple[Path, str]] = set()
         self._pending: dict[str, Path] = {}  # by the pair's name: its memory, to be read once all weights are there
 
@@ -83,7 +91,9 @@ class Checkpoints:
         self._keep_alone(path)
         store, networks = _beside(path, STORE_ENDING), _beside(path, NETWORKS_ENDING)
         try:
-            save_guides(store, found, full_config(create_manager(), self._config), "where the script saves")
+            config, names = full_config(create_manager(), self._config), tuple(found)
+            before = self._saved.get(names)
+            self._saved[names] = save_guides(store, found, config, "where the script saves", before)
             with os_errors_as(StoreError, f"{networks} could not be written", "change where the script saves"):
                 save_networks(networks, found)
             self._failed_saves.made_good(store.name)
