@@ -41,6 +41,9 @@ class GuideConfig:
     cycle: str = option("ones", "map of reconstruction and identity passes", "ones", "source", "off")
     align: str = option("canonical", "move maps with an image's crop and flip", "canonical", "off")
     dropout: float = option(0.0, "probability that a visit is given ones instead of its map")
+    test_map: str = option(
+        "ones", "map at test time: of ones, the memory's mean, or predicted from the image", "ones", "mean", "predict"
+    )
     anneal: str = option("off", "START:END: fractions of the training between which maps fade into ones; or off")
     judged: str = option("moves", "D is given the fake moved about only, or computed upon, too", "moves", "affine")
     judges: str = option("last", "maps of an image that is judged several times in a visit", "last", "mean")
@@ -70,6 +73,12 @@ class GuideConfig:
             raise ConfigError(
                 "cycle=source reuses the source's attention map and attention=none makes none; "
                 "change cycle (--guide_cycle) or attention (--guide_attention)"
+            )
+
+        if self.attention == "none" and self.test_map != "ones":
+            raise ConfigError(
+                f"test_map={self.test_map} is made of attention maps and attention=none makes none; change test_map "
+                "(--guide_test_map) or attention (--guide_attention)"
             )
 
     @property

@@ -80,6 +80,11 @@ class GuideFactory:
                 f"concat={config.concat} weighs a gradient, which trains no transfer block, found transfer="
                 f"{config.transfer}; change transfer (--guide_transfer bilinear)"
             )
+        if concatenation.weighs and config.test_map != "ones":
+            raise ConfigError(
+                f"concat={config.concat} leaves the generator's input alone, so no map is given at test time, found "
+                f"test_map={config.test_map}; change test_map (--guide_test_map ones)"
+            )
         return cls(
             config,
             attention,
@@ -155,6 +160,7 @@ class GuideFactory:
                 config.judges == "mean",
                 key_of,
                 config.strict,
+                config.test_map,
             ),
             binding=self.binding,
             on_step=self.listeners.step,

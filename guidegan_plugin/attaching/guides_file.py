@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +121,25 @@ def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) 
             "start from ones"
         )
     return states, facts
+
+
+def take_test_maps(path: Path, guides: Iterable[Guide]) -> None:
+    """Give guides what stands for the map at test time, where that is asked for: out of a store, and from beside it.
+
+    What is missing or foreign is refused when it is needed, or asked for with ``guide.given.require()``.
+
+    Args:
+        path: The store, or where it would be.
+        guides: Of its pairs.
+
+    Raises:
+        StoreError: If the store is torn or foreign.
+    """
+    asking = [guide for guide in guides if guide.given is not None]
+    if asking:
+        states, facts = load_stores(path) if path.is_file() else ({}, {})
+        for guide in asking:
+            guide.take_test_map(states, facts, path)
 
 
 def save_networks(path: Path, guides: Mapping[str, Guide]) -> None:

@@ -18,9 +18,11 @@ from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.calls.gradient_weights import weights_by
+from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
+from guidegan_plugin.guidance.given_map import given_map
 from guidegan_plugin.guidance.guide_memory import GuideMemory
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -73,7 +75,8 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation, how.strict)
         self._schedule = how.schedule
         self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
-        self._blend = PlaceholderBlend(concatenation, transfer)
+        self.given = given_map(how.test_map, name, store)
+        self._blend = PlaceholderBlend(concatenation, transfer, given=self.given)
         adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)
         weights_of = weights_by(concatenation.gradient_weights, transfer) if concatenation.weighs else None
         taps = [
@@ -180,6 +183,22 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
             ConfigError: If this guide has no discriminator.
         """
         return self._attachment.look(images)
+
+    def test_maps(self, images: Tensor, view: View | None = None) -> Tensor:
+        """What stands for the maps of images at test time, as ``test_map`` says.
+
+        Args:
+            images: ``(N, C, H, W)``, what G translates.
+            view: Crop and flip each image is seen under, where that is known.
+
+        Returns:
+            ``(N, 1, h, w)``, float32 in [0, 1]; of one cell for ones.
+
+        Raises:
+            StoreError: If what makes them is missing or foreign.
+        """
+        maps = None if self.given is None else self.given(images, view)
+        return placeholder(images) if maps is None else maps
 
     @property
     def latest(self) -> Tensor | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
+from guidegan_plugin.guidance.given_map import GivenMap, States
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -27,11 +28,13 @@ class GuideMemory:
         name: Name of the pair.
         store: Remembers maps.
         binding: Shared by the pairs of one training.
+        given: What stands for the map at test time; None for ones.
     """
 
     name: str
     store: AttentionStore
     binding: SourceBinding
+    given: GivenMap | None
     _attachment: Attachment
     _reporter: Reporter
     _schedule: Schedule
@@ -59,6 +62,8 @@ class GuideMemory:
         visit = self.binding.current(self.name)  # reported at the next bind, which a resumed training has no more
         visits = self._reporter.steps + (visit is not None and visit.judged)
         numbers = {"steps": str(self._schedule.steps), "visits": str(visits)}
+        if visit is not None and len(visit.shape) == 4:
+            numbers["image"] = "x".join(map(str, visit.shape[1:]))
         return {f"{self.name}.{fact}": value for fact, value in {"digest": self.digest(), **numbers}.items()}
 
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -70,12 +75,27 @@ class GuideMemory:
         save_stores(Path(path), {self.name: self.store.state()}, {**(metadata or {}), **self.facts()})
 
     def load(self, path: str | Path) -> None:
-        """Read the memory of this pair from a file.
+        """Read the memory of this pair from a file, and from beside the file what stands for the map at test time.
 
         Raises:
             StoreError: If the file is missing, torn, foreign, or belongs to networks with other weights.
         """
-        self.load_state(*load_stores(Path(path)), str(path))
+        states, facts = load_stores(Path(path))
+        self.load_state(states, facts, str(path))
+        self.take_test_map(states, facts, Path(path))
+
+    def take_test_map(self, states: States, facts: Mapping[str, str], path: Path) -> None:
+        """Take what stands for the map at test time out of what ``load_stores`` read, and from beside the file.
+
+        What is missing or foreign is refused when it is needed, or asked for with ``given.require()``.
+
+        Args:
+            states: Empty where there is no store.
+            facts: Likewise.
+            path: Of the store, or where it would be.
+        """
+        if self.given is not None:
+            self.given.take(states, facts, path)
 
     def load_state(self, states: Mapping[str, dict[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
         """Take this pair's memory out of what ``load_stores`` read.

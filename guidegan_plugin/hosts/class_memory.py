@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from guidegan_plugin.attaching.guides_file import read_guides
+from guidegan_plugin.attaching.guides_file import read_guides, take_test_maps
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
@@ -46,6 +46,7 @@ class ResumedMemory:
             epoch = epoch_of((*args, *kwargs.values(), result))
             if epoch is not None:
                 self.epoch, self._due = epoch, True
+                take_test_maps(self._path, guides.values())
             elif guides:
                 _log.warning("%s names no epoch, so its memory is not found: images start from ones", method.__name__)
             return result
@@ -63,8 +64,12 @@ class ResumedMemory:
 
         return call
 
+    @property
+    def _path(self) -> Path:
+        return self._run / f"{self.epoch}{STORE_ENDING}"
+
     def _read(self, guides: Mapping[str, Guide]) -> None:
-        path = self._run / f"{self.epoch}{STORE_ENDING}"
+        path = self._path
         if not path.is_file():
             _log.warning("no store %s: every image starts from ones", path)
             return

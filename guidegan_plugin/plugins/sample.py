@@ -34,6 +34,7 @@ class Sample:
         entropy: Of the map as it is remembered, None where only a picture of it is known.
         visits: How often training visited it, None where unknown.
         age: Epochs since that last happened, None where unknown.
+        given: What the map is where it is not the discriminator's own, in a word or two; "" where it is.
         crop: Which half of its input is the image, of a pair saved side by side: 0 left, 1 right; None: the whole.
     """
 
@@ -46,6 +47,7 @@ class Sample:
     visits: int | None = None
     age: int | None = None
     crop: int | None = None
+    given: str = ""
 
 
 @dataclass(frozen=True, eq=False)

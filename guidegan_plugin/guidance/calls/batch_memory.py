@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.calls.arguments import translations
-from guidegan_plugin.guidance.calls.call_site import Method
+from guidegan_plugin.guidance.calls.arguments import Place, replace_argument, translations
+from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.call_site import Arguments, Method
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
+from guidegan_plugin.guidance.calls.lineage import Shown
+from guidegan_plugin.guidance.concatenation.schedule import Schedule
 
 Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
 """Makes maps within the step, from G and its method, its arguments with the placeholder, and the source."""
@@ -65,3 +68,30 @@ class BatchMemory:
                 f"memory='batch': the discriminator cannot judge {tuple(judged.shape)} ({reason}); change judged=, for "
                 "a conditional one to lambda source, fake: torch.cat([source, fake], 1)"
             ) from error
+
+
+def made_now(
+    make: Callable[..., Tensor],
+    blend: Callable[[Tensor, Tensor | None, tuple[int, int] | None], Tensor],
+    schedule: Schedule,
+    visit: Visit,
+    shown: Shown,
+    given: Arguments,
+    at: Place,
+) -> Tensor:
+    """The maps of a call's images, made in the same step; the same when the call is computed again.
+
+    Args:
+        make: Makes maps, from the call's arguments with the placeholder, and the source.
+        blend: Blends maps into images, None for the placeholder, that stand between these channels.
+        schedule: How maps go over into the placeholder.
+        visit: Under way.
+        shown: What the call's images show of it.
+        given: The call's arguments.
+        at: Where the images stand among these.
+    """
+    if shown.rows not in visit.reads:
+        images: Tensor = given[0][at] if isinstance(at, int) else given[1][at]
+        made = make(*replace_argument(*given, at, blend(images, None, shown.channels)), images)
+        visit.reads[shown.rows] = schedule.apply(made, (), ())
+    return visit.reads[shown.rows]

@@ -29,9 +29,10 @@ class Behaviour:
         mean: Whether the maps of an image judged several times in a visit are averaged.
         key_of: What else an image's map depends on.
         strict: Whether a pair that is not guided is an error.
+        test_map: What stands for the map at test time: ``"ones"``, ``"mean"`` or ``"predict"``.
 
     Raises:
-        ConfigError: If the memory is neither.
+        ConfigError: If the memory is neither, or keeps nothing that the map at test time could be made of.
     """
 
     cycle: str = "ones"
@@ -46,7 +47,13 @@ class Behaviour:
     mean: bool = False
     key_of: KeyOf | None = None
     strict: bool = False
+    test_map: str = "ones"
 
     def __post_init__(self) -> None:
         if self.memory not in ("image", "batch"):
             raise ConfigError(f"memory: expected image or batch, found {self.memory!r}; change memory=")
+        if self.memory == "batch" and self.test_map != "ones":
+            raise ConfigError(
+                f"test_map={self.test_map} is made of remembered maps, and memory='batch' remembers none; change "
+                "test_map (--guide_test_map ones)"
+            )

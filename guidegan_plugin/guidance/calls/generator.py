@@ -21,7 +21,7 @@ from guidegan_plugin.guidance.calls.arguments import (
     replace_argument,
     translations,
 )
-from guidegan_plugin.guidance.calls.batch_memory import Fresh
+from guidegan_plugin.guidance.calls.batch_memory import Fresh, made_now
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
@@ -32,17 +32,19 @@ from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
 from guidegan_plugin.guidance.calls.sharing import answers_for
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
 from guidegan_plugin.guidance.concatenation.base import Concatenation
+from guidegan_plugin.guidance.given_map import GivenMap
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.view import Resampler
+from guidegan_plugin.guidance.memory.view import Resampler, View
 
 
 class PlaceholderBlend:
-    """Blends all ones into every input: what test time, other passes and copies of a generator see.
+    """Blends all ones into every input: what other passes see, and test time and copies unless asked for another map.
 
     Attributes:
         concatenation: How a map enters the input.
         transfer: T, or what the host wrapped T in.
+        given: What stands for the map at test time; None for ones.
         argument: Where the generator takes its images, once that was seen; None for its first images.
         joined: Where the image stands in inputs that labels or noise were joined to, by their number of channels.
     """
@@ -53,19 +55,29 @@ class PlaceholderBlend:
         transfer: nn.Module,
         argument: Place | None = None,
         joined: Mapping[int, tuple[int, int]] | None = None,
+        given: GivenMap | None = None,
     ) -> None:
-        self.concatenation, self.transfer, self.argument = concatenation, transfer, argument
+        self.concatenation, self.transfer, self.argument, self.given = concatenation, transfer, argument, given
         self.joined = dict(joined or {})
         self._ones: dict[torch.device, Tensor] = {}
 
     def __reduce__(self) -> tuple[type[PlaceholderBlend], tuple[Any, ...]]:
         # A pickled generator carries one along: T itself, not the wrapper (DDP) it is called through.
-        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer), self.argument, self.joined)
+        return PlaceholderBlend, (self.concatenation, unwrap(self.transfer), self.argument, self.joined, self.given)
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        """The arguments of a call with the placeholder blended in; as a stand-in."""
+        """The arguments of a call with what test time blends in; as a stand-in."""
         where, images = find_images(args, kwargs, self.argument)
-        return replace_argument(args, kwargs, where, self.blend(images))
+        return replace_argument(args, kwargs, where, self.blend(images, self.at_test(images)))
+
+    def at_test(
+        self, images: Tensor, channels: tuple[int, int] | None = None, view: View | None = None
+    ) -> Tensor | None:
+        """The maps that test time gives the generator, None for the placeholder; channels as for :meth:`blend`."""
+        if self.given is None:
+            return None
+        start, end = channels or self.joined.get(images.shape[1], (0, images.shape[1]))
+        return self.given(images[:, start:end], view)
 
     def blend(self, images: Tensor, maps: Tensor | None = None, channels: tuple[int, int] | None = None) -> Tensor:
         """T, then the concatenation.
@@ -171,6 +183,8 @@ class GeneratorAdapter:
             blended = self._other_pass(images, visit, tests)
         else:
             made, maps = self._source(visit, shown, module, method, (args, kwargs), where, tests)
+            if tests and maps is None:
+                maps = self._blend.at_test(images, shown.channels, visit.view if shown is visit.shown else None)
             blended = self._blend.blend(images, maps, shown.channels)
         try:
             if isinstance(where, int):
@@ -212,7 +226,8 @@ class GeneratorAdapter:
         elif known is not None and call not in known:  # features of the source, say, and no translation
             maps = None
         elif self._fresh is not None:
-            maps = visit.maps = self._made_now(partial(self._fresh, module, method), visit, shown, given, where)
+            make = partial(self._fresh, module, method)
+            maps = visit.maps = made_now(make, self._blend.blend, self._how.schedule, visit, shown, given, where)
         else:
             visit.trained |= torch.is_grad_enabled()
             visit.tested |= not visit.trained
@@ -254,19 +269,12 @@ class GeneratorAdapter:
             self._binding.refuse_lost(images, self._pair)
         if visit is not None and visit.seen.stranger is None:
             visit.seen.stranger = images.shape, images.dtype, images.device, weakref.ref(images)
-        if self._how.cycle == "off" and not tests:
+        if tests:
+            return self._blend.blend(images, self._blend.at_test(images))
+        if self._how.cycle == "off":
             return self._blend.concatenation.without_map(images)
-        behind = self._binding.behind(images) if self._how.cycle == "source" and not tests else None
+        behind = self._binding.behind(images) if self._how.cycle == "source" else None
         return self._blend.blend(images, None if behind is None else behind.maps)
-
-    def _made_now(self, make: Callable[..., Tensor], visit: Visit, shown: Shown, given: Arguments, at: Place) -> Tensor:
-        """The maps of a call's images, made in the same step; the same when the call is computed again."""
-        if shown.rows not in visit.reads:
-            images: Tensor = given[0][at] if isinstance(at, int) else given[1][at]
-            first = self._blend.blend(images, None, shown.channels)
-            made = make(*replace_argument(*given, at, first), images)
-            visit.reads[shown.rows] = self._how.schedule.apply(made, (), ())
-        return visit.reads[shown.rows]
 
     def _recalled(self, visit: Visit, keys: tuple[str, ...], device: torch.device) -> Tensor:
         """Equation (1): the maps of the same images at their previous visit, moved to where they are seen now."""

@@ -189,6 +189,9 @@ def _check_facts(facts: Mapping[str, str]) -> list[str]:
     for name in (f"{pair}.{count}" for pair in pairs for count in ("steps", "visits")):
         if not re.fullmatch(r"\d{1,18}", facts.get(name, "0"), re.ASCII):
             raise StoreError(f"has {name} that is no number ({short(facts[name])})")
+    for name in (f"{pair}.image" for pair in pairs):
+        if not re.fullmatch(r"([1-9]\d{0,4}x){2}[1-9]\d{0,4}", facts.get(name, "3x1x1"), re.ASCII):
+            raise StoreError(f"has {name} that is no shape ({short(facts[name])})")
     return pairs
 
 

@@ -34,7 +34,7 @@ class JunyanzHost(Host):
     checkpoints: ClassVar[str] = "checkpoints"
     checkpoints_option: ClassVar[str] = "--checkpoints_dir"
     datasets: ClassVar[str] = "datasets"
-    results: ClassVar[str] = r"_((real|fake|rec|idt)(_[AB])?|attention(_[^_]+)?(_placeholder)?)"
+    results: ClassVar[str] = r"_((real|fake|rec|idt)(_[AB])?|attention(_[^_]+)?(_placeholder|_mean|_predicted)?)"
     # A test's folder, one of several tests, a training's: its pages, its options, its networks.
     run_holds: ClassVar[tuple[str, ...]] = (
         *(f"{folder}images/*_{visual}*" for folder in ("", "*/") for visual in ("real", "attention")),

@@ -109,7 +109,9 @@ def describe(guides: HostGuides) -> list[Fact]:
             total += size
         else:
             again = f", then where D looks, {options.guide_refine} times at most" if options.guide_refine else ""
-            lines.append(("attention", f"all ones: test time shows the generator the placeholder{again}"))
+            given = guides.guides[pair.name].given
+            first = "all ones: test time shows the generator the placeholder" if given is None else given.about
+            lines.append(("attention", f"{first}{again}"))
         lines.append(("blended", facts["concatenation"]))
     for name in guides.new_networks.names:
         lines.append(("new network", f"net{name}, which the host initialises, saves and loads like its own"))

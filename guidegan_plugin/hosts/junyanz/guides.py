@@ -13,12 +13,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import GuideFactory
-from guidegan_plugin.attaching.guides_file import Saved, check_input, read_guides, save_guides
+from guidegan_plugin.attaching.guides_file import Saved, check_input, read_guides, save_guides, take_test_maps
 from guidegan_plugin.attaching.mechanism_options import full_config, warn_of_unused
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.attaching.places import NamedPlace, follow_path
 from guidegan_plugin.config import GuideConfig
-from guidegan_plugin.errors import HostError, StoreError
+from guidegan_plugin.errors import ConfigError, HostError, StoreError
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
@@ -56,6 +56,11 @@ class HostGuides:
         self.model, self.host_model, self.config = model, host_model, config
         self.pairs = known_pairs(host_model, model.opt)
         check_distinct(self.pairs)
+        if model.isTrain and config.test_map == "predict":
+            raise ConfigError(
+                "test_map=predict is for tests, and is made of what a training remembers; leave out --guide_test_map, "
+                "or change it to mean"
+            )
         self.active = config.attention != "none"
         self.guides: dict[str, Guide] = {}
         self.epoch = EpochCounter(model.opt, self.codebase.may_drop_batches)
@@ -145,9 +150,18 @@ class HostGuides:
         self._adapted.clear()
 
     def after_setup(self) -> None:
-        """Load the memory that belongs to the checkpoint the host has loaded."""
+        """Load the memory that belongs to the checkpoint the host has loaded; in a test what stands for the map there.
+
+        Raises:
+            StoreError: As :meth:`load`; in a test if what makes the maps is missing or foreign.
+        """
         if self.active and self.model.isTrain and read_option(self.model.opt, "continue_train"):
             self.load(Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors")
+        elif self.active and not self.model.isTrain:
+            take_test_maps(Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors", self.guides.values())
+            for guide in self.guides.values():
+                if guide.given is not None:
+                    guide.given.require()
 
     def check_tested(self) -> None:
         """Refuse to test weights that were trained with another input; without a store nobody knows.

@@ -26,7 +26,9 @@ from guidegan_plugin.utils.keys import place_of
 
 # The visuals by which an image's files are recognised; the others of its files follow from its stem.
 _SURE = re.compile(r"(.+)_(?:(?<!_attention_)real|real_[AB]|attention_\w+)", re.DOTALL)
-_ATTENTION = re.compile(r"attention_(\w+?)(_placeholder)?")
+# What a map's name has after its pair's where the map is not the discriminator's own, and what people read.
+_GIVEN = {"_placeholder": "placeholder", "_mean": "mean map", "_predicted": "predicted"}
+_ATTENTION = re.compile(rf"attention_(\w+?)({'|'.join(_GIVEN)})?")
 _OTHER = {"A": "B", "B": "A"}
 
 Visuals = dict[str, Path]
@@ -128,7 +130,7 @@ def _pairs(visuals: Visuals) -> dict[str, Visuals]:
     for name in sorted(names) or [""]:
         roles = _roles(name, visuals)
         pairs[name] = {role: visuals[visual] for role, visual in roles.items()}
-        for visual in [*roles.values(), f"attention_{name}", f"attention_{name}_placeholder"]:
+        for visual in [*roles.values(), *_names_of_maps(name)]:
             rest.pop(visual, None)
     next(iter(pairs.values())).update(rest)
     return pairs
@@ -137,10 +139,10 @@ def _pairs(visuals: Visuals) -> dict[str, Visuals]:
 def _roles(name: str, visuals: Visuals) -> dict[str, str]:
     """Which visual plays which part for one pair, in the order they are shown."""
     other = _OTHER.get(name, name)
-    maps = [visual for visual in (f"attention_{name}", f"attention_{name}_placeholder") if visual in visuals]
+    maps = [visual for visual in _names_of_maps(name) if visual in visuals]
     candidates = {
         INPUT: [f"real_{name}", "real", *(visual for visual in visuals if _may_be_input(visual, name))],
-        # After tests with and without --guide_show both kinds lie there; the newer belongs to the other pictures.
+        # After tests with and without --guide_show several kinds lie there; the newest belongs to the other pictures.
         ATTENTION: sorted(maps, key=lambda visual: visuals[visual].stat().st_mtime_ns, reverse=True),
         OUTPUT: [f"fake_{other}", "fake", *(visual for visual in visuals if visual.startswith("fake"))],
         # Where B is translated too, its image is no target but another input.
@@ -151,6 +153,10 @@ def _roles(name: str, visuals: Visuals) -> dict[str, str]:
     return {role: names[0] for role, names in chosen.items() if names}
 
 
+def _names_of_maps(name: str) -> list[str]:
+    return [f"attention_{name}{ending}" for ending in ("", *_GIVEN)]
+
+
 def _may_be_input(visual: str, name: str) -> bool:
     """A model of one's own calls its source what it likes, and by default the pair after it."""
     return visual.endswith(f"_{name}") and not visual.startswith(("fake", "rec", "idt", "attention"))
@@ -158,4 +164,6 @@ def _may_be_input(visual: str, name: str) -> bool:
 
 def _sample(stem: str, group: str, visuals: Mapping[str, Picture]) -> Sample:
     attention = visuals.get(ATTENTION)
-    return Sample(stem, group, visuals, isinstance(attention, Path) and attention.stem.endswith("_placeholder"))
+    names = (attention.stem, attention.parent.name) if isinstance(attention, Path) else ()
+    given = next((word for ending, word in _GIVEN.items() if any(name.endswith(ending) for name in names)), "")
+    return Sample(stem, group, visuals, given == "placeholder", given=given)

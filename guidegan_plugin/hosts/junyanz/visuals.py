@@ -10,6 +10,7 @@ from torch import Tensor
 
 from guidegan_plugin.attaching.pairs import NamedPair
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.layers import convolutions
 from guidegan_plugin.hosts.junyanz.discriminators import load_discriminator
@@ -17,7 +18,7 @@ from guidegan_plugin.hosts.junyanz.guides import HostGuides
 
 
 class AttentionVisuals:
-    """Puts each pair's map beside its source image; at test time its name says when it is only the placeholder.
+    """Puts each pair's map beside its source image; at test time its name says when it is what stands for the map.
 
     Args:
         guides: The guides of a model; visuals are added to it.
@@ -29,8 +30,7 @@ class AttentionVisuals:
         self._asks = guides.active and not self._model.isTrain and bool(options.guide_show or options.guide_refine)
         self._names: dict[str, NamedPair] = {}
         if guides.active and not options.guide_no_visuals:
-            ending = "" if self._model.isTrain or self._asks else "_placeholder"
-            self._names = {f"attention_{pair.name}{ending}": pair for pair in guides.pairs}
+            self._names = {f"attention_{pair.name}{self._ending(pair)}": pair for pair in guides.pairs}
         shown = self._model.visual_names
         for name, pair in self._names.items():
             shown.insert(shown.index(pair.source) + 1 if pair.source in shown else len(shown), name)
@@ -43,8 +43,23 @@ class AttentionVisuals:
             if self._asks and (asked := self.ask(pair)) is not None:
                 maps = asked[1]
             if maps is None:
-                maps = images.new_ones(len(images), 1, 1, 1)
+                maps = self._given(pair, images)
             setattr(self._model, name, BilinearTransfer()(maps, (images.shape[-2], images.shape[-1])) * 2 - 1)
+
+    def _ending(self, pair: NamedPair) -> str:
+        """What the name of a pair's map ends with: nothing where it is the discriminator's own."""
+        if self._model.isTrain or self._asks:
+            return ""
+        given = self._guides.guides[pair.name].given
+        return "_placeholder" if given is None else f"_{given.word}"
+
+    def _given(self, pair: NamedPair, images: Tensor) -> Tensor:
+        """What stands for the maps of images at test time; ones in training, before the first judgement."""
+        if self._model.isTrain:
+            return placeholder(images)
+        guide = self._guides.guides[pair.name]
+        visit = guide.binding.current(pair.name)
+        return guide.test_maps(images, None if visit is None else visit.view)
 
     def ask(self, pair: NamedPair) -> tuple[Any, Tensor] | None:
         """What D says of what G has just made at test time, and where it looks; None where G made nothing."""

@@ -22,6 +22,7 @@ from guidegan_plugin.attaching.guides_file import (
     read_guides,
     save_guides,
     save_networks,
+    take_test_maps,
 )
 from guidegan_plugin.attaching.mechanism_options import full_config
 from guidegan_plugin.config import GuideConfig
@@ -146,7 +147,7 @@ class Checkpoints:
         """A network was given weights: if it is a guided generator, its memory is to be read from beside their file.
 
         Raises:
-            StoreError: If the file of new networks is torn or foreign.
+            StoreError: If the file of new networks is torn or foreign, or the store that a test map is made of.
         """
         path = self._read_from(state)
         if path is None:
@@ -155,6 +156,7 @@ class Checkpoints:
             if _generator(guide) is unwrap(network):
                 self._networks_from(_beside(path, NETWORKS_ENDING), guide)
                 self._pending[name] = _beside(path, STORE_ENDING)
+                take_test_maps(self._pending[name], [guide])
 
     def _networks_from(self, path: Path, guide: Guide) -> None:
         new = [name for name in guide.networks() if name not in self._fresh]

@@ -23,7 +23,8 @@ GENERATOR = "guidegan_plugin gallery"
 
 _ATTENTION = (
     "where the discriminator looks; white: most. A placeholder is the map of ones that the generator is given at test "
-    "time; a test with --guide_show draws the discriminator's own map instead."
+    "time, a mean map is that of all images that training remembers, a predicted map is what a small network makes of "
+    "the image; a test with --guide_show draws the discriminator's own map instead."
 )
 # What is known of an image in numbers: by the name of its data attribute, what it is called, how images are sorted by
 # it, and what it means.
@@ -162,7 +163,8 @@ def _article(shown: SampleThumbnails, folder: Path) -> tags.article:
         article.add(tags.p(" · ".join(said), cls="facts"))
     for key, number in numbers.items():
         article[f"data-{key}"] = f"{number:.6g}"
-    figures = [_figure(thumbnail, name, folder, sample.placeholder) for thumbnail in shown.thumbnails]
+    given = sample.given or ("placeholder" if sample.placeholder else "")
+    figures = [_figure(thumbnail, name, folder, given) for thumbnail in shown.thumbnails]
     article.add(tags.div(figures, cls="pictures"))
     if shown.epochs:
         article.add(_strip(shown, name))
@@ -178,7 +180,7 @@ def _strip(shown: SampleThumbnails, name: str) -> tags.ol:
     return tags.ol(items, cls="epochs", tabindex=0, aria_label=f"epochs of {name}")
 
 
-def _figure(thumbnail: Thumbnail, name: str, folder: Path, placeholder: bool) -> tags.figure:
+def _figure(thumbnail: Thumbnail, name: str, folder: Path, given: str) -> tags.figure:
     role, size = readable(thumbnail.role), thumbnail.size
     shown = _picture(thumbnail.file, f"{role} of {name}", size)
     if thumbnail.over:
@@ -186,7 +188,7 @@ def _figure(thumbnail: Thumbnail, name: str, folder: Path, placeholder: bool) ->
         shown = tags.div(shown, over, cls="stack")
     if thumbnail.full is not None:
         shown = tags.a(shown, href=_address(thumbnail.full, folder))
-    return tags.figure(shown, tags.figcaption(f"{role} (placeholder)" if placeholder and role == ATTENTION else role))
+    return tags.figure(shown, tags.figcaption(f"{role} ({given})" if given and role == ATTENTION else role))
 
 
 def _picture(file: str, alt: str, size: tuple[int, int], **more: str) -> tags.img:
