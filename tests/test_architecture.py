@@ -30,6 +30,7 @@ ALLOWED = {
     "attaching": (*_GROUND, "guidance", "fast", "plugins"),
     "datasets": ("errors", "utils"),
     "evaluation": ("errors", "utils", "guidance", "plugins", "datasets"),
+    "prediction": ("errors", "utils", "guidance", "plugins"),
     "reports": (*_GROUND, "guidance", "plugins", "evaluation"),
     "monitors": (*_GROUND, "guidance", "plugins"),
     "hosts": (*_GROUND, "guidance", "fast", "plugins", "attaching", "datasets", "reports"),
@@ -37,7 +38,8 @@ ALLOWED = {
     "diagnosis": (*_GROUND, "guidance", "plugins", "evaluation"),
     "cli": (
         *_GROUND,
-        *("guidance", "plugins", "attaching", "datasets", "evaluation", "reports", "monitors", "hosts", "diagnosis"),
+        *("guidance", "plugins", "attaching", "datasets", "evaluation", "prediction"),
+        *("reports", "monitors", "hosts", "diagnosis"),
     ),
     "__main__": ("utils", "cli"),
     "__init__": (*_GROUND, "guidance", "plugins", "attaching", "monitors", "hosts"),

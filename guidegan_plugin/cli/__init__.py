@@ -17,6 +17,7 @@ from guidegan_plugin.cli.evaluate import evaluate
 from guidegan_plugin.cli.gallery import gallery
 from guidegan_plugin.cli.options import options
 from guidegan_plugin.cli.plugins import plugins
+from guidegan_plugin.cli.predict_maps import predict_maps
 from guidegan_plugin.cli.replay import replay
 from guidegan_plugin.cli.report import grid, report
 from guidegan_plugin.errors import GuideError
@@ -44,6 +45,7 @@ app.command(rich_help_panel=TRAIN, context_settings={"ignore_unknown_options": T
 )
 app.command(rich_help_panel=TRAIN)(hosts.install)
 app.command(rich_help_panel=TRAIN)(hosts.uninstall)
+app.command(rich_help_panel=TRAIN)(predict_maps)
 app.command(rich_help_panel=TRAIN)(hosts.bake)
 app.add_typer(data, name="data", rich_help_panel=RESULTS)
 app.add_typer(evaluate, name="evaluate", rich_help_panel=RESULTS)

@@ -62,8 +62,10 @@ class GuideMemory:
         visit = self.binding.current(self.name)  # reported at the next bind, which a resumed training has no more
         visits = self._reporter.steps + (visit is not None and visit.judged)
         numbers = {"steps": str(self._schedule.steps), "visits": str(visits)}
-        if visit is not None and len(visit.shape) == 4:
-            numbers["image"] = "x".join(map(str, visit.shape[1:]))
+        newest = self.binding.newest.get(self.name)
+        if newest is not None:
+            numbers["image"] = "x".join(map(str, newest.made.visit.shape[1:]))
+            numbers["cells"] = "x".join(map(str, newest.maps.shape[-2:]))
         return {f"{self.name}.{fact}": value for fact, value in {"digest": self.digest(), **numbers}.items()}
 
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:

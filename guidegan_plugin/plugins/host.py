@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.plugins.check import Check
+from guidegan_plugin.plugins.sources import Sources
 
 if TYPE_CHECKING:
     from guidegan_plugin.plugins.preset_table import PresetTable
@@ -196,6 +197,16 @@ class Host(ABC):
         from guidegan_plugin.plugins.stored_run import read_stores  # lazily, because it imports torch
 
         return read_stores(run)
+
+    @classmethod
+    def sources(cls, run: Path, root: Path | None = None) -> Sources:
+        """Where the source images of a training lie; by default keys are relative to where a command is typed.
+
+        Args:
+            run: The folder of a training's stores.
+            root: Where the user says they lie; None where nobody said it.
+        """
+        return Sources([Path() if root is None else root])
 
     @classmethod
     def bake(

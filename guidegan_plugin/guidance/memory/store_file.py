@@ -26,6 +26,9 @@ FORMAT = "guidegan-store-1"
 STORE_ENDING = "_guide.safetensors"
 """What a store's file name has after its epoch."""
 
+# What a file may say of the newest images of a pair, and of their maps.
+_SHAPES = {"image": "3x1x1", "cells": "1x1"}
+_SHAPE = re.compile(r"[1-9]\d{0,4}(x[1-9]\d{0,4})+", re.ASCII)
 _PART = re.compile(rf"(.*)\.({'|'.join(PARTS)}|{MAPS.pattern})", re.ASCII | re.DOTALL)
 
 
@@ -120,6 +123,18 @@ def config_of(facts: Mapping[str, str]) -> dict[str, Value]:
     return found
 
 
+def shape_of(facts: Mapping[str, str], pair: str, fact: str) -> tuple[int, ...] | None:
+    """A shape out of the metadata of :func:`load_stores`, None where an older file does not say it.
+
+    Args:
+        facts: The metadata.
+        pair: The pair's name.
+        fact: ``"image"``, channels, height and width of its newest images; ``"cells"``, height and width of their maps.
+    """
+    said = facts.get(f"{pair}.{fact}")
+    return None if said is None else tuple(map(int, said.split("x")))
+
+
 def check_belongs(
     states: Mapping[str, object], facts: Mapping[str, str], pair: str, digest: Callable[[], str], source: str
 ) -> None:
@@ -189,9 +204,10 @@ def _check_facts(facts: Mapping[str, str]) -> list[str]:
     for name in (f"{pair}.{count}" for pair in pairs for count in ("steps", "visits")):
         if not re.fullmatch(r"\d{1,18}", facts.get(name, "0"), re.ASCII):
             raise StoreError(f"has {name} that is no number ({short(facts[name])})")
-    for name in (f"{pair}.image" for pair in pairs):
-        if not re.fullmatch(r"([1-9]\d{0,4}x){2}[1-9]\d{0,4}", facts.get(name, "3x1x1"), re.ASCII):
-            raise StoreError(f"has {name} that is no shape ({short(facts[name])})")
+    for name, usual in ((f"{pair}.{fact}", usual) for pair in pairs for fact, usual in _SHAPES.items()):
+        found = facts.get(name, usual)
+        if not _SHAPE.fullmatch(found) or found.count("x") != usual.count("x"):
+            raise StoreError(f"has {name} that is no shape ({short(found)})")
     return pairs
 
 

@@ -20,6 +20,7 @@ from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.preset_table import PresetTable
 from guidegan_plugin.plugins.sample import Run
+from guidegan_plugin.plugins.sources import Sources
 
 
 class JunyanzHost(Host):
@@ -142,6 +143,13 @@ class JunyanzHost(Host):
         from guidegan_plugin.hosts.junyanz.run_folder import read_run
 
         return read_run(run)
+
+    @classmethod
+    def sources(cls, run: Path, root: Path | None = None) -> Sources:
+        """Where ``train_opt.txt`` leads."""
+        from guidegan_plugin.hosts.junyanz.training_folder import sources_of
+
+        return sources_of(run, root)
 
     @classmethod
     def bake(

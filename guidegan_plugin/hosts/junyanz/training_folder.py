@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from guidegan_plugin.hosts.junyanz.result_folder import between, read_images
 from guidegan_plugin.plugins.sample import Run, Sample
+from guidegan_plugin.plugins.sources import Sources
 from guidegan_plugin.plugins.stored_run import read_stores
-from guidegan_plugin.utils.keys import place_of
 
 _LONGEST = 1 << 20  # characters of options that are read; a host writes some thousands
 
@@ -30,36 +29,27 @@ def read_memories(run: Path) -> Run:
     Raises:
         StoreError: If a store is torn or foreign.
     """
-    options = _options(run)
-    return read_stores(run, options.find, options.half, between)
+    sources = sources_of(run)
+    return read_stores(run, sources.find, sources.half("A"), between)
 
 
-@dataclass(frozen=True)
-class _Options:
+def sources_of(run: Path, root: Path | None = None) -> Sources:
     """What ``train_opt.txt`` says of the source images.
 
-    Attributes:
-        roots: Where the data root may be.
-        half: Which half of a side-by-side image is the source, None where images are whole.
+    Args:
+        run: A folder of checkpoints.
+        root: Where the user says the data root is; None where nobody said it.
     """
-
-    roots: Sequence[Path]
-    half: int | None
-
-    def find(self, key: str) -> Path | None:
-        return next(filter(None, (place_of(root, key) for root in self.roots)), None)
-
-
-def _options(run: Path) -> _Options:
     path = run / "train_opt.txt"
     found = _named_values(path) if path.is_file() else {}
-    if "dataroot" not in found:
-        return _Options((), None)
-    side = int(found.get("direction") == "BtoA")
     # It may be relative to where the training was started: mostly here, or where the checkpoints are.
     bases = (Path(), *run.resolve().parents[:3])
-    roots = [base / found["dataroot"] for base in bases]
-    return _Options(roots, side if re.fullmatch("(.*_)?aligned", found.get("dataset_mode", "")) else None)
+    told = [base / found["dataroot"] for base in bases] if "dataroot" in found else []
+    if not re.fullmatch("(.*_)?aligned", found.get("dataset_mode", "")):
+        return Sources(told if root is None else [root])
+    side = int(found.get("direction") == "BtoA")
+    # A model of two directions on pairs reads the other half in the other one.
+    return Sources(told if root is None else [root], lambda pair: 1 - side if pair == "B" else side)
 
 
 def _named_values(path: Path) -> dict[str, str]:

@@ -1,0 +1,203 @@
+"""Makes the predictors of a store's pairs: reads images and maps, trains, measures on images held out, writes."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from guidegan_plugin.errors import ConfigError, DataError, StoreError
+from guidegan_plugin.guidance.map_predictor import MapPredictor
+from guidegan_plugin.guidance.memory.mean_map import MEAN, mean_map
+from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
+from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, shape_of
+from guidegan_plugin.guidance.predictor_file import Prediction, is_of, load_predictors, predictor_path, save_predictors
+from guidegan_plugin.plugins.sample import natural
+from guidegan_plugin.plugins.sources import Sources
+from guidegan_plugin.prediction.examples import Found, Group, correlation, mean_of, mean_seen_under, read_examples
+from guidegan_plugin.prediction.learning import BATCH, Learning
+from guidegan_plugin.prediction.unfinished import Unfinished
+from guidegan_plugin.utils.progress import progress
+from guidegan_plugin.utils.text import short
+
+_log = logging.getLogger(__name__)
+
+MOST_IMAGES = 4000  # of a pair that are looked at: more would take longer, and teach little
+# More passes over few images learn them by heart, and fewer steps learn nothing.
+_PASSES, _MOST_PASSES = 16, 80
+_STEPS = 320  # at least
+_SHOWN = 40_000  # images in all passes together, at most
+_HELD_OUT = 200  # images, at most
+_FEWEST = 2
+
+
+def store_of(checkpoint: Path, epoch: str) -> Path:
+    """The store of a checkpoint.
+
+    Args:
+        checkpoint: A store, or a folder of checkpoints.
+        epoch: Which of a folder.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if not checkpoint.is_dir():
+        if not checkpoint.is_file():
+            raise ConfigError(f"{checkpoint} does not exist; change CKPT")
+        return checkpoint
+    store = checkpoint / f"{epoch}{STORE_ENDING}"
+    if store.is_file():
+        return store
+    known = ", ".join(
+        sorted((path.name.removesuffix(STORE_ENDING) for path in checkpoint.glob(f"*{STORE_ENDING}")), key=natural)
+    )
+    raise ConfigError(
+        f"{checkpoint} holds no {store.name} (epochs there are: {known or 'none'}); change CKPT or --epoch"
+    )
+
+
+def make_predictors(
+    store: Path, sources: Sources, passes: int | None = None, device: str = "cpu"
+) -> tuple[Path, dict[str, Prediction]]:
+    """Make the predictors of all pairs of a store, and write them beside the store.
+
+    A run that was cut off goes on after the last pass that was over. Predictors that are there already are left alone.
+
+    Args:
+        store: The store.
+        sources: Where its images lie.
+        passes: Over a pair's images; by default as :func:`passes_for`.
+        device: To train on.
+
+    Returns:
+        The file, and what is known of each pair's predictor.
+
+    Raises:
+        StoreError: If the store is torn or foreign.
+        DataError: If images are missing or not readable.
+        ConfigError: If the file cannot be written.
+    """
+    states, facts = load_stores(store)
+    out = predictor_path(store)
+    pairs = [pair for pair, state in states.items() if len(state["visits"])]
+    if not pairs:
+        raise StoreError(f"{store} remembers no map; change CKPT or --epoch")
+    if (there := _already(out, store, facts, pairs)) is not None:
+        _log.warning("%s is there already, made of the same memory; delete it to have it made again", out)
+        return out, there
+    made_of = {name: facts.get(name) for pair in pairs for name in (f"{pair}.digest", f"{pair}.visits")}
+    made_of |= {"passes": str(passes), "images": str([len(states[pair]["visits"]) for pair in pairs])}
+    unfinished, made = Unfinished(store, made_of), dict[str, tuple[MapPredictor, Prediction]]()
+    kept = unfinished.read()
+    for pair in pairs:
+        found = _find(states[pair], sources, pair, store)
+        maker = _Maker(found, states[pair], facts, pair, passes, device)
+        if pair in kept:
+            maker.learning.restore(kept[pair])
+            _log.warning("pair %s goes on after pass %d of %d", pair, maker.learning.done, maker.passes)
+        for _ in progress(range(maker.learning.done, maker.passes), f"passes of pair {pair}"):
+            maker.learning.one_pass(maker.groups)
+            kept[pair] = maker.learning.state()
+            unfinished.write(kept)
+        made[pair] = maker.finished()
+    save_predictors(out, made)
+    unfinished.remove()
+    return out, {pair: told for pair, (_, told) in made.items()}
+
+
+def passes_for(images: int) -> int:
+    """How often so many images are shown, unless the user says it."""
+    wanted = max(_PASSES, math.ceil(_STEPS / math.ceil(images / BATCH)))
+    return max(1, min(wanted, _MOST_PASSES, _SHOWN // images))
+
+
+def _already(out: Path, store: Path, facts: Mapping[str, str], pairs: list[str]) -> dict[str, Prediction] | None:
+    """What is known of predictors that were made of this very memory; None where they are to be made."""
+    try:
+        found = load_predictors(out, store)
+    except StoreError:
+        return None
+    told = {pair: known for pair, (_, known) in found.items()}
+    return told if set(told) == set(pairs) and all(is_of(told[pair], facts, pair) for pair in pairs) else None
+
+
+def _find(state: Mapping[str, Tensor], sources: Sources, pair: str, store: Path) -> list[Found]:
+    entries = sorted(unpack({name: tensor for name, tensor in state.items() if name != MEAN}), key=lambda one: one.key)
+    files = [(entry, sources.find(entry.key)) for entry in entries]
+    found = [Found(entry, file, sources.half(pair)) for entry, file in files if file is not None]
+    missing = next((entry.key for entry, file in files if file is None), "")
+    if len(found) < _FEWEST:
+        where = ", ".join(map(str, sources.roots[:2])) or "no folder that is known"
+        raise DataError(
+            f"pair {pair}: of {len(entries)} images that {store} remembers, {len(found)} are there (such as "
+            f"{short(missing or entries[0].key)}, looked for in {where}), at least {_FEWEST} are needed; change --data"
+        )
+    if missing:
+        _log.warning(
+            "pair %s: %d of %d images are missing, such as %s", pair, len(entries) - len(found), len(entries), missing
+        )
+    chosen = torch.linspace(0, len(found) - 1, min(len(found), MOST_IMAGES)).round().int().tolist()
+    return [found[index] for index in chosen]
+
+
+class _Maker:
+    """What the making of one pair's predictor consists of."""
+
+    def __init__(
+        self,
+        found: list[Found],
+        state: Mapping[str, Tensor],
+        facts: Mapping[str, str],
+        pair: str,
+        passes: int | None,
+        device: str,
+    ) -> None:
+        image, cells = shape_of(facts, pair, "image"), shape_of(facts, pair, "cells")
+        sizes = [one.entry.map.shape[-2:] for one in found]
+        most = max(set(sizes), key=sizes.count)
+        channels = 1 if image is not None and image[0] == 1 else 3
+        known = image is not None and cells is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = MapPredictor(channels, cells if known else tuple(most), image[1:] if known else None)  # type: ignore[arg-type, index]
+        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0)).tolist()
+        count = max(1, min(len(found) // 10, _HELD_OUT))
+        self._held_out, learned = [found[index] for index in order[:count]], [found[index] for index in order[count:]]
+        self.groups = read_examples(learned, network)
+        self.passes = passes or passes_for(len(learned))
+        mirrored = any(one.entry.view is not None and bool(one.entry.view.theta[0, 0, 0] < 0) for one in learned)
+        self.learning = Learning(network.to(device), self.passes, mirrored)
+        self._state, self._digest = state, facts.get(f"{pair}.digest", "")
+
+    def finished(self) -> tuple[MapPredictor, Prediction]:
+        """The predictor, and how well it and the mean map agree with maps of images that it has not seen."""
+        network, held_out = self.learning.network, self._held_out
+        mean = _mean_without(self._state, {one.entry.key for one in held_out})
+        predicted, averaged = [], []
+        for group, entries in _grouped(held_out, network):
+            predicted.append(correlation(self.learning.predict(group), group.maps))
+            seen = torch.stack(mean_seen_under(mean, entries))
+            averaged.append(correlation(seen, group.maps))
+        learned = sum(map(len, self.groups))
+        scores = mean_of(predicted), mean_of(averaged)
+        told = Prediction(network.channels, network.cells, network.seen, self._digest, learned, len(held_out), *scores)
+        return network.cpu().requires_grad_(False).eval(), told
+
+
+def _grouped(found: list[Found], network: MapPredictor) -> list[tuple[Group, list[Entry]]]:
+    shapes = dict.fromkeys(tuple(one.entry.map.shape) for one in found)
+    alike = [[one for one in found if tuple(one.entry.map.shape) == shape] for shape in shapes]
+    return [(read_examples(some, network)[0], [one.entry for one in some]) for some in alike]
+
+
+def _mean_without(state: Mapping[str, Tensor], keys: set[str]) -> Tensor:
+    """The mean map of a memory without some of its images."""
+    store = AttentionStore(dtype="float32")
+    store.load_state(dict(state), torch.device("cpu"))
+    rest = mean_map(store.state([key for key in store if key not in keys]))
+    return torch.ones(1, 1, 1) if rest is None else rest

@@ -1,0 +1,76 @@
+"""What a training of predictors that was cut off goes on from: one file, written after each pass."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.guidance.memory.store_file import checksum
+from guidegan_plugin.guidance.predictor_file import predictor_path
+from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
+
+_log = logging.getLogger(__name__)
+
+_ENDING = "_unfinished.safetensors"
+States = dict[str, dict[str, Tensor]]
+
+
+class Unfinished:
+    """The file of one store.
+
+    Args:
+        store: The store.
+        made_of: What the predictors are made of: a file of something else is not gone on with.
+    """
+
+    def __init__(self, store: Path, made_of: Mapping[str, object]) -> None:
+        whole = predictor_path(store)
+        self._path = whole.with_name(whole.stem + _ENDING)
+        self._made_of = json.dumps(made_of, sort_keys=True)
+
+    def read(self) -> States:
+        """The states of pairs by their names; none where there is no file, or one that does not fit."""
+        if not self._path.is_file():
+            return {}
+        try:
+            with safetensors.safe_open(self._path, framework="pt") as file:
+                facts = dict(file.metadata() or {})
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - a reader
+        except Exception:  # as in store_file: nobody lists what a reader makes of any bytes
+            facts, tensors = {}, {}
+        if facts.pop("sha256", None) != checksum(tensors, facts) or facts.get("made_of") != self._made_of:
+            _log.warning("%s is torn or of another training, so predictors are made from the start", self._path)
+            return {}
+        states: States = {}
+        for name, tensor in tensors.items():
+            pair, _, rest = name.partition("/")
+            states.setdefault(pair, {})[rest] = tensor
+        return states
+
+    def write(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Keep the states of pairs.
+
+        Raises:
+            ConfigError: If the file cannot be written.
+        """
+        tensors = {
+            f"{pair}/{name}": tensor.detach().cpu().contiguous()
+            for pair, state in states.items()
+            for name, tensor in state.items()
+        }
+        facts = {"made_of": self._made_of}
+        facts["sha256"] = checksum(tensors, facts)
+        with os_errors_as(ConfigError, f"cannot write {self._path}", "free space there, or change its permissions"):
+            sweep(self._path.parent)
+            write_whole(self._path, safetensors.torch.save(tensors, metadata=facts))
+
+    def remove(self) -> None:
+        """It is finished."""
+        self._path.unlink(missing_ok=True)
