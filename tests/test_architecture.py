@@ -121,6 +121,7 @@ def test_the_method_imports_only_what_it_is_made_of() -> None:
         "abc",
         "array",
         "collections",
+        "copy",
         "contextlib",
         "dataclasses",
         "functools",
@@ -159,7 +160,9 @@ def test_the_package_calls_nothing_on_what_belongs_to_the_host() -> None:
     )
     for path in MODULES:
         code = "\n".join(line for line in path.read_text().splitlines() if '"""' not in line and "#" not in line)
-        if path.name not in ("copy_safe.py", "import_hook.py"):
+        # What trains a network of our own, and nothing of a host's, is in a folder of its own.
+        ours = path.relative_to(PACKAGE).parts[0] == "prediction"
+        if not ours and path.name not in ("copy_safe.py", "import_hook.py"):
             assert not forbidden.search(re.sub(r'"""(.|\n)*?"""', "", code)), path
         assert not re.search(r"^\s*(assert |except:|exit\()", code, re.MULTILINE), path
 

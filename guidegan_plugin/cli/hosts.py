@@ -80,6 +80,9 @@ def bake(
     concat: Annotated[str | None, typer.Option(help="rhp or alpha; needed if no store lies beside CKPT.")] = None,
     channels: Annotated[int, typer.Option(min=1, help="Channels of the images that the generator reads.")] = 3,
     epoch: Annotated[str, typer.Option(help="Which epoch in a folder of checkpoints.")] = "latest",
+    test_map: Annotated[
+        str | None, typer.Option(help="What --guide_test_map of the test is; ones is what can be baked.")
+    ] = None,
 ) -> None:
     """Make a plain checkpoint: with these weights the bare host makes the images of a guided test."""
     from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
@@ -88,7 +91,8 @@ def bake(
     # A file that lies apart from its run tells nothing of its host; it is taken for one of the first that can bake.
     can_bake = [one for one in hosts if "bake" in vars(one)]
     host = host_of_run(ckpt if ckpt.is_dir() else ckpt.parent, hosts) or can_bake[0]
-    for path in host.bake(ckpt, out, concat, channels, epoch):
+    more = {} if test_map is None else {"test_map": test_map}  # a host of an older plugin does not know it
+    for path in host.bake(ckpt, out, concat, channels, epoch, **more):
         typer.echo(f"baked {path}")
 
 

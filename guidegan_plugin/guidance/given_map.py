@@ -104,7 +104,7 @@ class MeanMap(GivenMap):
             return None
         if self._mean.device != images.device:
             self._mean = self._mean.to(images.device)
-        maps = self._mean.expand(len(images), -1, -1, -1)
+        maps = self._mean.expand(images.shape[0], -1, -1, -1)
         return maps if view is None else resample(maps, view.theta)
 
     def _bring_up_to_date(self) -> None:

@@ -29,6 +29,7 @@ from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, place, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
+from guidegan_plugin.guidance.standalone import Standalone, standalone
 
 
 class Guide(GuideMemory, AbstractContextManager["Guide"]):
@@ -199,6 +200,17 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         """
         maps = None if self.given is None else self.given(images, view)
         return placeholder(images) if maps is None else maps
+
+    def standalone(self) -> Standalone:
+        """G as test time uses it, with T and what stands for the map, copied into one plain module.
+
+        ``torch.export.export(guide.standalone(), (images,))`` makes one file of it that needs no plugin.
+
+        Raises:
+            ConfigError: If G is no single network.
+            StoreError: If what makes the map is missing or foreign.
+        """
+        return standalone(self.name, self._attachment.way_in, self._attachment.leaves, self._blend)
 
     @property
     def latest(self) -> Tensor | None:

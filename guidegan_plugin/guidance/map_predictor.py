@@ -46,11 +46,8 @@ class MapPredictor(nn.Module):
         """Height and width of the map of an image."""
         if self.seen is None:
             return self.cells
-        # In whole numbers, which an exported graph can compute, too: rounded, and at least one.
         (high, wide), (tall, broad) = self.cells, self.seen
-        return torch.sym_max((2 * height * high + tall) // (2 * tall), 1), torch.sym_max(
-            (2 * width * wide + broad) // (2 * broad), 1
-        )
+        return _rounded(height * high, tall), _rounded(width * wide, broad)
 
     def forward(self, images: Tensor) -> Tensor:
         """Predict maps.
@@ -101,3 +98,10 @@ class _Block(nn.Sequential):
     ) -> None:
         convolution = nn.Conv2d(before, after, kernel, stride, padding, dilation, bias=False)
         super().__init__(convolution, nn.GroupNorm(4, after), nn.LeakyReLU(0.2))
+
+
+def _rounded(number: int, by: int) -> int:
+    """A quotient as a whole number from 1, in whole numbers all the way, which an exported graph computes, too."""
+    if isinstance(number, Tensor):  # while torch.jit traces
+        number = int(number)
+    return torch.sym_max((2 * number + by) // (2 * by), 1)

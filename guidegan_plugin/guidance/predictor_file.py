@@ -119,7 +119,7 @@ def _read(path: Path) -> dict[str, tuple[MapPredictor, Prediction]]:
             if value.shape != wanted.shape or value.dtype != wanted.dtype or not value.isfinite().all():
                 raise StoreError(f"has no weights {short(f'{pair}.{name}')} {tuple(wanted.shape)}")
             wanted.copy_(value)  # the network's own
-        found[pair] = network.requires_grad_(False).eval(), told
+        found[pair] = network.requires_grad_(False), told
     return found
 
 

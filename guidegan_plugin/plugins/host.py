@@ -210,7 +210,13 @@ class Host(ABC):
 
     @classmethod
     def bake(
-        cls, checkpoint: Path, out: Path, concat: str | None = None, channels: int = 3, epoch: str = "latest"
+        cls,
+        checkpoint: Path,
+        out: Path,
+        concat: str | None = None,
+        channels: int = 3,
+        epoch: str = "latest",
+        test_map: str | None = None,
     ) -> list[Path]:
         """Write a checkpoint with which the bare host computes what guided test time does, whole or not at all.
 
@@ -220,6 +226,7 @@ class Host(ABC):
             concat: How the generator was guided, where no store says it.
             channels: Of the images the generator reads.
             epoch: Which checkpoint of a folder.
+            test_map: The map that a guided test gives the generator; None for what the training was told, mostly ones.
 
         Returns:
             The files written.

@@ -9,6 +9,11 @@ from pathlib import Path
 from guidegan_plugin.utils.keys import place_of
 
 
+def whole(pair: str) -> int | None:
+    """Images are whole files, whichever pair reads them."""
+    return None
+
+
 @dataclass(frozen=True)
 class Sources:
     """The source images of one training.
@@ -20,7 +25,7 @@ class Sources:
     """
 
     roots: Sequence[Path]
-    half: Callable[[str], int | None] = lambda pair: None
+    half: Callable[[str], int | None] = whole
 
     def find(self, key: str) -> Path | None:
         """The file of an image, None where there is none."""

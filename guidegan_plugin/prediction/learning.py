@@ -37,7 +37,6 @@ class Learning:
         """Show every example once."""
         generator = torch.Generator().manual_seed(self.done)
         batches = list(_batches(groups, generator))
-        self.network.train()
         for number, (group, rows) in enumerate(batches):
             progress = (self.done + number / len(batches)) / self._passes
             for settings in self._optimizer.param_groups:
@@ -57,7 +56,6 @@ class Learning:
     def predict(self, group: Group) -> Tensor:
         """Predicted maps of examples ``(n, 1, h, w)``, on the CPU."""
         device = self.network.head.weight.device
-        self.network.eval()
         with torch.no_grad():
             return torch.cat([self.network.maps(some.to(device).float()).cpu() for some in group.images.split(64)])
 

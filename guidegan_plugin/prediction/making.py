@@ -186,7 +186,7 @@ class _Maker:
         learned = sum(map(len, self.groups))
         scores = mean_of(predicted), mean_of(averaged)
         told = Prediction(network.channels, network.cells, network.seen, self._digest, learned, len(held_out), *scores)
-        return network.cpu().requires_grad_(False).eval(), told
+        return network.cpu().requires_grad_(False), told
 
 
 def _grouped(found: list[Found], network: MapPredictor) -> list[tuple[Group, list[Entry]]]:

@@ -208,6 +208,24 @@ def test_how_it_was_guided_comes_from_the_store_or_the_user(checkpoint: Any, tmp
     assert "is torn or not a store" in refused(StoreError, checkpoint(), out, "rhp")
 
 
+def test_a_map_that_differs_from_place_to_place_or_image_to_image_is_refused_with_the_reason(
+    checkpoint: Any, tmp_path: Path
+) -> None:
+    out, source = tmp_path / "out.pth", checkpoint()
+    message = refused(ConfigError, source, out, "rhp", test_map="predict")
+    assert "test_map=predict cannot be baked, the map is another one for each image; test it with" in message
+    message = refused(ConfigError, source, out, "rhp", test_map="mean")
+    assert "with concat=rhp the map gives the input another factor at each place, and weights and bias of" in message
+    message = refused(ConfigError, source, out, "alpha", test_map="mean")
+    assert "with concat=alpha the map adds another constant at each place" in message
+    assert "expected one of ones, mean, predict, found 'median'; change --test-map" in refused(
+        ConfigError, source, out, "rhp", test_map="median"
+    )
+    told = checkpoint(facts='{"concat": "rhp", "transfer": "bilinear", "test_map": "mean"}')
+    assert "test_map=mean cannot be baked" in refused(ConfigError, told, out)
+    assert bake(told, out, test_map="ones") == [out]
+
+
 def test_a_width_that_the_concatenation_cannot_have_made_is_refused(checkpoint: Any, tmp_path: Path) -> None:
     message = refused(ConfigError, checkpoint(), tmp_path / "out.pth", "alpha")
     assert message == (

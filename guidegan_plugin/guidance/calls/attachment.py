@@ -90,6 +90,16 @@ class Attachment:
         return generator
 
     @property
+    def way_in(self) -> Stage | None:
+        """Where G is met, of two stages the entry; None where it no longer exists."""
+        return self._generator.stage()
+
+    @property
+    def leaves(self) -> bool:
+        """Whether G is left at another place than it is entered."""
+        return self._exit is not None
+
+    @property
     def device(self) -> torch.device:
         """Of G."""
         parameter = next(self.generator.parameters(), None)

@@ -22,7 +22,7 @@ from guidegan_plugin.guidance.layers import is_compiled
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Method = Callable[..., Any]
 
-_SITES = "_guidegan_call_sites"  # in the module's __dict__: no parameter, no buffer, no submodule
+SITES = "_guidegan_call_sites"  # in the module's __dict__: no parameter, no buffer, no submodule
 _ORIGINAL = "__guidegan_original__"
 
 
@@ -138,13 +138,13 @@ class _Met(nn.Module):
         state: dict[str, Any] = {**getattr(self, "__getstate__", self.__dict__.copy)()}
         # A copy of a network that was compiled in place is not compiled.
         inner = {} if is_compiled(self) else {"__call__": "forward"}
-        state[_SITES] = {inner.get(name, name): site for name, site in vars(self)[_SITES].items()}
-        return _blank, (getattr(type(self), _ORIGINAL), tuple(state[_SITES])), state
+        state[SITES] = {inner.get(name, name): site for name, site in vars(self)[SITES].items()}
+        return _blank, (getattr(type(self), _ORIGINAL), tuple(state[SITES])), state
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the network in place, and meet it outside of its graph from now on."""
         super().compile(*args, **kwargs)
-        sites = vars(self)[_SITES]
+        sites = vars(self)[SITES]
         if "forward" in sites:
             sites["__call__"] = sites.pop("forward")
             _set_class(self)
@@ -152,13 +152,13 @@ class _Met(nn.Module):
     def __prepare_scriptable__(self) -> nn.Module:
         # TorchScript compiles the source of the original method, so what a stand-in does would be left out in silence.
         original = original_class(self)
-        if any(site.stand_in is not unchanged for site in vars(self)[_SITES].values()):
+        if any(site.stand_in is not unchanged for site in vars(self)[SITES].values()):
             raise ConfigError(
                 f"a guided {original.__name__} cannot be scripted: TorchScript would leave out the map in its input; "
                 "use torch.export.export or torch.jit.trace, or detach() its guide and fold the map in (guidegan bake)"
             )
         plain: nn.Module = original.__new__(original)
-        vars(plain).update({name: value for name, value in vars(self).items() if name != _SITES})
+        vars(plain).update({name: value for name, value in vars(self).items() if name != SITES})
         return plain
 
 
@@ -180,7 +180,7 @@ def _met_class(original: type[nn.Module], methods: tuple[str, ...]) -> type[nn.M
 def _met_method(method: Method, name: str) -> Method:
     @functools.wraps(method)
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        site, own = self.__dict__[_SITES][name], types.MethodType(method, self)
+        site, own = self.__dict__[SITES][name], types.MethodType(method, self)
         # Inside a graph a call site would break the graph: Guide.follow puts the call site on the compiled wrapper and
         # mutes this one. Where it is not mute the graph is an export, say, and does what a copy does.
         if torch.compiler.is_compiling():
@@ -211,7 +211,7 @@ class CallSiteHandle:
         """Do nothing any more; when nobody does, the module's class is what it was. Twice is fine."""
         self.mute()
         module = self._site.module()
-        sites = {} if module is None else vars(module).get(_SITES, {})
+        sites = {} if module is None else vars(module).get(SITES, {})
         methods = [method for method, site in sites.items() if site is self._site]
         if module is not None and methods and not self._site.arounds:
             del sites[methods[0]]
@@ -239,7 +239,7 @@ def add_call_site(
             f"{type(module).__name__} has no method {method!r} (it has {', '.join(known) or 'none'}); change the name "
             "behind the colon of generator= or discriminator= (--guide_pairs)"
         )
-    sites = vars(module).setdefault(_SITES, {})
+    sites = vars(module).setdefault(SITES, {})
     for name in [name for name, there in sites.items() if not isinstance(there, CallSite)]:
         del sites[name]
     site = sites.setdefault(method, CallSite(module, training, stand_in))
@@ -259,11 +259,11 @@ def usual_method(module: nn.Module) -> str:
 
 
 def _set_class(module: nn.Module) -> None:
-    original, sites = original_class(module), vars(module)[_SITES]
+    original, sites = original_class(module), vars(module)[SITES]
     if sites:
         found = _met_class(original, tuple(sites))
     else:
-        del vars(module)[_SITES]
+        del vars(module)[SITES]
         found = original
     # Past the module's own __setattr__: a compiled wrapper hands what is set on to the network inside of it.
     object.__setattr__(module, "__class__", found)
@@ -277,7 +277,7 @@ def original_class(module: nn.Module) -> type[nn.Module]:
 
 def arounds_of(module: nn.Module) -> list[Around]:
     """Who answers calls of a module, at any of its methods; a copy of such a module has none."""
-    sites = vars(module).get(_SITES, {}).values()
+    sites = vars(module).get(SITES, {}).values()
     return [around for site in sites if isinstance(site, CallSite) for around in site.arounds]
 
 

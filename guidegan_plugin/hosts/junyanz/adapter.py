@@ -153,12 +153,18 @@ class JunyanzHost(Host):
 
     @classmethod
     def bake(
-        cls, checkpoint: Path, out: Path, concat: str | None = None, channels: int = 3, epoch: str = "latest"
+        cls,
+        checkpoint: Path,
+        out: Path,
+        concat: str | None = None,
+        channels: int = 3,
+        epoch: str = "latest",
+        test_map: str | None = None,
     ) -> list[Path]:
         """As :func:`guidegan_plugin.hosts.junyanz.baking.bake`."""
         from guidegan_plugin.hosts.junyanz.baking import bake
 
-        return bake(checkpoint, out, concat, channels, epoch)
+        return bake(checkpoint, out, concat, channels, epoch, test_map)
 
     @classmethod
     def presets(cls) -> Sequence[PresetTable]:

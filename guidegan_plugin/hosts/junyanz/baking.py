@@ -48,7 +48,12 @@ _BEGINNINGS = (
 
 
 def bake(
-    checkpoint: Path, out: Path, concat: str | None = None, channels: int = 3, epoch: str = "latest"
+    checkpoint: Path,
+    out: Path,
+    concat: str | None = None,
+    channels: int = 3,
+    epoch: str = "latest",
+    test_map: str | None = None,
 ) -> list[Path]:
     """Write a checkpoint with which the bare host computes what guided test time does, whole or not at all.
 
@@ -58,6 +63,7 @@ def bake(
         concat: Name of the concatenation where no store says it; T was bilinear then.
         channels: Of the images the generator reads.
         epoch: Which checkpoint of a folder.
+        test_map: The map that test time gives the generator; by default what the store says, else ones.
 
     Returns:
         The files written.
@@ -76,7 +82,7 @@ def bake(
     baked = {}
     for source in sources:
         weights = read_weights(source, "change CKPT")
-        baked[source.name] = bake_weights(weights, _guided_by(source, concat), channels, source.name)
+        baked[source.name] = bake_weights(weights, _guided_by(source, concat, test_map), channels, source.name)
     _write(baked, out, checkpoint.is_dir())
     return [out / name for name in baked] if checkpoint.is_dir() else [out]
 
@@ -162,7 +168,7 @@ def _place_of_constant(weights: Mapping[str, Tensor], begin: _Beginning, name: s
     )
 
 
-def _guided_by(checkpoint: Path, given: str | None) -> GuideConfig:
+def _guided_by(checkpoint: Path, given: str | None, test_map: str | None) -> GuideConfig:
     """How a checkpoint was guided, as far as baking needs it: what its store says, else what the user does."""
     store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
     said = config_of(load_facts(store)) if store.is_file() else {}
@@ -171,7 +177,7 @@ def _guided_by(checkpoint: Path, given: str | None) -> GuideConfig:
         raise StoreError(f"no store {store} says how {checkpoint.name} was guided; add --concat rhp or --concat alpha")
     if given not in (None, concat):
         raise ConfigError(f"{store} says concat={concat}, not {given}; leave out --concat")
-    _registered(str(concat))
+    _refuse_varying(str(concat), test_map or str(said.get("test_map", "ones")), checkpoint.name)
     kind: type[Transfer] = resolve(create_manager(), "transfer", transfer, "transfer")
     if not kind.keeps_ones:
         raise ConfigError(
@@ -179,6 +185,26 @@ def _guided_by(checkpoint: Path, given: str | None) -> GuideConfig:
         )
     options = {name: said[name] for name in defaults(create_manager()) if name in said}
     return GuideConfig(concat=str(concat), strength=float(said.get("strength", 1.0)), options=options)
+
+
+def _refuse_varying(concat: str, test_map: str, name: str) -> None:
+    """Refuse a map that differs from place to place, or from image to image: a convolution's weights do not.
+
+    Raises:
+        ConfigError: If it is one, and the generator is given it.
+    """
+    if test_map not in (kinds := ("ones", "mean", "predict")):
+        raise ConfigError(f"test_map: expected one of {', '.join(kinds)}, found {test_map!r}; change --test-map")
+    if _registered(concat).weighs or test_map == "ones":  # what weighs a gradient leaves the input alone
+        return
+    alone = "test it with --guide_test_map, or make one module of both, guide.standalone()"
+    if test_map == "predict":
+        raise ConfigError(f"{name}: test_map=predict cannot be baked, the map is another one for each image; {alone}")
+    varies = "adds another constant" if concat == "alpha" else "gives the input another factor"
+    raise ConfigError(
+        f"{name}: test_map=mean cannot be baked, with concat={concat} the map {varies} at each place, and weights and "
+        f"bias of a convolution are the same at all places; {alone}"
+    )
 
 
 def _write(baked: Mapping[str, Mapping[str, Tensor]], out: Path, into_folder: bool) -> None:
