@@ -3,8 +3,10 @@
     make demo
 
 Plain objects learn to be striped: ``--model guide_cycle_gan`` in ``examples/reference_host``, through the launcher.
-Every step is a command that a user would type, and the demo prints the command before it runs. The last lines say how
-often the peak of a map lies on the object, how long the demo took, and where its pages are.
+Then the same generator is tested with four maps in the place of those it was trained with: ones, the mean of what
+training remembers, maps predicted from the image, and the discriminator's own, asked anew. Every step is a command that
+a user would type, and the demo prints the command before it runs. The last lines say how often the peak of a map lies
+on the object, how long the demo took, and where its pages are.
 """
 
 from __future__ import annotations
@@ -23,7 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = Path("examples/reference_host")
 OUT = Path("demo")
 SIZE = 64
-PAGES = (Path("results/shapes/test_latest/gallery"), Path("checkpoints/shapes/gallery"))
+MAPS = {"ones": [], "mean": ["--guide_test_map", "mean"], "predicted": ["--guide_test_map", "predict"]}
+MAPS["fresh"] = ["--guide_refine", "1"]
+PAGES = (
+    Path("results/shapes/test_latest/gallery"),
+    Path("maps/ones/shapes/test_latest/gallery"),
+    Path("checkpoints/shapes/gallery"),
+)
 DIRECTIONS = {"A": "plain to striped", "B": "striped to plain"}
 
 
@@ -42,15 +50,23 @@ def commands(out: Path, count: int = 300, tested: int = 80, epochs: int = 5) -> 
     training = ["--load_size", SIZE * 9 // 8, "--guide_fast", "on"]
     training += ["--seed", 0, "--save_epoch_freq", 1]
     training += ["--n_epochs", epochs - epochs // 2, "--n_epochs_decay", epochs // 2]
-    testing = ["--load_size", SIZE, "--guide_show", "--num_test", tested, "--results_dir", results]
-    testing += ["--display_winsize", 2 * SIZE]
+    plain = ["--load_size", SIZE, "--display_winsize", 2 * SIZE]
+    testing = [*plain, "--guide_show", "--num_test", tested, "--results_dir", results]
+    compared = [*plain, "--num_test", min(tested, 20), "--guide_no_gallery"]
+    tests = {name: out / "maps" / name / "shapes" / "test_latest" for name in MAPS}
+    beside = [word for name, test in tests.items() for word in ("--beside", f"{name}={test}")]
     images = results / "shapes" / "test_latest" / "images"
     steps: dict[str, list[object]] = {
         "Draw the data": ["data", "shapes", data, "--size", SIZE, "--count", count, "--test-count", tested],
         "Train": ["run", HOST / "train.py", *shared, *training],
         "Test, and show where the discriminator looks": ["run", HOST / "test.py", *shared, *testing],
-        "Make a page of the maps over the epochs": ["gallery", runs / "shapes"],
+        "Learn to predict maps from images": ["predict-maps", runs / "shapes"],
     }
+    for name, given in MAPS.items():
+        words = ["run", HOST / "test.py", *shared, *compared, *given, "--results_dir", out / "maps" / name]
+        steps[f"Test with other maps: {name}"] = words
+    steps["Make a page of these four, side by side"] = ["gallery", tests["ones"], *beside]
+    steps["Make a page of the maps over the epochs"] = ["gallery", runs / "shapes"]
     for domain, direction in DIRECTIONS.items():
         found = ["--maps", images, "--regions", data / "regions" / f"test{domain}", "--suffix", f"_attention_{domain}"]
         kept = ["--json", score_file(out, domain), "--quiet"]
@@ -104,7 +120,7 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     steps, seconds = commands(OUT), {}
-    print(f"A guided CycleGAN learns to draw stripes on plain objects; about four minutes on two cores, into {out}.")
+    print(f"A guided CycleGAN learns to draw stripes on plain objects; about five minutes on two cores, into {out}.")
     for number, (title, words) in enumerate(steps.items(), start=1):
         print(f"\n[{number}/{len(steps)}] {title}:\n      guidegan {shlex.join(words)}", flush=True)
         started = time.monotonic()

@@ -94,7 +94,7 @@ def test_every_command_of_the_demo_runs_and_leaves_pages_and_scores(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "demo"
-    for title, words in demo.commands(out, count=1, tested=2, epochs=2).items():
+    for title, words in demo.commands(out, count=2, tested=2, epochs=2).items():
         in_host()
         monkeypatch.chdir(demo.ROOT)
         if words[0] == "run":
@@ -103,6 +103,9 @@ def test_every_command_of_the_demo_runs_and_leaves_pages_and_scores(
     assert "epoch 1 of 2 took" in capfd.readouterr().out
     assert all((out / page / "index.html").is_file() for page in demo.PAGES)
     assert json.loads(demo.score_file(out, "A").read_text())["images"] == 2
+    side_by_side = (out / demo.PAGES[1] / "index.html").read_text()
+    places = [side_by_side.index(f"<span>{name}</span>") for name in ("ones", "mean", "predicted", "fresh")]
+    assert places == sorted(places)
 
 
 def test_the_demo_shows_how_far_it_is_and_keeps_the_rest_in_a_file(

@@ -259,6 +259,37 @@ def test_bare_runs_are_the_hosts_own_and_guided_ones_start_with_the_same_seed(
     assert guided[guided.index("--guide_attention") + 1] == "pha"
 
 
+def test_one_training_is_tested_with_several_maps(
+    harness: SimpleNamespace,
+    load: Load,
+    read: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    methods = "  pha: {attention: pha}\n  pha mean: {attention: pha, test_map: mean}\n  tam: {attention: tam}\n"
+    text = TINY.replace(", no_html: true", "").replace("title: tiny", "title: tiny\nhost: {path: host}")
+    study = read(text[: text.index("  pha")] + methods + text[text.index("evaluate") :])
+    runs, module = load("runs"), load("runner")
+    bare, pha, mean, tam = module.planned(study, tmp_path / "out")
+    assert mean.trained_in == pha and [run.trained_in for run in (bare, pha, tam)] == [bare, pha, tam]
+    lines = {
+        name: [runs.command_line(study, run, f"{name}.py", tmp_path, tmp_path) for run in (pha, mean)]
+        for name in ("train", "test")
+    }
+    assert lines["train"][0] == lines["train"][1]
+    assert lines["test"][1][-2:] == ["--guide_test_map", "mean"] and "--guide_test_map" not in lines["test"][0]
+    command_line = runs.command_line  # the host above is none that can be guided
+    bare_words = "-m", "guidegan_plugin", "run"
+    monkeypatch.setattr(
+        runs, "command_line", lambda *given: [word for word in command_line(*given) if word not in bare_words]
+    )
+    bench = module.Runner(study, harness.bench._dataset, harness.bench._evaluator, load("executor").Executor(1, 0))
+    for run in (mean, pha, mean):
+        bench.finish(run)
+    assert (harness.host / "trained").read_text() == "x"
+    assert all(module.read_result(study, run) for run in (pha, mean)) and not (mean.folder / "checkpoints").exists()
+
+
 def test_several_systems_are_each_trained_bare_and_guided_with_their_own_options(
     load: Load, read: Callable[[str], Any], tmp_path: Path
 ) -> None:

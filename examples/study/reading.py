@@ -13,14 +13,13 @@ from guidegan_plugin import GuideConfig
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.plugins.manager import collect, create_manager
 
-# Options of the command line that are no fields of GuideConfig.
-TEST_OPTIONS = frozenset({"refine"})
 # Options of the host that other keys of the study decide, and which would overrule them.
 DECIDED = frozenset(
     {"dataroot", "name", "model", "direction", "phase", "checkpoints_dir", "results_dir", "epoch", "num_test"}
     | {"n_epochs", "n_epochs_decay", "save_epoch_freq"}
 )
-EXTRA_OPTIONS = TEST_OPTIONS | {"pairs", "preset"}
+# Options of the command line that are no fields of GuideConfig.
+EXTRA_OPTIONS = frozenset({"refine", "pairs", "preset"})
 _REFERENCE_HOST = Path(__file__).resolve().parents[1] / "reference_host"
 
 

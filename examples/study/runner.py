@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from evaluator import Evaluator, collect
 from executor import Executor, RunError
 from facts import made_with
 from runs import Run, clear, test, train
-from settings import Study
+from settings import Method, Study
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.files import write_whole
@@ -33,13 +34,15 @@ class Runner:
     def __init__(self, study: Study, dataset: Dataset, evaluator: Evaluator, executor: Executor) -> None:
         self._study, self._dataset, self._evaluator, self._executor = study, dataset, evaluator, executor
         self._scoring = threading.Lock()
+        self._training: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 
     def finish(self, run: Run) -> str:
         """Train, test and score what is not yet; in words, what was done."""
         if read_result(self._study, run):
             return "was done"
         run.folder.mkdir(parents=True, exist_ok=True)
-        clear(run)
+        with self._training[run.folder]:  # a run that tests the same training may have begun it
+            clear(run)
         trained = self._trained(run)
         seconds = {"train": trained["seconds"], "test": 0.0, "score": 0.0}
         epochs, made = {}, {"training": trained.get("made_with", {})}
@@ -54,6 +57,13 @@ class Runner:
         return f"trained in {seconds['train']:.0f} s, tested and scored in {seconds['test'] + seconds['score']:.0f} s"
 
     def _trained(self, run: Run) -> dict[str, Any]:
+        if run.trainer is not None:
+            run.trainer.folder.mkdir(parents=True, exist_ok=True)
+            return self._trained(run.trainer)
+        with self._training[run.folder]:
+            return self._trained_once(run)
+
+    def _trained_once(self, run: Run) -> dict[str, Any]:
         kept = self._kept(run, "trained.json")
         if kept is not None:
             return kept
@@ -131,8 +141,10 @@ def write_json(path: Path, content: object) -> None:
 
 def planned(study: Study, out: Path) -> list[Run]:
     """All runs, seed by seed, so that a study cut short has whole pairs."""
-    return [
-        Run(method, seed, out / "runs" / method.slug / f"seed{seed}")
-        for seed in study.seeds
-        for method in study.methods
-    ]
+    return [_planned(study, out, method, seed) for seed in study.seeds for method in study.methods]
+
+
+def _planned(study: Study, out: Path, method: Method, seed: int) -> Run:
+    trainer = study.trainer_of(method)
+    folder = out / "runs" / method.slug / f"seed{seed}"
+    return Run(method, seed, folder, None if trainer == method else _planned(study, out, trainer, seed))

@@ -11,19 +11,31 @@ from pathlib import Path
 
 from dataset import Dataset
 from executor import Executor, RunError
-from reading import TEST_OPTIONS
-from settings import Method, Study
+from settings import TEST_OPTIONS, Method, Study
 
 NAME = "study"  # of the host's run, in a folder of its own
 
 
 @dataclass(frozen=True)
 class Run:
-    """One method under one seed, in a folder of its own."""
+    """One method under one seed, in a folder of its own.
+
+    Attributes:
+        method: It.
+        seed: Of its training.
+        folder: Its own.
+        trainer: The run whose training is tested; None for its own.
+    """
 
     method: Method
     seed: int
     folder: Path
+    trainer: Run | None = None
+
+    @property
+    def trained_in(self) -> Run:
+        """The run whose folder has the training."""
+        return self.trainer or self
 
     def __str__(self) -> str:
         return f"{self.method.name}, seed {self.seed}"
@@ -53,7 +65,11 @@ def test(study: Study, run: Run, epoch: int, dataset: Dataset, executor: Executo
         RunError: If it fails, or left no images.
     """
     results = _attempt(run, f"test{epoch}")
-    command = command_line(study, run, "test.py", dataset.root, run.folder / "checkpoints")
+    checkpoints = run.trained_in.folder / "checkpoints"
+    if run.method.options.get("test_map") == "predict":
+        command = [sys.executable, "-m", "guidegan_plugin", "predict-maps", str(checkpoints.resolve() / NAME)]
+        executor.run([*command, "--epoch", str(epoch)], study.host, run.folder / f"predict_{epoch}.log")
+    command = command_line(study, run, "test.py", dataset.root, checkpoints)
     command += [*_options(run.method.system.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
     command += ["--num_test", str(dataset.tested), *(["--guide_show"] if run.method.guided else [])]
     seconds = executor.run(command, study.host, run.folder / f"test_{epoch}.log")

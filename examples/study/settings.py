@@ -11,6 +11,8 @@ from pathlib import Path
 
 BARE = "bare"
 KINDS = ("shapes", "unpaired", "paired", "camvid")
+# Options of --guide_* that a training knows nothing of: methods that differ in these alone share one training.
+TEST_OPTIONS = frozenset({"refine", "test_map"})
 # What each score needs: the kinds of data it can be read on.
 SCORES = {
     "kid": KINDS,
@@ -92,6 +94,11 @@ class Method:
         return f"{self.system.name} {BARE}".strip()
 
     @property
+    def trained_with(self) -> Mapping[str, object]:
+        """Those of its options that a training knows of."""
+        return {name: value for name, value in self.options.items() if name not in TEST_OPTIONS}
+
+    @property
     def slug(self) -> str:
         """The name as a folder's."""
         return re.sub(r"[^A-Za-z0-9.+-]+", "_", self.name)
@@ -143,6 +150,11 @@ class Study:
     def directions(self) -> tuple[str, ...]:
         """What any of the systems translates."""
         return max((method.system.directions for method in self.methods), key=len)
+
+    def trainer_of(self, method: Method) -> Method:
+        """The method whose trainings a method tests: the first that is trained in the same way, mostly itself."""
+        alike = (one for one in self.methods if one.guided and one.system == method.system)
+        return next((one for one in alike if method.guided and one.trained_with == method.trained_with), method)
 
     @property
     def pairs(self) -> bool:

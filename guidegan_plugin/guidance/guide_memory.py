@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.guidance.calls.attachment import Attachment
-from guidegan_plugin.guidance.calls.binding import SourceBinding, as_keys
+from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.given_map import GivenMap, States
 from guidegan_plugin.guidance.memory.exchange import exchange
@@ -63,7 +63,7 @@ class GuideMemory:
         visits = self._reporter.steps + (visit is not None and visit.judged)
         numbers = {"steps": str(self._schedule.steps), "visits": str(visits)}
         newest = self.binding.newest.get(self.name)
-        if newest is not None:
+        if newest is not None and isinstance(newest.made.visit, Visit):
             numbers["image"] = "x".join(map(str, newest.made.visit.shape[1:]))
             numbers["cells"] = "x".join(map(str, newest.maps.shape[-2:]))
         return {f"{self.name}.{fact}": value for fact, value in {"digest": self.digest(), **numbers}.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -104,4 +105,4 @@ def _rounded(number: int, by: int) -> int:
     """A quotient as a whole number from 1, in whole numbers all the way, which an exported graph computes, too."""
     if isinstance(number, Tensor):  # while torch.jit traces
         number = int(number)
-    return torch.sym_max((2 * number + by) // (2 * by), 1)
+    return cast("int", torch.sym_max((2 * number + by) // (2 * by), 1))

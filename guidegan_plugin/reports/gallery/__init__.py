@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from guidegan_plugin.config import GuideConfig
@@ -16,6 +17,7 @@ from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import collect, create_manager
 from guidegan_plugin.plugins.sample import Run
 from guidegan_plugin.plugins.stored_run import read_stores
+from guidegan_plugin.reports.gallery.beside import set_beside
 from guidegan_plugin.reports.gallery.page import GENERATOR, render
 from guidegan_plugin.reports.gallery.thumbnails import ThumbnailWriter
 from guidegan_plugin.utils.files import os_errors_as, whole_folder
@@ -29,6 +31,7 @@ def make_gallery(
     out: Path | None = None,
     thumbnails: int = 256,
     concat: str | None = None,
+    beside: Mapping[str, Path] | None = None,
 ) -> Path:
     """Make the gallery of a run, whole or not at all.
 
@@ -39,6 +42,8 @@ def make_gallery(
         thumbnails: Their longer side in pixels.
         concat: How map and input are blended, for the blended input: ``rhp``, ``alpha`` or a plugin's. By
             default what the run's stores say, else ``rhp``.
+        beside: Other tests of the same images, by what people read: their maps and outputs stand side by side below
+            each image.
 
     Returns:
         The page, an absolute path.
@@ -48,6 +53,9 @@ def make_gallery(
         StoreError: If a store is torn or foreign.
     """
     found = _read(run)
+    if beside:
+        others = {label: _read(other).samples for label, other in beside.items()}
+        found = replace(found, samples=set_beside(found.samples, others, run))
     out = (out or run / "gallery").resolve()
     _check_replaceable(out)
     kinds: dict[str, type[Concatenation]] = collect(create_manager(), "concatenation")

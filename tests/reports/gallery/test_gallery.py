@@ -179,3 +179,22 @@ def test_a_run_behind_a_link_and_a_relative_folder_are_fine(
         links = re.findall(r'href="([^"]+)"', page.read_text())
         assert len(links) == 8 and all((page.parent / link).is_file() for link in links)
     assert page == tmp_path / "here" / "index.html"
+
+
+def test_tests_of_the_same_images_stand_side_by_side(tmp_path: Path, write_results: Write) -> None:
+    visuals = ("real_A", "attention_A", "fake_B")
+    ones, mean = (write_results(tmp_path / kind / "test_5", ["one", "two"], visuals, size=40) for kind in "om")
+    for image in (mean / "images").iterdir():
+        if "two" in image.name:
+            image.unlink()
+    text = make_gallery(ones, beside={"ones": ones, "of <mean>": mean}).read_text()
+    first, second = re.findall(r"<article.*?</article>", text, re.DOTALL)
+    assert [re.findall(r"<span>(.*?)</span>", part) for part in (first, second)] == [
+        ["ones", "of &lt;mean&gt;"],
+        ["ones"],
+    ]
+    assert "attention map of one, of &lt;mean&gt;" in first and "output of one, ones" in first
+    other = write_results(tmp_path / "other" / "test_5", ["three"])
+    with pytest.raises(DataError, match=r"the run other has no image of .*test_5; change --beside"):
+        make_gallery(ones, beside={"other": other})
+    assert (ones / "gallery" / "index.html").read_text() == text
