@@ -90,7 +90,7 @@ class MeanMap(GivenMap):
 
     def __init__(self, pair: str, store: AttentionStore | None = None, mean: Tensor | None = None) -> None:
         super().__init__(pair)
-        self._store, self._mean, self._written = store, mean, 0
+        self._store, self._mean, self._version = store, mean, 0
         self._warned = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -109,8 +109,8 @@ class MeanMap(GivenMap):
 
     def _bring_up_to_date(self) -> None:
         store = self._store
-        if store is not None and store.writes != self._written:
-            self._mean, self._written = mean_map(store.state()), store.writes
+        if store is not None and store.version != self._version:
+            self._mean, self._version = mean_map(store.state()), store.version
         if self._mean is None and not self._warned:
             self._warned = True
             _log.warning("pair %s: nothing is remembered yet, so ones stand for the mean map", self.pair)
@@ -122,7 +122,7 @@ class MeanMap(GivenMap):
         if mean is None:
             found = "there is no store" if not states else f"no map of pair {self.pair} is in"
             self.refusal = f"test_map=mean: {found} {store}; change test_map (--guide_test_map ones)"
-        self._mean, self._written = mean, 0 if self._store is None else self._store.writes
+        self._mean, self._version = mean, 0 if self._store is None else self._store.version
 
 
 class PredictedMap(GivenMap):

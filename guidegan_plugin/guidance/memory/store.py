@@ -66,11 +66,6 @@ class AttentionStore:
         age = self._writes + 1 - stamps / len(self) if len(self) else 0.0
         return Counts(visits, self._epoch_visits, self._epoch_first_visits, age)
 
-    @property
-    def writes(self) -> int:
-        """How many batches of maps were written; it changes whenever the memory does."""
-        return self._writes
-
     def end_epoch(self) -> None:
         """Count the visits of an epoch anew."""
         self._epoch_visits = self._epoch_first_visits = 0
