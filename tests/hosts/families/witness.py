@@ -232,6 +232,7 @@ def serve() -> None:
     """
     import torchvision  # noqa: F401
 
+    import guidegan_plugin.cli  # noqa: F401 - what it imports draws from `random`, which not every script seeds
     from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
 
     for kind in KINDS:
