@@ -64,7 +64,7 @@ def read(load: Load, tmp_path: Path) -> Callable[[str], Any]:
     return study
 
 
-@pytest.mark.parametrize("name", ["shapes", "shapes_128", "camvid", "baselines"])
+@pytest.mark.parametrize("name", ["shapes", "shapes_128", "camvid", "baselines", "test_maps"])
 def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, name: str, tmp_path: Path) -> None:
     study = load("reading").read_study(STUDY / f"{name}.yaml", tmp_path if name == "camvid" else None)
     assert study.methods[0].name.endswith("bare") and not study.methods[0].options and len(study.seeds) > 1
