@@ -156,7 +156,7 @@ class Pattern:
     miswired = False
 
     def __init__(self) -> None:
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # torch.manual_seed formats a stack for each kind of device
         self.free: list[Tensor] = []
         self.generator: nn.Module = Network()
         self.discriminator: nn.Module = patch_gan()

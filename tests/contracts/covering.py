@@ -1,6 +1,7 @@
 """Of all combinations of some parameters, a few in which each value meets each value of every other parameter.
 
-``make full`` runs all of them: it sets ``GUIDEGAN_FULL``.
+``make test`` runs these, and ``make check`` of them so many that each value is there. ``make full`` runs all
+combinations: it sets ``GUIDEGAN_FULL``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ Case = TypeVar("Case", bound=tuple[Hashable, ...])
 FULL = bool(os.environ.get("GUIDEGAN_FULL"))
 
 
-def pairs(case: tuple[Hashable, ...]) -> set[tuple[tuple[int, Hashable], ...]]:
-    """Every two values of a case, each with its parameter's place."""
-    return set(itertools.combinations(enumerate(case), 2))
+def groups(case: tuple[Hashable, ...], size: int = 2) -> set[tuple[tuple[int, Hashable], ...]]:
+    """Every so many values of a case, each with its parameter's place."""
+    return set(itertools.combinations(enumerate(case), size))
 
 
-def covering(cases: Iterable[Case], full: bool = FULL) -> list[Case]:
+def covering(cases: Iterable[Case], full: bool = FULL, size: int = 2) -> list[Case]:
     """Cases in which every two values meet that meet in any; all cases with ``full``.
 
     Three parameters need about as many cases as the longest two have combinations, however many values the third has.
@@ -28,6 +29,7 @@ def covering(cases: Iterable[Case], full: bool = FULL) -> list[Case]:
     Args:
         cases: Tuples of one value a parameter, each tuple once.
         full: Whether all are wanted.
+        size: How many values have to meet; 1 for each by itself.
 
     Returns:
         Some of the cases, in the order given.
@@ -43,8 +45,8 @@ def covering(cases: Iterable[Case], full: bool = FULL) -> list[Case]:
     def off(case: Case) -> int:
         return sum(place[value] for place, value in zip(places, case, strict=True)) % fewest
 
-    # The case with the most new pairs is next. What a case would add only shrinks: the first that is up to date is it.
-    unmet = [pairs(case) for case in given]
+    # The case with the most new groups is next. What a case would add only shrinks: the first that is up to date is it.
+    unmet = [groups(case, size) for case in given]
     waiting = [(-len(found), off(given[number]), number) for number, found in enumerate(unmet)]
     heapq.heapify(waiting)
     met: set[tuple[tuple[int, Hashable], ...]] = set()

@@ -81,13 +81,15 @@ CONCATS = ("rhp", "alpha")
 def cases() -> list[Any]:
     """Every pattern with every mechanism and with every concatenation, and each mechanism with each concatenation."""
     names = {"-".join(options.values()): options for options in MECHANISMS}
+    every = list(itertools.product(ALL, names, CONCATS))
+    often = [case for case in covering(every, full=False, size=1) if case[0] not in SLOW]
     return [
         pytest.param(
             *(kind, names[name], concat),
-            marks=[pytest.mark.slow] * (kind in SLOW),
+            marks=[] if (kind, name, concat) in often else [pytest.mark.slow],
             id=f"{kind.__name__}-{name}-{concat}",
         )
-        for kind, name, concat in covering(itertools.product(ALL, names, CONCATS))
+        for kind, name, concat in dict.fromkeys([*often, *covering(every)])
     ]
 
 

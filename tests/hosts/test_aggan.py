@@ -92,6 +92,7 @@ def test_without_attention_it_is_bit_equal_to_the_bare_model(
         assert all(torch.equal(bare[file][key], ours[file][key]) for key in bare[file]), file
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("options", [[], ["--guide_concat", "alpha"], ["--guide_attention", "tam"]])
 def test_both_phases_are_guided_resumed_and_tested(
     train: Callable[..., dict[str, dict[str, Tensor]]], run_host: Run, small: Small, unpaired: Path, options: list[str]

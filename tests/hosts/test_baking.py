@@ -49,6 +49,7 @@ def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:
     return max(int(np.abs(one[name] - other[name]).max()) for name in one)
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("model", "concat", "flags"),
     [

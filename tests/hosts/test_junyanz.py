@@ -73,6 +73,7 @@ def test_the_latest_memory_and_the_epochs_are_written_once(
     assert load_stores(paths[1])[0]["A"]["visits"].tolist() == [1, 1, 1]
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 @pytest.mark.parametrize("concat", ["rhp", "alpha"])
 def test_a_guided_model_trains_resumes_and_tests(
@@ -108,6 +109,7 @@ def test_a_guided_model_trains_resumes_and_tests(
             assert (shown / name).read_bytes() == (RESULTS / "images" / name).read_bytes(), "D draws, it never blends"
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 @pytest.mark.parametrize("signal", ["gradient", "gradcam"])
 def test_gradient_signals_train_and_show_where_the_discriminator_looks(
@@ -130,6 +132,7 @@ def test_maps_follow_the_direction(run_host: Run, small: Small, one_epoch: list[
     assert b"trainA/0.png" in bytes(states["B"]["keys"].tolist())
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_an_rhp_checkpoint_loads_into_the_bare_host_and_the_other_way_round(
     run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, read_weights: Read, model: str
@@ -417,6 +420,7 @@ def test_a_model_that_is_nearly_called_so_is_refused_with_its_name(
         run_host("train.py", *small("other", unpaired), dry_run=dry_run)
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 @pytest.mark.parametrize(
     ("policy", "guidance"),

@@ -44,6 +44,7 @@ def images(folder: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (Path(folder) / "run" / "test_latest" / "images").iterdir()}
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_the_transfer_network_trains_resumes_and_is_used_at_test_time(
     run_host: Run, small: Small, one_epoch: list[str], dataroot: Any, read_weights: Read, model: str
@@ -67,6 +68,7 @@ def test_the_transfer_network_trains_resumes_and_is_used_at_test_time(
     assert ("0_fake_B.png" in changed) == (model == "pix2pix") and "0_real_A.png" not in changed
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_a_checkpoint_without_the_transfer_network_starts_it_fresh_with_a_notice(
     run_host: Run,

@@ -35,6 +35,7 @@ def images_of(folder: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (Path(folder) / "run" / "test_latest" / "images").iterdir()}
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_the_best_of_at_most_so_many_translations_is_kept(
     run_host: Run, trained: Any, model: str, caplog: pytest.LogCaptureFixture

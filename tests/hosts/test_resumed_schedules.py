@@ -37,6 +37,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler:UserWarning")  # the classic hosts do
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("policy", ["linear", "step"])

@@ -100,6 +100,7 @@ def test_a_script_within_a_script_leaves_nothing_to_the_other() -> None:
 TEST = "--results_dir results --num_test 2"
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("options", "found"), [("--guide_show", True), ("--guide_no_gallery", False), ("--guide_attention none", False)]
 )

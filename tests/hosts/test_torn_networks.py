@@ -49,6 +49,7 @@ def test_weights_of_another_network_are_refused_and_the_network_stays(tmp_path: 
     assert not torch.equal(network.weight, before), "the names of a wrapper are no other network's"
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("name", "resumed", "tested"),
     [("T", "--continue_train", ""), ("G_A", "--continue_train", ""), ("D_A", "", "--guide_show"), ("T", "", "")],

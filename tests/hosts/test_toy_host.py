@@ -167,6 +167,7 @@ def test_the_doctor_finds_a_method_that_the_class_has_not(
     assert found in printed and "of toy" in printed
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("concat", ["rhp", "alpha"])
 def test_a_training_that_goes_on_takes_its_memory_up(guidegan: Command, toy: Path, concat: str) -> None:
     train(guidegan, toy, "--epochs", 2, "--guide_concat", concat)

@@ -63,6 +63,7 @@ def test_without_l1_a_conditional_gan_is_the_hosts_own_bit_for_bit(
     assert first_of(ours["latest_net_D.pth"]).shape[1] == 6
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     "options", [[], ["--guide_concat", "alpha"], ["--guide_attention", "tam"], ["--guide_signal", "gradient"]]
 )

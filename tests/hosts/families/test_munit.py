@@ -16,6 +16,7 @@ from torch import Tensor
 from torchvision.transforms.functional import resize, to_tensor
 
 FAMILY = "munit"
+pytestmark = pytest.mark.slow  # scripts run in processes of their own
 
 Run = Callable[..., str]
 Remembered = Callable[..., dict[str, tuple[Tensor, int]]]

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 FAMILY = "pix2pixhd"
+pytestmark = pytest.mark.slow  # scripts run in processes of their own
 
 Run = Callable[..., str]
 Remembered = Callable[..., dict[str, tuple[Tensor, int]]]

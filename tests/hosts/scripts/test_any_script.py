@@ -122,6 +122,7 @@ def is_image_with_a_map(given: Tensor, image: Tensor, concat: str) -> bool:
     return bool((factor.std(0) < 1e-3).all() and factor.std() > 0.01)
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("options", [[], ["--guide_concat", "alpha"], ["--guide_attention", "tam"]])
 def test_a_training_goes_on_with_its_memory_and_the_guidances_own_networks(
     guidegan: Guidegan, script: Path, options: list[str], caplog: pytest.LogCaptureFixture
@@ -136,6 +137,7 @@ def test_a_training_goes_on_with_its_memory_and_the_guidances_own_networks(
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
+@pytest.mark.slow_but_first
 @pytest.mark.parametrize("concat", ["rhp", "alpha"])
 def test_a_test_shows_the_generator_ones(guidegan: Guidegan, script: Path, concat: str) -> None:
     assert guidegan("run", "--guide_pairs", PAIRS, script, "--guide_concat", concat) == 0
