@@ -15,6 +15,9 @@ MEAN = "mean"
 """The name of the mean map among the tensors of a memory in a file."""
 
 _ROWS = 1024  # maps moved at a time
+# Maps that are averaged at most. Moving them takes much longer than saving them, and so many have the mean of all, to
+# less than a level of 8 bits.
+_MOST = 1 << 14
 _CELLS = 512  # along a side of the mean, at most
 _ROUNDING = 1e-6  # of a centre that lies on the border of a visit
 
@@ -29,7 +32,8 @@ def mean_map(state: Mapping[str, Tensor]) -> Tensor | None:
     """The mean of all maps of a memory.
 
     Each map is moved back from the crop and flip it was seen under. A cell of an image counts where its centre lies in
-    what the visit showed; cells that no visit showed are given the mean of the others.
+    what the visit showed; cells that no visit showed are given the mean of the others. Of more than 16384 maps about as
+    many are averaged, evenly chosen.
 
     Args:
         state: As ``AttentionStore.state`` returns it; a mean that a file brought along is taken as it is.
@@ -43,6 +47,8 @@ def mean_map(state: Mapping[str, Tensor]) -> Tensor | None:
     groups = list(_groups(state))
     if not groups:
         return None
+    step = -(-sum(len(maps) for maps, _ in groups) // _MOST)
+    groups = [(maps[::step], thetas[::step]) for maps, thetas in groups]
     size = _size(*max(groups, key=lambda group: len(group[0])))
     total = torch.zeros(1, *size, dtype=torch.float64, device="cpu")
     seen = torch.zeros_like(total)

@@ -83,6 +83,18 @@ def test_whole_images_of_several_sizes_are_averaged_at_the_size_of_most() -> Non
     np.testing.assert_allclose(found[0].double().numpy(), wanted, atol=1e-6)
 
 
+def test_of_very_many_maps_some_are_averaged_evenly_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    store, some = AttentionStore(), AttentionStore()
+    views = [crop(number % 7, number % 5) for number in range(20)]
+    store.write(list(map(str, range(20))), maps := torch.rand(20, 1, 5, 5), View.stack(views))
+    some.write(list(map(str, range(0, 20, 3))), maps[::3], View.stack(views[::3]))
+    wanted = mean_map(some.state())
+    monkeypatch.setattr("guidegan_plugin.guidance.memory.mean_map._MOST", 8)
+    found = mean_map(store.state())
+    assert found is not None and wanted is not None and torch.equal(found, wanted)
+
+
 def test_an_empty_memory_has_no_mean() -> None:
     assert mean_map(AttentionStore().state()) is None
     assert "mean" not in with_mean(AttentionStore().state())
