@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
-from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
+from guidegan_plugin.guidance.memory.state_dict import Entry, unpack, unpack_keys
 from guidegan_plugin.guidance.memory.statistics import entropy
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_stores, load_visits
 from guidegan_plugin.guidance.memory.view import View, resample
@@ -46,17 +47,31 @@ def read_stores(
         return Run(())
     if len(files) > 1 and not _epoch(files[-1]).isdecimal() and load_visits(files[-1]) == load_visits(files[-2]):
         files.pop()  # "latest" is mostly the last numbered epoch again
-    read = [(_epoch(path), *load_stores(path)) for path in evenly(files)]
-    newest, facts = read[-1][1:]
+    newest, facts = load_stores(files[-1])
+    chosen = {pair: evenly(sorted(unpack_keys(state), key=natural), _IMAGES) for pair, state in newest.items()}
+    # One store at a time, and of each the images that are shown: all of all may be more than memory holds.
+    read = [
+        (_epoch(path), _shown(newest if path == files[-1] else load_stores(path)[0], chosen)) for path in evenly(files)
+    ]
     ages = _ages(files)
     samples = []
-    for pair in newest:
-        epochs = [(label, {entry.key: entry for entry in unpack(states.get(pair, {}))}) for label, states, _ in read]
-        for key in evenly(sorted(epochs[-1][1], key=natural), _IMAGES):
-            sample = _sample(key, group(pair) if len(newest) > 1 else "", epochs, source(key), crop)
+    for pair, keys in chosen.items():
+        epochs = [(label, shown[pair]) for label, shown in read]
+        for key in keys:
+            sample = _sample(key, group(pair) if len(chosen) > 1 else "", epochs, source(key), crop)
             samples.append(replace(sample, age=ages.get((pair, key))))
     concat = config_of(facts).get("concat")
     return Run(samples, None if concat is None else str(concat))
+
+
+def _shown(
+    states: Mapping[str, Mapping[str, Tensor]], chosen: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Entry]]:
+    """The images of a store that are shown, by pair and key; a pair may have joined later."""
+    return {
+        pair: {entry.key: entry for entry in unpack(states[pair], {*keys})} if pair in states else {}
+        for pair, keys in chosen.items()
+    }
 
 
 def _epoch(store: Path) -> str:

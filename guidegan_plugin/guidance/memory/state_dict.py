@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,16 +70,18 @@ def name_of(shape: Shape) -> str:
     return f"maps.{shape[0]}x{shape[1]}"
 
 
-def unpack(tensors: Mapping[str, Tensor]) -> Iterator[Entry]:
+def unpack(tensors: Mapping[str, Tensor], wanted: Collection[str] | None = None) -> Iterator[Entry]:
     """The images of a packed state, one by one.
 
     Args:
         tensors: As ``AttentionStore.state`` returns them; maps of any of the three dtypes.
+        wanted: Which of them, by default all.
     """
-    maps = itertools.chain.from_iterable(map(as_float, shapes_in(tensors).values()))
-    columns = (unpack_keys(tensors), maps, tensors["views"], tensors["visits"].tolist())
-    for key, one, theta, visits in zip(*columns, strict=True):
-        yield Entry(key, one, None if theta.isnan().any() else View(theta[None]), visits)
+    keys, views, visits = unpack_keys(tensors), tensors["views"], tensors["visits"].tolist()
+    maps = itertools.chain.from_iterable(shapes_in(tensors).values())
+    for key, one, theta, count in zip(keys, maps, views, visits, strict=True):
+        if wanted is None or key in wanted:
+            yield Entry(key, as_float(one), None if theta.isnan().any() else View(theta[None]), count)
 
 
 def _shape_of(name: str) -> Shape:

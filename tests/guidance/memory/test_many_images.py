@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import guidegan_plugin
 from guidegan_plugin import View
 from guidegan_plugin.guidance.memory.pieces import pieces
+from guidegan_plugin.guidance.memory.state_dict import unpack
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
 
@@ -172,3 +173,13 @@ def test_pieces_are_the_bytes_of_a_safetensors_file() -> None:
     }
     contiguous = {name: one.contiguous() for name, one in tensors.items()}
     assert len(content) == len(safetensors.torch.save(contiguous, {"fact": 'of "it"'}))
+
+
+def test_some_images_of_a_state_are_unpacked_without_the_others() -> None:
+    state = filled(20).state()
+    every = {entry.key: entry for entry in unpack(state)}
+    some = list(unpack(state, {"3.png", "4.png", "never seen"}))
+    assert [entry.key for entry in some] == [key for key in every if key in ("3.png", "4.png")]
+    for entry in some:
+        assert torch.equal(entry.map, every[entry.key].map) and entry.visits == 1
+        assert entry.view is None if entry.key == "3.png" else entry.view is not None
