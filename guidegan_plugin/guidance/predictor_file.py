@@ -21,7 +21,7 @@ FORMAT = "guidegan-predictors-1"
 PREDICTOR_ENDING = "_guide_predictor.safetensors"
 """What a predictor's file name has after its epoch."""
 
-_LARGEST = 1 << 14  # cells or pixels along a side that a file may name
+_MOST_CELLS, _MOST_PIXELS = 1 << 11, 1 << 15  # along a side, that a file may name
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,7 @@ def _pairs(facts: Mapping[str, str]) -> dict[str, Prediction]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"does not say what its predictors are ({type(error).__name__})") from error
     for pair, told in read.items():
-        sizes = [told.cells, *([] if told.seen is None else [told.seen])]
-        fits = all(isinstance(size, list) and len(size) == 2 and all(map(_is_size, size)) for size in sizes)
+        fits = _is_size(told.cells, _MOST_CELLS) and (told.seen is None or _is_size(told.seen, _MOST_PIXELS))
         numbers = (told.images, told.held_out, told.correlation, told.mean_correlation)
         known = isinstance(told.digest, str) and all(type(number) in (int, float) for number in numbers)
         if not fits or type(told.channels) is not int or told.channels not in (1, 3) or not known:
@@ -142,8 +141,8 @@ def _pairs(facts: Mapping[str, str]) -> dict[str, Prediction]:
     return read
 
 
-def _is_size(value: object) -> bool:
-    return type(value) is int and 1 <= value <= _LARGEST
+def _is_size(value: object, most: int) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(one) is int and 1 <= one <= most for one in value)
 
 
 def is_of(told: Prediction, facts: Mapping[str, str], pair: str) -> bool:

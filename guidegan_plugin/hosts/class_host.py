@@ -105,6 +105,8 @@ class ClassHost(ForeignParserHost):
             _replace(trainer, self.takes_batch, resumed.read_before)
         for method in self.attaches_before:
             _replace(trainer, method, functools.partial(_attached_before, host=self if self._dry else None))
+            if config.test_map != "ones" and not self._dry and method != self.loads:
+                _replace(trainer, method, resumed.tested_after)
         if self._dry:
             _replace(trainer, self.takes_batch, functools.partial(_described_after, host=self))
         if self.ends_epoch and self._dry:

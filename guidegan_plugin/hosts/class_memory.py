@@ -53,6 +53,19 @@ class ResumedMemory:
 
         return call
 
+    def tested_after(self, method: _Method) -> _Method:
+        """A method that may load weights for a test: what stands for the map there is taken from beside them."""
+
+        def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+            guides = instance.guides
+            result = method(instance, *args, **kwargs)
+            epoch = epoch_of((*args, *kwargs.values()))
+            if epoch is not None and (path := self._run / f"{epoch}{STORE_ENDING}").is_file():
+                take_test_maps(path, guides.values())
+            return result
+
+        return call
+
     def read_before(self, method: _Method) -> _Method:
         """The method that takes a batch: the memory of the checkpoint that was loaded is read before it."""
 

@@ -69,17 +69,30 @@ class Learning:
         return {**found, "passes": torch.tensor(self.done)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a :meth:`state`.
+        """Go on from a :meth:`state`, or from the start where it is of another training.
+
+        Args:
+            state: By name; whatever it holds, all of it is looked at first.
 
         Raises:
-            KeyError, RuntimeError: If it is another network's.
+            ValueError: If it is of another training; nothing is taken then.
         """
+        wanted = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            wanted |= {f"{moment}.{name}": parameter for moment in _MOMENTS}
+            wanted[f"step.{name}"] = torch.zeros(())
+        for name, like in wanted.items():
+            value = state.get(name, like[None])
+            if value.shape != like.shape or value.dtype != like.dtype or not value.isfinite().all():
+                raise ValueError(f"{name} is missing, or of another shape")
+        passes = state.get("passes", torch.tensor(-1))
+        if passes.shape or passes.is_floating_point() or not 0 < int(passes) <= self._passes:
+            raise ValueError("passes is no number of passes")
         self.network.load_state_dict({name: state[f"network.{name}"] for name in self.network.state_dict()})
         for name, parameter in self.network.named_parameters():
-            if f"step.{name}" in state:
-                moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in _MOMENTS}
-                self._optimizer.state[parameter] = {"step": state[f"step.{name}"].clone(), **moments}
-        self.done = int(state["passes"])
+            moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in _MOMENTS}
+            self._optimizer.state[parameter] = {"step": state[f"step.{name}"].clone(), **moments}
+        self.done = int(passes)
 
 
 def _batches(groups: Sequence[Group], generator: torch.Generator) -> Iterator[tuple[Group, Tensor]]:

@@ -98,8 +98,7 @@ def make_predictors(
         found = _find(states[pair], sources, pair, store)
         maker = _Maker(found, states[pair], facts, pair, passes, device)
         if pair in kept:
-            maker.learning.restore(kept[pair])
-            _log.warning("pair %s goes on after pass %d of %d", pair, maker.learning.done, maker.passes)
+            maker.go_on(kept[pair], pair)
         for _ in progress(range(maker.learning.done, maker.passes), f"passes of pair {pair}"):
             maker.learning.one_pass(maker.groups)
             kept[pair] = maker.learning.state()
@@ -173,6 +172,15 @@ class _Maker:
         mirrored = any(one.entry.view is not None and bool(one.entry.view.theta[0, 0, 0] < 0) for one in learned)
         self.learning = Learning(network.to(device), self.passes, mirrored)
         self._state, self._digest = state, facts.get(f"{pair}.digest", "")
+
+    def go_on(self, state: Mapping[str, Tensor], pair: str) -> None:
+        """Take up what was kept of a run that was cut off, if it is of this training."""
+        try:
+            self.learning.restore(state)
+        except ValueError as error:
+            _log.warning("pair %s begins anew, what was left of it is of another training (%s)", pair, error)
+        else:
+            _log.warning("pair %s goes on after pass %d of %d", pair, self.learning.done, self.passes)
 
     def finished(self) -> tuple[MapPredictor, Prediction]:
         """The predictor, and how well it and the mean map agree with maps of images that it has not seen."""

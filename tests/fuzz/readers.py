@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -24,9 +25,11 @@ from guidegan_plugin.datasets.splits import plan_split
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
 from guidegan_plugin.evaluation.palette_file import load_palette
+from guidegan_plugin.guidance.map_predictor import MapPredictor
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.guidance.predictor_file import Prediction, load_predictors, predictor_path, save_predictors
 from guidegan_plugin.hosts.junyanz import training_state
 from guidegan_plugin.hosts.junyanz.baking import bake
 from guidegan_plugin.hosts.junyanz.training_folder import read_memories
@@ -34,6 +37,9 @@ from guidegan_plugin.hosts.junyanz.weights_file import load_weights
 from guidegan_plugin.monitors.visdom.log import curves_in
 from guidegan_plugin.monitors.visdom.replay import read_log
 from guidegan_plugin.plugins.find_host import recognise
+from guidegan_plugin.prediction.examples import Group
+from guidegan_plugin.prediction.learning import Learning
+from guidegan_plugin.prediction.unfinished import Unfinished
 from guidegan_plugin.reports.result_files import read_results
 from guidegan_plugin.utils.images import open_image
 
@@ -81,7 +87,8 @@ def _write_store(path: Path) -> Path:
         _fill(store, [f"train{pair}/{number}.png" for number in range(4)], 5)
         states[pair] = store.state()
     config = json.dumps({"concat": "rhp", "transfer": "bilinear", "layer": 4, "dropout": 0.0})
-    save_stores(path, states, {"config": config, "A.digest": "a" * 64, "A.steps": "8", "A.visits": "8", "B.steps": "8"})
+    facts = {"A.digest": "a" * 64, "A.steps": "8", "A.visits": "8", "B.steps": "8"}
+    save_stores(path, states, {"config": config, **facts, "A.image": "3x40x40", "A.cells": "5x5"})
     return path
 
 
@@ -212,6 +219,42 @@ def _own_networks(folder: Path) -> Act:
             raise WrongContent
 
     return Act(path, read)
+
+
+def _predictors(folder: Path, exact: bool = True) -> Act:
+    """What a test with predicted maps reads."""
+    store = folder / "latest_guide.safetensors"
+    path = predictor_path(store)
+    known = Prediction(3, (5, 5), (40, 40), "a" * 64, 9, 1, 0.5, 0.1)
+    network = MapPredictor(3, (5, 5), (40, 40))
+    save_predictors(path, {"A": (network, known)})
+    right = repr(network.state_dict())
+
+    def read() -> None:
+        for found, _ in load_predictors(path, store).values():
+            if exact and repr(found.state_dict()) != right:
+                raise WrongContent
+            found(torch.zeros(1, found.channels, 8, 8))
+
+    return Act(path, read)
+
+
+def _unfinished(folder: Path) -> Act:
+    """What a training of predictors goes on from: what does not fit is left, and never an error."""
+    unfinished = Unfinished(folder / "latest_guide.safetensors", {})
+    group = Group(torch.zeros(2, 3, 40, 40, dtype=torch.uint8), torch.rand(2, 1, 5, 5))
+    learning = Learning(MapPredictor(3, (5, 5)), 3, False)
+    learning.one_pass([group])
+    unfinished.write({"A": learning.state()})
+
+    def read() -> None:
+        again = Learning(MapPredictor(3, (5, 5)), 3, False)
+        for state in unfinished.read().values():
+            with contextlib.suppress(ValueError):
+                again.restore(state)
+        again.one_pass([group])
+
+    return Act(folder / "latest_guide_predictor_unfinished.safetensors", read)
 
 
 def _baked(folder: Path, spoilt: str) -> Act:
@@ -347,6 +390,9 @@ def _readers() -> Iterator[Reader]:
     yield Reader("training state", _training_state, bytes_changed)
     yield Reader("network", _weights, bytes_changed)
     yield Reader("networks beside a script's", _own_networks, bytes_changed)
+    yield Reader("predictors", _predictors, bytes_changed)
+    yield Reader("predictors, repaired", lambda folder: _predictors(folder, exact=False), store_changed)
+    yield Reader("unfinished predictors, repaired", _unfinished, store_changed)
     yield Reader("baked network", lambda folder: _baked(folder, "latest_net_G_A.pth"), bytes_changed)
     yield Reader("baked by a store, repaired", lambda folder: _baked(folder, "latest_guide.safetensors"), store_changed)
     text = "road 128 64 128\n# comment\ntraffic light 250 170 30\nignore 0 0 0\n"

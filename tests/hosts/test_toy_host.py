@@ -78,6 +78,19 @@ def test_a_test_shows_the_generator_ones(guidegan: Command, toy: Path, concat: s
     assert np.abs(found - expected).max() <= 2, "the saved input is rounded"
 
 
+def test_a_test_shows_the_generator_the_mean_map_and_asks_for_predictors_by_their_command(
+    guidegan: Command, toy: Path
+) -> None:
+    train(guidegan, toy)
+    shown = {}
+    for kind in ("ones", "mean"):
+        assert guidegan("run", toy / "test.py", "--out", "run", "--guide_test_map", kind) == 0
+        shown[kind] = np.array(Image.open("run/images/colour_3.png")).astype(int)
+    assert np.abs(shown["mean"] - shown["ones"]).max() > 2
+    refused = guidegan("run", toy / "test.py", "--out", "run", "--guide_test_map", "predict")
+    assert "there is no predictor" in str(refused) and "guidegan predict-maps run/2_guide.safetensors" in str(refused)
+
+
 @pytest.mark.parametrize("script", ["train.py", "test.py"])
 def test_a_dry_run_says_what_is_attached_where_and_leaves_no_file(
     guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str], script: str

@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.guidance.predictor_file import load_predictors, predictor_path
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 PAIRS = "G_AB:D_B:A,G_BA:D_A:B"
@@ -148,6 +149,33 @@ def test_a_test_shows_the_generator_ones(guidegan: Guidegan, script: Path, conca
     hidden = F.instance_norm(F.conv2d(blended, state["0.weight"], state["0.bias"], padding=1)).relu()
     expected = F.conv2d(hidden, state["3.weight"], state["3.bias"], padding=1).tanh()
     assert torch.equal(torch.load("sample.pt", weights_only=True), expected)
+
+
+def test_a_test_shows_the_generator_the_map_that_is_chosen(guidegan: Guidegan, script: Path) -> None:
+    run = ("run", "--guide_pairs", PAIRS, script)
+    assert guidegan(*run) == 0
+    state = torch.load("saved/G_AB_1.pth", weights_only=True)
+    images = torch.stack([pixels(Path(f"data/test/A/{index}.png")) for index in range(2)])
+
+    def made_of(maps: Tensor) -> Tensor:
+        blended = images * (F.interpolate(maps, (32, 32), mode="bilinear", align_corners=False) + 1)
+        hidden = F.instance_norm(F.conv2d(blended, state["0.weight"], state["0.bias"], padding=1)).relu()
+        return F.conv2d(hidden, state["3.weight"], state["3.bias"], padding=1).tanh()
+
+    store = Path("saved/G_AB_1_guide.safetensors")
+    assert guidegan(*run, "--epoch", "1", "--sample", "--guide_test_map", "mean") == 0
+    found = torch.load("sample.pt", weights_only=True)
+    mean = load_stores(store)[0]["G_AB"]["mean"]
+    assert torch.allclose(found, made_of(mean[None].expand(2, -1, -1, -1)), atol=1e-5)
+    refused = str(guidegan(*run, "--epoch", "1", "--sample", "--guide_test_map", "predict"))
+    assert f"make it: guidegan predict-maps {store}" in refused.replace(str(Path.cwd()) + "/", "")
+    for name in ("G_AB", "G_BA"):
+        assert guidegan("predict-maps", f"saved/{name}_1_guide.safetensors", "--passes", "2", "--quiet") == 0
+    assert guidegan(*run, "--epoch", "1", "--sample", "--guide_test_map", "predict") == 0
+    network = load_predictors(predictor_path(store), store)["G_AB"][0]
+    assert network.seen == (32, 32)
+    found = torch.load("sample.pt", weights_only=True)
+    assert torch.allclose(found, made_of(network(images)), atol=1e-5)
 
 
 def test_a_dry_run_says_what_is_attached_and_seen_and_saves_nothing(
