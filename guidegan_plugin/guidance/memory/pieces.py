@@ -31,8 +31,8 @@ def pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = N
             "data_offsets": [start, end],
         }
         if end > start:
-            contents.append(tensor.numpy().data.cast("B"))
+            contents.append(tensor.flatten().view(torch.uint8).numpy().data)
         start = end
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return [len(text).to_bytes(8, "little"), text, *contents]
