@@ -55,12 +55,13 @@ def commands(out: Path, count: int = 300, tested: int = 80, epochs: int = 5) -> 
     compared = [*plain, "--num_test", min(tested, 20), "--guide_no_gallery"]
     tests = {name: out / "maps" / name / "shapes" / "test_latest" for name in MAPS}
     beside = [word for name, test in tests.items() for word in ("--beside", f"{name}={test}")]
+    predicting = ["--json", predictor_file(out), "--quiet"]
     images = results / "shapes" / "test_latest" / "images"
     steps: dict[str, list[object]] = {
         "Draw the data": ["data", "shapes", data, "--size", SIZE, "--count", count, "--test-count", tested],
         "Train": ["run", HOST / "train.py", *shared, *training],
         "Test, and show where the discriminator looks": ["run", HOST / "test.py", *shared, *testing],
-        "Learn to predict maps from images": ["predict-maps", runs / "shapes"],
+        "Learn to predict maps from images": ["predict-maps", runs / "shapes", *predicting],
     }
     for name, given in MAPS.items():
         words = ["run", HOST / "test.py", *shared, *compared, *given, "--results_dir", out / "maps" / name]
@@ -72,6 +73,11 @@ def commands(out: Path, count: int = 300, tested: int = 80, epochs: int = 5) -> 
         kept = ["--json", score_file(out, domain), "--quiet"]
         steps[f"Score the maps, {direction}"] = ["evaluate", "attention", *found, *kept]
     return {title: [str(word) for word in words] for title, words in steps.items()}
+
+
+def predictor_file(out: Path) -> Path:
+    """Where it is kept how well maps are predicted."""
+    return out / "predicted_maps.json"
 
 
 def score_file(out: Path, domain: str) -> Path:
@@ -132,6 +138,11 @@ def main() -> None:
         print(
             f"{direction}: pointing game {found['pointing_game']:.2f}, AUC {found['auc']:.2f} on {found['images']} "
             f"test images (a map that says nothing scores {found['region_share']:.2f} and 0.50)"
+        )
+    for pair, told in json.loads(predictor_file(out).read_text())["pairs"].items():
+        print(
+            f"{DIRECTIONS[pair]}: correlation with the discriminator's maps {told['correlation']:.2f} where predicted, "
+            f"{told['mean_correlation']:.2f} for the mean map, on {told['held_out']} images that were held out"
         )
     print(f"trained in {seconds['Train']:.0f} s, {sum(seconds.values()):.0f} s in all; the pages:")
     for page in PAGES:
