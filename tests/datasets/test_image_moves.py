@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -182,30 +183,40 @@ def test_two_halves_of_one_file_are_told_apart(tmp_path: Path, noise_image: Any)
     assert [one.file for one in opened.shown] == [0, 0]
 
 
-@pytest.mark.parametrize("context", [None, "fork", "spawn"])
-@pytest.mark.parametrize("batch", [2, None])
+@pytest.mark.parametrize(
+    ("context", "batch", "subset"),
+    [
+        *itertools.product([None, "fork"], [2, None], [False, True]),
+        *(pytest.param("spawn", *case, marks=pytest.mark.slow) for case in ((2, False), (None, True))),
+    ],
+)
 def test_batches_and_random_numbers_are_the_data_sets_own_in_workers_too(
-    tmp_path: Path, noise_image: Any, context: str | None, batch: int | None
+    tmp_path: Path, noise_image: Any, context: str | None, batch: int | None, subset: bool
 ) -> None:
     for index in range(6):
         noise_image(tmp_path / str(index) / "photo.png", (32, 32), index)
     crop = transforms.Compose([transforms.RandomCrop(24), transforms.RandomHorizontalFlip(), *NORMALISED])
     photos = datasets.ImageFolder(str(tmp_path), crop)  # a class whose module a spawned worker can import
-    for dataset in (photos, Subset(photos, [4, 1, 2])):
+    dataset = Subset(photos, [4, 1, 2]) if subset else photos
+
+    def loader(context: str | None) -> DataLoader[Any]:
         how = {"num_workers": 2, "multiprocessing_context": context} if context else {}
-        loader: DataLoader[Any] = DataLoader(dataset, batch, shuffle=True, **how)  # type: ignore[arg-type]
-        torch.manual_seed(0)
-        own = [*loader, torch.rand(1)]
-        torch.manual_seed(0)
-        seen = [*iterate(loader, DataLoader.__iter__), torch.rand(1)]
-        assert loader.dataset is dataset
-        for one, other in zip(own[:-1], seen[:-1], strict=True):
-            assert isinstance(other, Recorded)
-            assert torch.equal(one[0], other.content[0])
-            for index, opened in zip(one[1].tolist() if batch else [one[1]], other.files, strict=True):
-                assert opened.keys == (key_of_file(str(tmp_path / str(index) / "photo.png")),)
-                assert opened.shown is not None or (isinstance(dataset, Subset) and batch)
-        assert torch.equal(own[-1], seen[-1])
+        return DataLoader(dataset, batch, shuffle=True, **how)  # type: ignore[arg-type]
+
+    torch.manual_seed(0)
+    # How workers start changes no number, and a spawned one imports torch.
+    own = [*loader("fork" if context else None), torch.rand(1)]
+    torch.manual_seed(0)
+    watched = loader(context)
+    seen = [*iterate(watched, DataLoader.__iter__), torch.rand(1)]
+    assert watched.dataset is dataset
+    for one, other in zip(own[:-1], seen[:-1], strict=True):
+        assert isinstance(other, Recorded)
+        assert torch.equal(one[0], other.content[0])
+        for index, opened in zip(one[1].tolist() if batch else [one[1]], other.files, strict=True):
+            assert opened.keys == (key_of_file(str(tmp_path / str(index) / "photo.png")),)
+            assert opened.shown is not None or (subset and batch)
+    assert torch.equal(own[-1], seen[-1])
 
 
 def test_threads_that_read_at_once_note_their_own_images_and_leave_pillow_as_it_was(
