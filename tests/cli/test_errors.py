@@ -74,6 +74,7 @@ def test_debug_gives_the_traceback(
         guidegan("--debug", "presets")
 
 
+@pytest.mark.slow
 def test_debug_shows_where_an_error_of_ours_was_raised(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "guidegan_plugin", "--debug", "run", "nothing.py"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -126,6 +127,7 @@ def test_bash_is_given_a_completion_that_knows_the_commands(
     assert {"data", "doctor"} <= set(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
