@@ -29,6 +29,27 @@ BICYCLE = (
     "--nef 4 --load_size 140 --crop_size 128"
 )
 ATTENTION = "--model guide_attention_gan --load_size 72 --crop_size 64"
+# As sitecustomize: whether what is shown is the first output of a call of a generator.
+WITNESS = """
+import atexit, pathlib, torch
+from torch.nn.modules.module import register_module_forward_hook
+from guidegan_plugin.guidance.calls.binding import SourceBinding
+
+firsts, shown = [], []
+
+def note(module, arguments, output):
+    if isinstance(output, tuple) and len(output) > 20:
+        firsts.append(output[0].detach().clone())
+
+def translation(binding, pair, own=SourceBinding.translation):
+    found = own(binding, pair)
+    shown.append(any(found is not None and torch.equal(one, found) for one in firsts))
+    return found
+
+register_module_forward_hook(note)
+SourceBinding.translation = translation
+atexit.register(lambda: pathlib.Path("shown.txt").write_text(str(shown)))
+"""
 Guidegan = Callable[..., str]
 
 
@@ -53,7 +74,7 @@ def images(tmp_path: Path, noise_image: Callable[..., None]) -> Path:
 @pytest.fixture
 def guidegan_in(tmp_path: Path, images: Path) -> Guidegan:
     """``guidegan run`` on a script of a checkout, beside which nothing is written; what it prints."""
-    path = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), str(tmp_path / "witness")])
 
     def call(script: Path, text: str, *more: object, dry_run: bool = False) -> str:
         before = checksum(script.parent)
@@ -168,8 +189,11 @@ def test_attention_gan_is_guided_by_its_first_output(
     guidegan_in(fork / "train.py", ATTENTION, "--name", "run", "--guide_strict", *mechanism)
     run = tmp_path / "checkpoints" / "run"
     assert visits(run) == [2, 2, 2, 2] and sum(visits(run, "B")) == 8
+    (tmp_path / "witness").mkdir()
+    (tmp_path / "witness" / "sitecustomize.py").write_text(WITNESS)
     guidegan_in(fork / "test.py", ATTENTION, "--name", "run", "--saveDisk", "--num_test", 1, "--guide_show", *mechanism)
     assert (tmp_path / "results" / "run" / "test_latest" / "images" / "0_attention_A.png").exists()
+    assert (tmp_path / "shown.txt").read_text() == "[True, True]", "what is shown of either pair is the first output"
 
 
 def test_attention_gan_lays_its_input_over_its_output_so_alpha_is_refused_with_the_cure(
