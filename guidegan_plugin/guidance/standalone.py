@@ -46,8 +46,11 @@ class Standalone(nn.Module):
         given = blend.given
         if given is not None:
             given.require()
+        device = next((weight.device for weight in self.generator.parameters()), torch.device("cpu"))
         self.predictor = copy.deepcopy(given.predictor) if isinstance(given, PredictedMap) else None
-        maps = given(torch.zeros(1, 1, 1, 1)) if isinstance(given, MeanMap) else None
+        if self.predictor is not None:
+            self.predictor.to(device)
+        maps = given(torch.zeros(1, 1, 1, 1, device=device)) if isinstance(given, MeanMap) else None
         self.register_buffer("mean", None if maps is None else maps[0].clone())
         self._method = "forward" if entry.method == "__call__" else entry.method
         self._blend = PlaceholderBlend(blend.concatenation, self.transfer, blend.argument, blend.joined)
