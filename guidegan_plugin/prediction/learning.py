@@ -14,6 +14,7 @@ from guidegan_plugin.prediction.examples import Group
 
 BATCH = 16
 _RATE = 2e-3
+_STEPS = 1 << 24  # that a training may have done: above, float32 does not count on
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -85,6 +86,10 @@ class Learning:
             value = state.get(name, like[None])
             if value.shape != like.shape or value.dtype != like.dtype or not value.isfinite().all():
                 raise ValueError(f"{name} is missing, or of another shape")
+            # Adam divides by what it makes of the number of its steps, and takes the root of the second moment.
+            steps, squares = name.startswith("step."), name.startswith("exp_avg_sq.")
+            if (steps and not (0 < value < _STEPS and value == value.round())) or (squares and (value < 0).any()):
+                raise ValueError(f"{name} is no state of Adam's")
         passes = state.get("passes", torch.tensor(-1))
         if passes.shape or passes.is_floating_point() or not 0 < int(passes) <= self._passes:
             raise ValueError("passes is no number of passes")
