@@ -63,8 +63,8 @@ class AttentionStore:
     def counts(self) -> Counts:
         """How the memory was used."""
         visits, stamps = (int(self._columns.numbers(name)[: len(self)].sum()) for name in ("visits", "stamps"))
-        age = self._writes + 1 - stamps / len(self) if len(self) else 0.0
-        return Counts(visits, self._epoch_visits, self._epoch_first_visits, age)
+        ages = (self._writes + 1) * len(self) - stamps
+        return Counts(visits, self._epoch_visits, self._epoch_first_visits, ages / max(len(self), 1))
 
     def end_epoch(self) -> None:
         """Count the visits of an epoch anew."""
