@@ -29,7 +29,7 @@ States = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Saved:
-    """A file that was written, and what it holds: as long as nothing changes, another one like it is a link.
+    """A file that was written, and what it holds: as long as nothing changes, another one like it is a copy.
 
     Attributes:
         path: Where the file lies, or will lie.
@@ -49,7 +49,7 @@ class Saved:
         return cls(path, facts, versions, _status(path))
 
     def written_again(self, path: Path, facts: Mapping[str, str], versions: Mapping[str, object]) -> bool:
-        """Whether it held this very content and got a second name."""
+        """Whether it held this very content and was copied."""
         try:
             if (self.facts, self.versions) != (facts, versions) or _status(self.path) != self.status:
                 return False

@@ -58,26 +58,19 @@ def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> No
 
 
 def write_again(finished: Path, path: Path) -> None:
-    """Give a finished file a second name: by a hard link, or by a copy where there can be none.
+    """Write what a finished file holds under a second name.
+
+    A copy: what people write into one of two links by hand, as ``cp`` does, would be in both.
 
     Args:
-        finished: A file that nobody writes into any more: who changes it replaces it, as :func:`write_whole` does.
+        finished: The file.
         path: As for :func:`write_whole`.
 
     Raises:
         OSError: As :func:`write_whole`, or if the finished file cannot be read.
     """
-    temporary = _unfinished(path.parent)
-    try:
-        if _mode_of(path) not in (None, _mode_of(finished)):
-            raise PermissionError  # a link has one set of permissions under all of its names
-        os.link(finished, temporary)
-        temporary.replace(path)
-    except OSError:  # another disk, or one without links
-        with finished.open("rb") as file:
-            write_whole(path, iter(partial(file.read, _AT_ONCE), b""))
-    finally:
-        temporary.unlink(missing_ok=True)  # renamed onto a link to the same file, it would stay
+    with finished.open("rb") as file:
+        write_whole(path, iter(partial(file.read, _AT_ONCE), b""))
 
 
 def sweep(folder: Path) -> None:
