@@ -17,7 +17,7 @@ from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, shape_of
 from guidegan_plugin.guidance.predictor_file import Prediction, is_of, load_predictors, predictor_path, save_predictors
-from guidegan_plugin.plugins.sample import natural
+from guidegan_plugin.plugins.sample import evenly, natural
 from guidegan_plugin.plugins.sources import Sources
 from guidegan_plugin.prediction.examples import Found, Group, correlation, mean_of, mean_seen_under, read_examples
 from guidegan_plugin.prediction.learning import BATCH, Learning
@@ -126,7 +126,8 @@ def _already(out: Path, store: Path, facts: Mapping[str, str], pairs: list[str])
 
 
 def _find(state: Mapping[str, Tensor], sources: Sources, pair: str, store: Path) -> list[Found]:
-    entries = sorted(unpack({name: tensor for name, tensor in state.items() if name != MEAN}), key=lambda one: one.key)
+    remembered = unpack({name: tensor for name, tensor in state.items() if name != MEAN})
+    entries = evenly(sorted(remembered, key=lambda one: one.key), MOST_IMAGES)
     files = [(entry, sources.find(entry.key)) for entry in entries]
     found = [Found(entry, file, sources.half(pair)) for entry, file in files if file is not None]
     missing = next((entry.key for entry, file in files if file is None), "")
@@ -137,11 +138,9 @@ def _find(state: Mapping[str, Tensor], sources: Sources, pair: str, store: Path)
             f"{short(missing or entries[0].key)}, looked for in {where}), at least {_FEWEST} are needed; change --data"
         )
     if missing:
-        _log.warning(
-            "pair %s: %d of %d images are missing, such as %s", pair, len(entries) - len(found), len(entries), missing
-        )
-    chosen = torch.linspace(0, len(found) - 1, min(len(found), MOST_IMAGES)).round().int().tolist()
-    return [found[index] for index in chosen]
+        gone = len(entries) - len(found)
+        _log.warning("pair %s: %d of %d images are missing, such as %s", pair, gone, len(entries), short(missing))
+    return found
 
 
 class _Maker:
