@@ -9,11 +9,12 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import math
 import os
 import random
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,15 @@ class Blend:
         return bool((self.map - other.map)[self.known & other.known].abs().max() < 1e-3)
 
 
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Maps of one size: when each was computed, the files of its image, and all of them ``(N, h, w)``."""
+
+    at: list[int]
+    files: list[set[str]]
+    maps: Tensor
+
+
 class Witness:
     """What a run's record says."""
 
@@ -124,6 +134,7 @@ class Witness:
         said = torch.load(record, weights_only=True)
         self.batches: list[dict[str, Any]] = said["batches"]
         self.calls: list[dict[str, Any]] = said["calls"]
+        self._maps: dict[tuple[int, ...], Maps] = {}
 
     def now(self, at: int) -> list[dict[str, Any]]:
         """The newest batch of each loader at a time."""
@@ -134,18 +145,25 @@ class Witness:
         """What the items in a row of the newest batches were made of."""
         return [file for batch in self.now(at) for file in (batch["files"][row : row + 1] or [[]])[0]]
 
-    def maps(self, size: tuple[int, int]) -> Iterator[tuple[int, int, Tensor]]:
-        """Formula (2) for each row that a convolution returned at a size: when, which row, and the map ``(h, w)``."""
-        for call in self.calls:
-            if call["energy"] is not None and tuple(call["energy"].shape[1:]) == tuple(size):
-                for row, energy in enumerate(call["energy"]):
-                    yield call["at"], row, (energy - energy.min()) / (energy.max() - energy.min())
+    def maps(self, size: tuple[int, ...]) -> Maps:
+        """Formula (2) for each row that a convolution returned at a size."""
+        if size not in self._maps:
+            seen, energies = [], []
+            for call in self.calls:
+                if call["energy"] is not None and tuple(call["energy"].shape[1:]) == size:
+                    seen += [(call["at"], set(self.files(call["at"], row))) for row in range(len(call["energy"]))]
+                    energies.append(call["energy"])
+            energy = torch.cat(energies) if energies else torch.zeros(0, *size)
+            low, high = energy.amin((1, 2), keepdim=True), energy.amax((1, 2), keepdim=True)
+            self._maps[size] = Maps([at for at, _ in seen], [files for _, files in seen], (energy - low) / (high - low))
+        return self._maps[size]
 
-    def source_of(self, stored: Tensor) -> tuple[float, list[str]]:
+    def source_of(self, stored: Tensor) -> tuple[float, set[str]]:
         """How near a convolution came to a map ``(h, w)``, and the files of the image that it was computed from."""
-        found = ((float((one - stored).abs().max()), at, row) for at, row, one in self.maps(tuple(stored.shape)))
-        error, at, row = min(found)
-        return error, self.files(at, row)
+        found = self.maps(tuple(stored.shape))
+        errors = _worst(found.maps - stored, torch.ones_like(stored, dtype=torch.bool))
+        best = min(range(len(errors)), key=errors.__getitem__)
+        return errors[best], found.files[best]
 
     def blended(self, alpha: bool = False, most: int = 3) -> list[Blend]:
         """Loaded images with a map in them: behind their channels, or as a factor between 1 and 2.
@@ -169,12 +187,20 @@ class Witness:
 
     def nearest(self, blend: Blend, size: tuple[int, int]) -> float:
         """How near T of a map at a size, computed before from the same image's fake, comes to what was blended in."""
-        errors = [1.0]
-        for at, row, one in self.maps(size):
-            if at < blend.at and set(blend.files) & set(self.files(at, row)):
-                transferred = F.interpolate(one[None, None], blend.map.shape, mode="bilinear")[0, 0]
-                errors.append(float((transferred - blend.map).abs()[blend.known].max()))
-        return min(errors)
+        found, own = self.maps(tuple(size)), set(blend.files)
+        before = [
+            n for n, (at, files) in enumerate(zip(found.at, found.files, strict=True)) if at < blend.at and own & files
+        ]
+        if not before:
+            return 1.0
+        transferred = F.interpolate(found.maps[before, None], blend.map.shape, mode="bilinear")[:, 0]
+        return min(1.0, *_worst(transferred - blend.map, blend.known))
+
+
+def _worst(differences: Tensor, known: Tensor) -> list[float]:
+    """Of each of some differences ``(N, h, w)`` the largest where it is known; infinite where it is no number."""
+    worst: list[float] = differences.abs()[:, known].amax(1).nan_to_num(math.inf).tolist()
+    return worst
 
 
 def _without_padding(given: Tensor, shape: Sequence[int]) -> Tensor | None:
