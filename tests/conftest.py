@@ -96,7 +96,7 @@ def warm_python() -> Iterator[str]:
             assert server.stdin is not None and server.stdout is not None
             assert server.stdout.readline() == "ready\n"
             ask = shlex.join([sys.executable, "-IS", script, "--start", str(line)])
-            start.write_text(f'#!/bin/sh\nexec {ask} "$@"\n')
+            start.write_text(f'#!/bin/sh\nWARM_PYTHON_EXECUTABLE={shlex.quote(str(start))} exec {ask} "$@"\n')
             start.chmod(0o755)
             yield str(start)
             server.stdin.close()

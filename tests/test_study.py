@@ -117,9 +117,11 @@ def test_a_value_that_cannot_work_is_refused_in_one_line_with_its_key(
 
 
 @pytest.mark.slow
-def test_one_command_trains_tests_scores_and_reports_and_a_second_one_trains_nothing(tmp_path: Path) -> None:
+def test_one_command_trains_tests_scores_and_reports_and_a_second_one_trains_nothing(
+    tmp_path: Path, warm_python: str
+) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
-    command = [sys.executable, str(STUDY / "run.py"), str(tmp_path / "tiny.yaml"), "--out", "out", "--jobs", "2"]
+    command = [warm_python, str(STUDY / "run.py"), str(tmp_path / "tiny.yaml"), "--out", "out", "--jobs", "2"]
     first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
     assert first.returncode == 0, first.stdout + first.stderr
     results = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("result.json")}

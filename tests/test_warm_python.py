@@ -49,6 +49,18 @@ def test_torch_is_there_already_and_an_error_has_its_traceback(warm_python: str)
     assert ended.returncode == 1 and ended.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
 
 
+def test_what_it_starts_by_itself_starts_as_fast_and_what_it_does_not_know_is_the_real_ones(warm_python: str) -> None:
+    source = (
+        "import subprocess, sys; assert 'torch' in sys.modules; sys.exit(subprocess.call([sys.executable, *{words}]))"
+    )
+    for words, code in (
+        (["-c", "import sys; sys.exit(5 * ('torch' in sys.modules))"], 5),
+        (["-B", "-c", "exit(6)"], 6),
+    ):
+        ended = subprocess.run([warm_python, "-c", source.format(words=words)], text=True, capture_output=True)
+        assert (ended.returncode, ended.stderr) == (code, "")
+
+
 def test_signals_reach_it_and_it_ends_with_the_one_that_started_it(warm_python: str, tmp_path: Path) -> None:
     source = "import os, signal, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -2,8 +2,8 @@
 
 ``warm_python.py SOCKET SOURCE`` runs the source, and serves; ``warm_python.py --start SOCKET ARGUMENTS...`` starts, and
 behaves as ``python ARGUMENTS...`` does (a script, ``-m``, ``-c``, ``-u``): arguments, folder, environment, standard
-streams, signals, exit code. What is tested is what a script does; how an interpreter starts and ends is tested with a
-real one.
+streams, signals, exit code. ``sys.executable`` is the warm Python again. With other options it is the real one. What is
+tested is what a script does; how an interpreter starts and ends is tested with a real one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+EXECUTABLE = "WARM_PYTHON_EXECUTABLE"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 def start(address: str, arguments: list[str]) -> int:
     """Ask for a fork with our standard streams, wait for its end, and end the same way."""
-    asked = json.dumps({"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}).encode()
+    facts: dict[str, Any] = {"executable": os.environ.pop(EXECUTABLE), "environment": dict(os.environ)}
+    asked = json.dumps({**facts, "arguments": arguments, "folder": str(Path.cwd())}).encode()
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(address)
         socket.send_fds(line, [len(asked).to_bytes(8, "big")], [0, 1, 2])
@@ -91,7 +93,9 @@ def _become(asked: dict[str, Any], streams: list[int]) -> int:
     for stream in streams:
         os.close(stream)
     sys.stdin = open(0)  # noqa: SIM115  # the server's own has been read from
-    code = 0
+    real, sys.executable, code = sys.executable, asked["executable"], 0
+    if asked["arguments"][0].startswith("-") and asked["arguments"][0] not in ("-u", "-m", "-c"):
+        os.execv(real, [real, *asked["arguments"]])
     try:
         _run(asked["arguments"])
     except SystemExit as ended:

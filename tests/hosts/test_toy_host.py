@@ -42,6 +42,7 @@ def test_the_launcher_trains_and_what_is_remembered_lies_beside_the_checkpoints(
     assert '"concat": "rhp"' in facts["config"]
 
 
+@pytest.mark.slow
 def test_without_attention_the_codebase_trains_as_if_we_were_not_there(
     guidegan: Command, toy: Path, warm_python: str
 ) -> None:
