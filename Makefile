@@ -1,6 +1,6 @@
 # make demo    the main job, from nothing to an HTML page
 # make test    everything that must hold: linters, all tests, coverage
-# make full    the same tests with every combination of their parameters; takes an hour
+# make full    the same tests with every combination of their parameters; takes some minutes more
 # make check   for every change: linters, and the tests that are not marked slow
 # make lint    ruff and mypy
 # make fuzz    10,000 mutated files for every reader; FILES=300 for fewer
