@@ -101,14 +101,27 @@ def warn_of_unused(manager: pluggy.PluginManager, config: GuideConfig) -> None:
         for mechanism in collect(manager, kind).values():
             names = [name_of(each, f"{mechanism.name}_") for each in options_of(mechanism.Options)]
             unused |= {one: f"{word} {name}" for one in names if mechanism.name != name and one in config.options}
-    attention: type[Attention] = collect(manager, "attention")[config.attention]
-    if any("map_options" in vars(kind) for kind in attention.__mro__ if kind is not Attention):
-        # A mechanism that says which fields its maps depend on says which they do not.
-        usual = GuideConfig()
-        fields = [name for name in PostHocAttention.map_options if getattr(config, name) != getattr(usual, name)]
-        unused |= {name: f"attention {config.attention}" for name in fields if name not in attention.map_options}
+    usual = GuideConfig()
+    fields = [
+        name
+        for name in fields_without_effect(manager, config.attention)
+        if getattr(config, name) != getattr(usual, name)
+    ]
+    unused |= dict.fromkeys(fields, f"attention {config.attention}")
     for option, reason in unused.items():
         _log.warning("%s%s has no effect with %s; leave it out", FLAG, option, reason)
+
+
+def fields_without_effect(manager: pluggy.PluginManager, attention: str) -> list[str]:
+    """The fields of a config on which post-hoc maps depend, and those of another mechanism do not.
+
+    Args:
+        manager: Whose mechanisms are known.
+        attention: The mechanism's name; one that nobody knows, or that does not say what its maps depend on, has none.
+    """
+    found: type[Attention] = collect(manager, "attention").get(attention, Attention)
+    says = any("map_options" in vars(kind) for kind in found.__mro__ if kind is not Attention)
+    return [name for name in PostHocAttention.map_options if name not in found.map_options] if says else []
 
 
 def build(mechanism: type[M], config: GuideConfig) -> M:

@@ -11,15 +11,11 @@ import threading
 from collections.abc import Callable, Mapping
 
 from guidegan_plugin.plugins.check import Check
-from guidegan_plugin.utils.packages import is_installed
+from guidegan_plugin.utils.packages import install_command, is_installed
 
 _PROBE = "guidegan_plugin.diagnosis.probe"
 _SECONDS = 120  # torch from a cold network disk takes its time
-# Build isolation takes the newest setuptools, whichever is installed, and visdom has no wheel.
-_VISDOM_CURE = (
-    "echo 'setuptools<82' > c.txt && PIP_CONSTRAINT=c.txt PIP_BUILD_CONSTRAINT=c.txt pip install visdom "
-    "(a plain pip install fails with: No module named 'pkg_resources')"
-)
+_VISDOM_CURE = f"{install_command('visdom')} (a plain pip install fails with: No module named 'pkg_resources')"
 
 
 def check_torch(meanwhile: Callable[[], object]) -> list[Check]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from guidegan_plugin.attaching.mechanism_options import add_guide_options
+from guidegan_plugin.attaching.mechanism_options import add_guide_options, fields_without_effect
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.utils.files import link_files
 from guidegan_plugin.utils.options import PREFIX
 
 PAIRS = f"{PREFIX}pairs"
+_WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 def split_arguments(
@@ -60,11 +63,19 @@ def _with_effect(options: Mapping[str, object], chosen: Mapping[str, object]) ->
         for name in collect(manager, kind)
         if name != chosen[f"{PREFIX}{option}"]
     ]
-    return {name: value for name, value in options.items() if not name.startswith(tuple(idle))}
+    unread = [f"{PREFIX}{field}" for field in fields_without_effect(manager, str(chosen[f"{PREFIX}attention"]))]
+    return {name: value for name, value in options.items() if not name.startswith(tuple(idle)) and name not in unread}
 
 
 class ForeignParserHost(Host):
-    """A codebase whose scripts do not read ``--guide_*``: the options are taken out of their arguments."""
+    """A codebase whose scripts do not read ``--guide_*``: the options are taken out of their arguments.
+
+    Attributes:
+        weights_in: Where checkpoints lie in the folder that the scripts are told: patterns that end with a slash, or ""
+            for the folder itself.
+    """
+
+    weights_in: ClassVar[tuple[str, ...]] = ("", "*/")
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -94,7 +105,13 @@ class ForeignParserHost(Host):
         return Path(argument(self.checkpoints_option, arguments, self.checkpoints))
 
     def dry_run_arguments(self, arguments: Sequence[str], scratch: Path) -> list[str]:
-        """Train one step and describe what was seen. Checkpoints go to scratch, where an option says so."""
+        """Train one step and describe what was seen. Where an option names the folder of checkpoints, that is scratch.
+
+        What a test, or a training that goes on, loads from the folder is found in scratch, too.
+        """
         own = self.script_arguments(arguments)
         self._dry = True
-        return [*own, self.checkpoints_option, str(scratch)] if self.checkpoints_option else own
+        if not self.checkpoints_option:
+            return own
+        link_files(self._run, [f"{folder}*{ending}" for folder in self.weights_in for ending in _WEIGHTS], scratch)
+        return [*own, self.checkpoints_option, str(scratch)]

@@ -14,6 +14,7 @@ from guidegan_plugin.monitors.worker import Screen, Worker
 from guidegan_plugin.plugins.hookspecs import hookimpl
 from guidegan_plugin.plugins.monitor import FREQUENCY, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.packages import install_command
 
 EVERY = 100
 
@@ -69,8 +70,12 @@ class LiveMonitor(Monitor):
         self._worker.close()
 
 
-def require(package: str) -> None:
-    """Make sure that a monitor's package is there, under whose name its extra and its option go.
+def require(package: str, option: str = "") -> None:
+    """Make sure that a monitor's package is there.
+
+    Args:
+        package: The package.
+        option: What asked for it, without ``--guide_``; by default the package's name.
 
     Raises:
         ConfigError: If it is not.
@@ -78,7 +83,8 @@ def require(package: str) -> None:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:  # a mere folder, such as wandb's of logs, is no package
         raise ConfigError(
-            f'{package} is not installed; pip install "guidegan_plugin[{package}]", or leave out --guide_{package}'
+            f"{package} is not installed; install it ({install_command(package)}), or leave out "
+            f"--guide_{option or package}"
         )
 
 

@@ -146,6 +146,23 @@ def test_a_folder_of_logs_is_no_package(tmp_path: Path, monkeypatch: pytest.Monk
         require("wandb_logs")
 
 
+@pytest.mark.parametrize(
+    ("package", "option", "command"),
+    [
+        ("wandb", "", "(pip install wandb)"),
+        ("visdom", "visdom_offline", "PIP_BUILD_CONSTRAINT=c.txt pip install visdom"),
+    ],
+)
+def test_a_package_that_is_lacking_is_named_with_the_command_that_installs_it_and_the_option_that_asked(
+    monkeypatch: pytest.MonkeyPatch, package: str, option: str, command: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="is not installed") as caught:
+        require(package, option)
+    said = str(caught.value)
+    assert command in said and said.endswith(f"--guide_{option or package}") and "\n" not in said
+
+
 def test_an_odd_report_costs_its_own_frame_alone(make_report, caplog) -> None:  # type: ignore[no-untyped-def]
     monitor = Recorder(screen := Screen(), every=1)
     monitor.guidegan_step_end(make_report(1, output=None))

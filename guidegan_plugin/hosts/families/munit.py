@@ -26,6 +26,7 @@ class MunitHost(ScriptHost):
     }
     modes: str = "train.py, also with --resume, and test.py; --trainer MUNIT and --trainer UNIT"
     checkpoints_option: ClassVar[str] = "--output_path"
+    weights_in: ClassVar[tuple[str, ...]] = ("outputs/*/checkpoints/",)
     good_ends: ClassVar[tuple[str, ...]] = ("Finish training",)
     run_holds: ClassVar[tuple[str, ...]] = ("gen_*_guide.safetensors",)
     pairs: ClassVar[tuple[Pair, ...]] = (

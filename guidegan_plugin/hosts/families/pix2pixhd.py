@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.guide_arguments import argument
 from guidegan_plugin.hosts.scripts.script_host import ScriptHost
 from guidegan_plugin.hosts.scripts.session import Session
+from guidegan_plugin.plugins.sample import INPUT, OUTPUT, Run, Sample, natural
+from guidegan_plugin.utils.keys import place_of
 
 
 class Pix2PixHDHost(ScriptHost):
@@ -32,12 +35,24 @@ class Pix2PixHDHost(ScriptHost):
     checkpoints: ClassVar[str] = "checkpoints"
     checkpoints_option: ClassVar[str] = "--checkpoints_dir"
     results: ClassVar[str] = "_synthesized_image"
-    run_holds: ClassVar[tuple[str, ...]] = ("*_net_G_guide.safetensors",)
+    run_holds: ClassVar[tuple[str, ...]] = ("*_net_G_guide.safetensors", f"images/*{results}.*")
     pairs: ClassVar[tuple[Pair, ...]] = (Pair("model.netG", "model.netD", "label", keys="path", name="A"),)
 
     def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:
         """Where D looks at the finest scale, and which of G's convolutions read which channels."""
         return {**_of_discriminator(arguments), **_of_generator(arguments)}
+
+    @classmethod
+    def read_run(cls, run: Path) -> Run:
+        """A test's results, ``<image>_input_label.jpg`` and ``<image>_synthesized_image.jpg``, else as the base."""
+        folder = run / "images"
+        made = [path.name for path in folder.glob(f"*{cls.results}.*")]
+        samples = []
+        for name in sorted(made, key=natural):
+            image, _, ending = name.rpartition(cls.results)
+            files = {INPUT: place_of(folder, f"{image}_input_label{ending}"), OUTPUT: place_of(folder, name)}
+            samples.append(Sample(image, "", {role: path for role, path in files.items() if path is not None}))
+        return Run(samples) if samples else super().read_run(run)
 
     @contextmanager
     def watched(self, session: Session) -> Iterator[None]:

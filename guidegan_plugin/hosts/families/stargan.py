@@ -11,8 +11,6 @@ from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.scripts.script_host import ScriptHost
 from guidegan_plugin.hosts.scripts.target_label import LabelledKey
 from guidegan_plugin.plugins.check import Check
-from guidegan_plugin.plugins.sample import Run
-from guidegan_plugin.utils.keys import place_of
 from guidegan_plugin.utils.packages import is_installed
 
 _WITHOUT_TENSORFLOW = "train with --use_tensorboard False, or with guidegan run --legacy main.py"
@@ -51,12 +49,6 @@ class StarGanHost(ScriptHost):
         return [*(one for one in super().checks() if "tensorflow" not in one.found), logger]
 
     @classmethod
-    def read_run(cls, run: Path) -> Run:
-        """What a training remembers, a map for each image and target; images where they lie as seen from here."""
-        from guidegan_plugin.plugins.stored_run import read_stores  # lazily, because it imports torch
-
-        return read_stores(run, _file_of)
-
-
-def _file_of(key: str) -> Path | None:
-    return place_of(Path(), key.rpartition("#")[0])
+    def file_of(cls, key: str) -> Path | None:
+        """A key has the target's label behind the file."""
+        return super().file_of(key.rpartition("#")[0])

@@ -47,12 +47,13 @@ class _Batches:
 
 
 @contextmanager
-def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[None]:
+def observing(session: Session, checkpoints: Checkpoints, writes: bool = True) -> Iterator[None]:
     """While it lasts, a session is told what the script does.
 
     Args:
         session: The run's guidance.
-        checkpoints: Told what the script saves and loads; None where nothing is to be written or read.
+        checkpoints: Told what the script saves and loads.
+        writes: Whether what the script saves is to be known.
     """
     with ExitStack() as stack:
 
@@ -68,18 +69,15 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
             def load_state_dict(network: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
                 with session.lasting():
                     session.calls(network)
-                    if checkpoints is not None:
-                        checkpoints.offered(network, state)
+                    checkpoints.offered(network, state)
                 try:
                     result = own(network, state, *args, **kwargs)
                 except Exception as error:
-                    if checkpoints is not None:
-                        with session.lasting():
-                            checkpoints.refused(network, state, error)
-                    raise
-                if checkpoints is not None:
                     with session.lasting():
-                        checkpoints.given(network, state)
+                        checkpoints.refused(network, state, error)
+                    raise
+                with session.lasting():
+                    checkpoints.given(network, state)
                 return result
 
             return load_state_dict
@@ -91,9 +89,8 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
                 try:
                     return own(optimizer, state)
                 except ValueError as error:
-                    if checkpoints is not None:
-                        with session.lasting():
-                            checkpoints.refused_state(optimizer, state, error)
+                    with session.lasting():
+                        checkpoints.refused_state(optimizer, state, error)
                     raise
 
             return load_state_dict
@@ -127,7 +124,7 @@ def observing(session: Session, checkpoints: Checkpoints | None) -> Iterator[Non
                 session.steps(optimizer)
 
         stack.callback(register_optimizer_step_pre_hook(stepping).remove)
-        if checkpoints is not None:
+        stack.enter_context(replaced(torch, "load", checkpoints.reading))
+        if writes:
             stack.enter_context(replaced(torch, "save", checkpoints.saving))
-            stack.enter_context(replaced(torch, "load", checkpoints.reading))
         yield

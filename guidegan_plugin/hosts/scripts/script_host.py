@@ -23,7 +23,7 @@ from guidegan_plugin.hosts.scripts.session import Session
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.listeners import monitors_for
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.plugins.sample import Run
+from guidegan_plugin.plugins.sample import INPUT, Run
 from guidegan_plugin.utils.keys import place_of
 from guidegan_plugin.utils.options import PREFIX
 from guidegan_plugin.utils.python_files import parse_python
@@ -92,10 +92,9 @@ class ScriptHost(ForeignParserHost):
             raise ConfigError("--guide_anneal needs to know how long the training is, and scripts do not tell; drop it")
         monitors = {} if self._dry else monitors_for(manager, self._options, self._run)
         session = Session(self.pairs_to_guide(), config, monitors.values(), self._dry)
-        checkpoints = None if self._dry else Checkpoints(session.guides, config)
-        if checkpoints is not None:
-            session.before_bind += [_say_begun, checkpoints.before_bind]
-        with observing(session, checkpoints), self.watched(session):
+        checkpoints = Checkpoints(session.guides, config)
+        session.before_bind += [checkpoints.before_bind] if self._dry else [_say_begun, checkpoints.before_bind]
+        with observing(session, checkpoints, writes=not self._dry), self.watched(session):
             try:
                 yield
                 session.finish()
@@ -104,7 +103,7 @@ class ScriptHost(ForeignParserHost):
                     session.finish()
                 raise
             finally:
-                _say_over(session.guides.values())
+                _say_over(() if self._dry else session.guides.values())
                 session.detach()
 
     @classmethod
@@ -112,7 +111,20 @@ class ScriptHost(ForeignParserHost):
         """What a training remembers; images where their files lie as seen from here."""
         from guidegan_plugin.plugins.stored_run import read_stores  # lazily, because it imports torch
 
-        return read_stores(run, lambda key: place_of(Path(), key))
+        found = read_stores(run, cls.file_of)
+        if found.samples and not any(INPUT in sample.pictures for sample in found.samples):
+            _log.warning(
+                "no image that the memory names is found from here (%s), such as %s, so maps are shown alone; run this "
+                "where the training was started",
+                Path.cwd(),
+                found.samples[0].name,
+            )
+        return found
+
+    @classmethod
+    def file_of(cls, key: str) -> Path | None:
+        """Where the file of a key lies, as seen from here; None where it does not."""
+        return place_of(Path(), key)
 
     @contextmanager
     def watched(self, session: Session) -> Iterator[None]:

@@ -166,7 +166,7 @@ class Session:
         if not self.guides:
             raise names.lacking(self._pairs)
         if self.dry:
-            raise self.described(trained=self._batches > 0)
+            raise self.described()
         self.ends()
 
     def detach(self) -> None:
@@ -259,9 +259,13 @@ class Session:
             return
         guided = all(guide.attention is None or is_judged(guide) for guide in self.guides.values())
         if guided or self._batches > PATIENCE * 10:
-            raise self.described(trained=True)
+            raise self.described()
 
-    def described(self, trained: bool) -> DryRunFinished:
+    def described(self) -> DryRunFinished:
         """The end of a dry run."""
-        causes = [not_guided(guide) for guide in self.guides.values() if trained and guide.attention is not None]
-        return DryRunFinished(describe(self._pairs, self.guides, trained), next(filter(None, causes), ""))
+        guided = [guide for guide in self.guides.values() if guide.attention is not None]
+        trained = bool(self._stepped) or any(map(is_judged, guided))
+        facts = describe(self._pairs, self.guides, trained)
+        if guided and not trained:
+            facts.append(("test", "no optimizer step was seen: a test shows the generator ones and remembers nothing"))
+        return DryRunFinished(facts, next(filter(None, map(not_guided, guided if trained else ())), ""))

@@ -53,7 +53,7 @@ class VisdomMonitor(LiveMonitor):
         every: int = EVERY,
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
-        require("visdom")
+        require("visdom", "" if offline is None else "visdom_offline")
         from guidegan_plugin.monitors.visdom.client import Client  # now, because an import holds up the training
 
         address, login = Address(server, port), credentials()

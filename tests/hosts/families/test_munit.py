@@ -197,6 +197,17 @@ def test_a_dry_run_says_what_is_attached_and_seen_and_leaves_nothing(train: Run,
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_dry_run_of_a_resumed_training_finds_the_checkpoints_and_no_default_is_said_to_be_idle(
+    train: Run, tmp_path: Path
+) -> None:
+    guide = ["--guide_attention", "tam"]
+    train(max_iter=2, guide=guide)
+    before = {path.name: path.read_bytes() for path in checkpoints(tmp_path).iterdir()}
+    said = train("--resume", guide=guide, dry_run=True)
+    assert said.count("bound 1, read 1, judged 1 in one step on real data") == 2 and "no effect" not in said
+    assert {path.name: path.read_bytes() for path in checkpoints(tmp_path).iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("pair", "cause"),
     [

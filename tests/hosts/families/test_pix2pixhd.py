@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from guidegan_plugin.hosts.families.pix2pixhd import Pix2PixHDHost
+
 FAMILY = "pix2pixhd"
 pytestmark = pytest.mark.slow  # scripts run in processes of their own
 
@@ -155,6 +157,9 @@ def test_a_training_goes_on_and_a_test_shows_ones(
     assert all((one[:, READS[mode] :] == 1).all() for one in first) or "alpha" not in guide
     results = tmp_path / "results" / "run" / "train_latest" / "images"
     assert len(list(results.glob("*_synthesized_image.jpg"))) == 2
+    assert Pix2PixHDHost.is_run(results.parent) and Pix2PixHDHost.is_run(tmp_path / CHECKPOINTS)
+    shown = {sample.name: list(sample.pictures) for sample in Pix2PixHDHost.read_run(results.parent).samples}
+    assert shown == {"0": ["input", "output"], "1": ["input", "output"]}
 
 
 @pytest.mark.parametrize("guide", MORE, ids=["alpha", "tam"])
@@ -214,6 +219,14 @@ def test_a_dry_run_says_what_is_attached_and_seen_and_leaves_nothing(
     assert f"read off {layer} (Conv2d), maps 6 x 6" in said
     assert f"bound {many}, read {many}, judged {many} in one step on real data" in said and place in said
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_dry_run_of_a_test_finds_the_checkpoints(run: Run, tmp_path: Path) -> None:
+    run("train.py", "labels", "--niter_decay", "0", guide=["--guide_concat", "alpha"])
+    before = {path.name: path.read_bytes() for path in (tmp_path / CHECKPOINTS).iterdir() if path.is_file()}
+    said = run("test.py", "labels", guide=["--guide_concat", "alpha"], dry_run=True)
+    assert "no optimizer step was seen: a test shows the generator ones" in said
+    assert {path.name: path.read_bytes() for path in (tmp_path / CHECKPOINTS).iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,27 @@ def test_a_dry_run_says_what_is_attached_and_seen_and_leaves_nothing(execute: Ex
     assert not (tmp_path / "stargan").exists()
 
 
+def test_a_dry_run_of_a_test_or_a_resumed_training_finds_the_checkpoints_and_changes_none(
+    execute: Execute, models: Path
+) -> None:
+    execute("main.py", *SMALL, "--num_iters", "2", guide=LAYER)
+    before = {path.name: path.read_bytes() for path in models.iterdir()}
+    test = ["--mode", "test", "--test_iters", "2", "--batch_size", "1999"]
+    shown = execute("main.py", *SMALL, *test, guide=LAYER, dry_run=True).output
+    assert "no optimizer step was seen: a test shows the generator ones" in shown and "not guided" not in shown
+    more = ["--num_iters", "4", "--resume_iters", "2", "--model_save_step", "1"]
+    shown = execute("main.py", *SMALL, *more, guide=LAYER, dry_run=True).output
+    assert "bound 2, read 2, judged 2 in one step on real data" in shown and "batches bound" not in shown
+    # Nobody judges: the dry run goes on, and comes by where the training saves.
+    wrong = ["--guide_pairs", "generator=solver.G discriminator=solver.G source="]
+    execute("main.py", *SMALL, *more, guide=wrong, dry_run=True, fails=True)
+    wide = execute("main.py", *SMALL, *more, guide=[*LAYER, "--guide_concat", "alpha"], dry_run=True, fails=True)
+    assert "stargan/models/2-G_guide.safetensors says the generator was trained with concat=rhp" in wide.output
+    absent = execute("main.py", *SMALL, *test, "--test_iters", "9", guide=LAYER, dry_run=True, fails=True).output
+    assert "'stargan/models/9-G.ckpt'" in absent
+    assert {path.name: path.read_bytes() for path in models.iterdir()} == before
+
+
 def test_wrong_names_are_refused_in_one_line(execute: Execute) -> None:
     ended = execute("main.py", *SMALL, guide=["--guide_pairs", "solver.G:solver.netD:0"], fails=True)
     last = ended.output.strip().splitlines()[-1]
@@ -142,7 +163,11 @@ def test_wrong_names_are_refused_in_one_line(execute: Execute) -> None:
 
 
 def test_the_gallery_has_a_map_for_each_image_and_target_and_the_doctor_names_tensorflow(
-    stand_in: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: Path,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = AttentionStore()
     store.write(["data/celeba/images/0.jpg#10000", "data/rafd/gone.jpg#01000"], torch.rand(2, 1, 4, 4), None)
@@ -155,6 +180,10 @@ def test_the_gallery_has_a_map_for_each_image_and_target_and_the_doctor_names_te
         "data/celeba/images/0.jpg#10000": ["input", "attention map"],
         "data/rafd/gone.jpg#01000": ["attention map"],
     }
+    caplog.clear()
+    monkeypatch.chdir(tmp_path / "stargan")
+    StarGanHost.read_run(models)
+    assert caplog.messages[0].startswith("no image that the memory names is found from here (")
     host = StarGanHost.recognise(stand_in)
     assert host is not None
     told = {check.name: check for check in host.checks()}

@@ -17,4 +17,5 @@ dataset = load_data(opt)
 model = create_model(opt)
 for data in dataset:
     made = model.inference(data["label"], data["inst"])
-    save_image(made.detach() / 2 + 0.5, folder / f"{Path(data['path'][0]).stem}_synthesized_image.jpg")
+    for label, images in {"input_label": data["label"], "synthesized_image": made.detach()}.items():
+        save_image(images / 2 + 0.5, folder / f"{Path(data['path'][0]).stem}_{label}.jpg")
