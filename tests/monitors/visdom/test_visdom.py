@@ -297,7 +297,9 @@ def test_a_log_that_can_no_longer_be_written_is_one_warning_that_names_it(tmp_pa
 
 def test_a_missing_package_is_said_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'pip install "guidegan_plugin\[visdom\]"'):
+    with pytest.raises(
+        ConfigError, match=r"install it \(.*PIP_BUILD_CONSTRAINT=c.txt pip install visdom .* leave out --guide_visdom$"
+    ):
         VisdomMonitor()
 
 
