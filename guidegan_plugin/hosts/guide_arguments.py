@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from guidegan_plugin.attaching.mechanism_options import add_guide_options, fields_without_effect
+from guidegan_plugin.hosts.scratch import link_files
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.listeners import add_monitor_options
 from guidegan_plugin.plugins.manager import collect, create_manager
-from guidegan_plugin.utils.files import link_files
 from guidegan_plugin.utils.options import PREFIX
 
 PAIRS = f"{PREFIX}pairs"

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import runpy
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.hosts.guide_arguments import PAIRS, argument
+from guidegan_plugin.hosts.scratch import nothing_saved
 from guidegan_plugin.hosts.script_end import whole_script
 from guidegan_plugin.hosts.scripts.script_host import EXAMPLE, AnyScript
 from guidegan_plugin.plugins.find_host import find_host, what_is_missing
 from guidegan_plugin.plugins.host import DryRunFinished, Fact, Host, NotGuided
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.utils.replaced import replaced
 
 
 def run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -> None:
@@ -64,7 +63,7 @@ def dry_run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -
     script, host = _found(script, given := arguments)
     kept = rewound(random_state())
     silent = contextlib.redirect_stdout(io.StringIO())
-    with tempfile.TemporaryDirectory() as scratch, silent, kept, _stand_ins(host, legacy), _nothing_saved():
+    with tempfile.TemporaryDirectory() as scratch, silent, kept, _stand_ins(host, legacy), nothing_saved():
         arguments = host.dry_run_arguments(arguments, Path(scratch))
         try:
             with host.guided():
@@ -87,22 +86,6 @@ def dry_run(script: Path, arguments: Sequence[str] = (), legacy: bool = False) -
 def _checkpoints(host: Host, arguments: Sequence[str]) -> str:
     """The folder for which scratch stands in a dry run, as the user knows it."""
     return argument(host.checkpoints_option, arguments, host.checkpoints) or "."
-
-
-@contextlib.contextmanager
-def _nothing_saved() -> Iterator[None]:
-    """While it lasts, ``torch.save`` writes no file: a dry run may come by where a training saves."""
-    import torch  # lazily, because it takes its time
-
-    def saving(own: Callable[..., None]) -> Callable[..., None]:
-        def save(content: object, file: object, *args: object, **kwargs: object) -> None:
-            if not isinstance(file, (str, bytes, os.PathLike)):
-                own(content, file, *args, **kwargs)
-
-        return save
-
-    with replaced(torch, "save", saving):
-        yield
 
 
 def cure(script: Path, arguments: Sequence[str], error: Exception, legacy: bool = False) -> str | None:

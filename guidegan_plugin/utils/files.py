@@ -268,21 +268,3 @@ def put_in_place(finished: Path, path: Path, *, replace: bool = False) -> None:
             older.rename(path)
         raise
     shutil.rmtree(older, ignore_errors=True)
-
-
-def link_files(folder: Path, patterns: Iterable[str], into: Path) -> None:
-    """Let the files of a folder be found in another one, under the same names: links, or copies where there are none.
-
-    Args:
-        folder: Need not be there.
-        patterns: Which files, as for ``Path.glob``.
-        into: Files that are there already stay.
-    """
-    for path in {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}:
-        place = into / path.relative_to(folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            try:
-                place.symlink_to(path.resolve())
-            except OSError:  # Windows, for most people
-                shutil.copyfile(path, place)
