@@ -114,8 +114,8 @@ class ScriptHost(ForeignParserHost):
         found = read_stores(run, cls.file_of)
         if found.samples and not any(INPUT in sample.pictures for sample in found.samples):
             _log.warning(
-                "no image that the memory names is found from here (%s), such as %s, so maps are shown alone; run this "
-                "where the training was started",
+                "no image that the memory names is found below %s, such as %s, so maps are shown alone; run this where "
+                "the training was started (links that lead out of there are not followed)",
                 Path.cwd(),
                 found.samples[0].name,
             )

@@ -183,7 +183,7 @@ def test_the_gallery_has_a_map_for_each_image_and_target_and_the_doctor_names_te
     caplog.clear()
     monkeypatch.chdir(tmp_path / "stargan")
     StarGanHost.read_run(models)
-    assert caplog.messages[0].startswith("no image that the memory names is found from here (")
+    assert caplog.messages[0].startswith("no image that the memory names is found below ")
     host = StarGanHost.recognise(stand_in)
     assert host is not None
     told = {check.name: check for check in host.checks()}
