@@ -22,14 +22,14 @@ from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
-from guidegan_plugin.guidance.given_map import given_map
 from guidegan_plugin.guidance.guide_memory import GuideMemory
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, place, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
-from guidegan_plugin.guidance.standalone import Standalone, standalone
+from guidegan_plugin.guidance.test_time.given_map import given_map
+from guidegan_plugin.guidance.test_time.standalone import Standalone, standalone
 
 
 class Guide(GuideMemory, AbstractContextManager["Guide"]):

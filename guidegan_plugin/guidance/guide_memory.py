@@ -12,13 +12,13 @@ from torch import Tensor
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
-from guidegan_plugin.guidance.given_map import GivenMap, States
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, networks_digest, save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.reports import Reporter
+from guidegan_plugin.guidance.test_time.given_map import GivenMap, States
 
 
 class GuideMemory:

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from guidegan_plugin.guidance.map_predictor import MapPredictor
 from guidegan_plugin.guidance.memory.state_dict import Entry
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
 from guidegan_plugin.utils.images import open_image
 from guidegan_plugin.utils.progress import progress
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidegan_plugin.guidance.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
 from guidegan_plugin.prediction.examples import Group
 
 BATCH = 16

@@ -11,12 +11,18 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, DataError, StoreError
-from guidegan_plugin.guidance.map_predictor import MapPredictor
 from guidegan_plugin.guidance.memory.mean_map import MEAN, mean_map
 from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, shape_of
-from guidegan_plugin.guidance.predictor_file import Prediction, is_of, load_predictors, predictor_path, save_predictors
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.predictor_file import (
+    Prediction,
+    is_of,
+    load_predictors,
+    predictor_path,
+    save_predictors,
+)
 from guidegan_plugin.plugins.sample import evenly, natural
 from guidegan_plugin.plugins.sources import Sources
 from guidegan_plugin.prediction.examples import Found, Group, correlation, mean_of, mean_seen_under, read_examples

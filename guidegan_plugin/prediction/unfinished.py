@@ -13,7 +13,7 @@ from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.memory.store_file import checksum
-from guidegan_plugin.guidance.predictor_file import predictor_path
+from guidegan_plugin.guidance.test_time.predictor_file import predictor_path
 from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
 
 _log = logging.getLogger(__name__)

@@ -25,11 +25,16 @@ from guidegan_plugin.datasets.splits import plan_split
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
 from guidegan_plugin.evaluation.palette_file import load_palette
-from guidegan_plugin.guidance.map_predictor import MapPredictor
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.guidance.predictor_file import Prediction, load_predictors, predictor_path, save_predictors
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.predictor_file import (
+    Prediction,
+    load_predictors,
+    predictor_path,
+    save_predictors,
+)
 from guidegan_plugin.hosts.junyanz import training_state
 from guidegan_plugin.hosts.junyanz.baking import bake
 from guidegan_plugin.hosts.junyanz.training_folder import read_memories

@@ -18,7 +18,7 @@ from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.guidance.predictor_file import load_predictors, predictor_path
+from guidegan_plugin.guidance.test_time.predictor_file import load_predictors, predictor_path
 from guidegan_plugin.plugins.sources import Sources
 from guidegan_plugin.prediction import making
 from guidegan_plugin.prediction.examples import as_visited, correlation, mean_of, mean_seen_under

@@ -32,10 +32,10 @@ from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
 from guidegan_plugin.guidance.calls.sharing import answers_for
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.given_map import GivenMap
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import Resampler, View
+from guidegan_plugin.guidance.test_time.given_map import GivenMap
 
 
 class PlaceholderBlend:

@@ -11,7 +11,7 @@ import torch
 from guidegan_plugin.errors import ConfigError, HostError
 from guidegan_plugin.guidance.attention.signals import score
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
-from guidegan_plugin.guidance.refinement import Refinement
+from guidegan_plugin.guidance.test_time.refinement import Refinement
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.visuals import AttentionVisuals
 

@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 from guidegan_plugin.guidance.memory.store_file import load_stores
-from guidegan_plugin.guidance.predictor_file import load_predictors, predictor_path
+from guidegan_plugin.guidance.test_time.predictor_file import load_predictors, predictor_path
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 PAIRS = "G_AB:D_B:A,G_BA:D_A:B"

@@ -13,8 +13,8 @@ from guidegan_plugin.guidance.calls.arguments import find_images, replace_argume
 from guidegan_plugin.guidance.calls.call_site import SITES, original_class
 from guidegan_plugin.guidance.calls.generator import PlaceholderBlend
 from guidegan_plugin.guidance.calls.stages import Stage
-from guidegan_plugin.guidance.given_map import MeanMap, PredictedMap
 from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.test_time.given_map import MeanMap, PredictedMap
 
 
 class Standalone(nn.Module):

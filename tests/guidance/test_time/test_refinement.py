@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.guidance.attention.signals import score
-from guidegan_plugin.guidance.refinement import Refinement
+from guidegan_plugin.guidance.test_time.refinement import Refinement
 
 
 def run(scores: list[float], passes: int) -> tuple[Refinement, list[float | None]]:

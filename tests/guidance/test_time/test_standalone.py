@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import ConfigError, GuideConfig, StoreError, attach
-from guidegan_plugin.guidance.map_predictor import MapPredictor
-from guidegan_plugin.guidance.predictor_file import Prediction, predictor_path, save_predictors
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.predictor_file import Prediction, predictor_path, save_predictors
 
 AUTO = getattr(torch.export.Dim, "AUTO", None)  # from torch 2.6 on
 IMAGES, OTHERS = torch.rand(2, 3, 32, 40), torch.rand(4, 3, 64, 48)

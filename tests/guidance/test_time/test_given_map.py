@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import ConfigError, GuideConfig, StoreError, View, attach
-from guidegan_plugin.guidance.given_map import MeanMap, PredictedMap
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.map_predictor import MapPredictor
 from guidegan_plugin.guidance.memory.mean_map import mean_map
-from guidegan_plugin.guidance.predictor_file import Prediction, predictor_path, save_predictors
+from guidegan_plugin.guidance.test_time.given_map import MeanMap, PredictedMap
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.predictor_file import Prediction, predictor_path, save_predictors
 
 IMAGES = torch.rand(2, 3, 32, 40) * 2 - 1
 WAYS = [("rhp", "bilinear"), ("rhp", "conv"), ("alpha", "bilinear"), ("alpha", "conv")]

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.guidance.map_predictor import MapPredictor
 from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View, resample
-from guidegan_plugin.guidance.predictor_file import how_to_make, is_of, load_predictors, predictor_path
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.predictor_file import how_to_make, is_of, load_predictors, predictor_path
 
 _log = logging.getLogger(__name__)
 
