@@ -86,8 +86,9 @@ def train(execute: Execute, codebase: Any, data: Path, tmp_path: Path) -> Callab
     """Run a system's script from a folder of its own; how it ended, and its folder of checkpoints."""
 
     def call(name: str, *arguments: str, run: str = "run", **options: Any) -> tuple[Any, Path]:
-        if codebase.real and name == "bicyclegan":
-            pytest.skip("the real script fails before it trains")
+        host = PytorchGanHost.recognise(codebase.root / "implementations" / name)
+        if host is not None and any(check.status == "failure" for check in host.checks()):
+            pytest.skip("the real script fails before it trains, unless somebody has mended it")
         kind = "domains" if name in ("cyclegan", "unit") else "faces" if name == "stargan" else "pairs"
         cwd = tmp_path / run / "implementations" / name
         if not (tmp_path / run / "data").exists():
