@@ -142,6 +142,10 @@ def take_test_maps(path: Path, guides: Iterable[Guide]) -> None:
             guide.take_test_map(states, facts, path)
 
 
+NETWORKS_ENDING = "_guide_networks.safetensors"
+"""What a file of :func:`save_networks` is called after what its checkpoint is called."""
+
+
 def save_networks(path: Path, guides: Mapping[str, Guide]) -> None:
     """Write the weights of networks that guidance brought along, whole or not at all; no file where there are none.
 

@@ -106,6 +106,11 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         return next(iter(self._attentions), None)
 
     @property
+    def generator(self) -> nn.Module:
+        """The generator as the host calls it; of two stages the one that is entered."""
+        return self._attachment.generator
+
+    @property
     def judges(self) -> list[nn.Module]:
         """The discriminators that are watched, as the host calls them."""
         return self._attachment.discriminators

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from guidegan_plugin.attaching.decorator import guided
-from guidegan_plugin.attaching.guides_file import save_guides
+from guidegan_plugin.attaching.guides_file import NETWORKS_ENDING, save_guides, save_networks
 from guidegan_plugin.attaching.mechanism_options import config_from, full_config
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.config import GuideConfig
@@ -50,8 +50,9 @@ class ClassHost(ForeignParserHost):
         pairs: What to guide, and where it is found on an instance or in the batch.
         attaches_before: Its methods by which networks must be guided, because they load weights or translate.
         ends_epoch: Its method that is called at an epoch's end. The memory is written after it, beside the checkpoints,
-            as ``<epoch>_guide.safetensors``: a number among its arguments is the epoch's, else its calls are counted.
-            "" where there is none, and no memory is written.
+            as ``<epoch>_guide.safetensors``, and the guidance's own networks (T, M) as
+            ``<epoch>_guide_networks.safetensors``: a number among its arguments is the epoch's, else its calls are
+            counted. "" where there is none, and nothing is written.
         loads: Its method by which a training goes on from a checkpoint; networks are guided before it. The memory of
             the epoch that its arguments, its result or a file's name tell is taken up at the next batch. "" for none.
     """
@@ -100,6 +101,9 @@ class ClassHost(ForeignParserHost):
         monitors = {} if self._dry else monitors_for(create_manager(), self._options, self._run)
         guided(*self.pairs, config=config, bind_in=self.takes_batch, plugins=monitors.values())(trainer)
         resumed = ResumedMemory(self._run, config)
+        if not self._dry:
+            for method in {*self.attaches_before, *filter(None, [self.loads])}:
+                _replace(trainer, method, resumed.networks_after)
         if self.loads:
             _replace(trainer, self.loads, resumed.noted_after)
             _replace(trainer, self.takes_batch, resumed.read_before)
@@ -236,6 +240,8 @@ def _remembered_after(method: _Method, host: ClassHost, config: GuideConfig, res
                 with os_errors_as(StoreError, f"{run} cannot be written to", elsewhere):
                     run.mkdir(parents=True, exist_ok=True)
                 options = full_config(create_manager(), config)
+                with os_errors_as(StoreError, f"{run} cannot be written to", elsewhere):
+                    save_networks(run / f"{epoch}{NETWORKS_ENDING}", self.guides)
                 save_guides(store, self.guides, options, elsewhere.removeprefix("change "))
                 failed.made_good(store.name)
             except StoreError as error:

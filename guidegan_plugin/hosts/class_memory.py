@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from guidegan_plugin.attaching.guides_file import read_guides, take_test_maps
+from guidegan_plugin.attaching.guides_file import NETWORKS_ENDING, load_networks, read_guides, take_test_maps
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.plugins.manager import create_manager
 
@@ -36,6 +38,7 @@ class ResumedMemory:
     def __init__(self, run: Path, config: GuideConfig) -> None:
         self._run, self._config = run, config
         self.epoch, self._due = 0, False
+        self._fresh: set[str] = set()  # pairs whose own networks no file was found for
 
     def noted_after(self, method: _Method) -> _Method:
         """The method that loads a checkpoint: the networks are guided before it, and its epoch is noted."""
@@ -66,6 +69,28 @@ class ResumedMemory:
 
         return call
 
+    def networks_after(self, method: _Method) -> _Method:
+        """A method that may load weights: where a generator was given some, the guidance's own networks are, too."""
+
+        def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+            with _given_weights(instance.guides) as given:
+                result = method(instance, *args, **kwargs)
+            epoch = epoch_of((*args, *kwargs.values(), result))
+            for guide in given:
+                self._take_networks(guide, epoch)
+            return result
+
+        return call
+
+    def _take_networks(self, guide: Guide, epoch: int | None) -> None:
+        path = None if epoch is None else self._run / f"{epoch}{NETWORKS_ENDING}"
+        if path is not None and path.is_file():
+            load_networks(path, guide)
+        elif guide.name not in self._fresh:
+            self._fresh.add(guide.name)
+            where = "no epoch is named" if path is None else f"there is no {path}"
+            _log.warning("%s: %s starts fresh", where, ", ".join(guide.networks()))
+
     def read_before(self, method: _Method) -> _Method:
         """The method that takes a batch: the memory of the checkpoint that was loaded is read before it."""
 
@@ -92,6 +117,22 @@ class ResumedMemory:
                 guide.load_state(states, facts, str(path))
             except StoreError as error:  # of a codebase that loads its generator alone, say
                 _log.warning("%s; images of pair %s start from ones", error, guide.name)
+
+
+@contextmanager
+def _given_weights(guides: Mapping[str, Guide]) -> Iterator[list[Guide]]:
+    """Of the guides with networks of their own those whose generator is given weights while it lasts."""
+    given: list[Guide] = []
+    with ExitStack() as stack:
+        for guide in guides.values():
+            if guide.networks():
+
+                def note(*_: object, guide: Guide = guide) -> None:
+                    if guide not in given:
+                        given.append(guide)
+
+                stack.callback(unwrap(guide.generator).register_load_state_dict_post_hook(note).remove)
+        yield given
 
 
 def epoch_of(values: tuple[object, ...]) -> int | None:

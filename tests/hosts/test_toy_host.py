@@ -14,7 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
+from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store_file import load_stores
+from guidegan_plugin.hosts import class_memory
 from guidegan_plugin.hosts.class_memory import epoch_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,6 +190,33 @@ def test_a_training_that_goes_on_takes_its_memory_up(guidegan: Command, toy: Pat
     train(guidegan, toy, "--epochs", 3, "--resume", 2, "--guide_concat", concat)
     states, facts = load_stores(Path("run/3_guide.safetensors"))
     assert states["A"]["visits"].tolist() == [3] * 6 and facts["A.steps"] == "9"
+
+
+def test_the_guidances_own_networks_go_on_with_a_training_and_are_there_at_test_time(
+    guidegan: Command, toy: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ("--guide_attention", "tam", "--guide_transfer", "conv")
+    train(guidegan, toy, *own)
+    assert sorted(path.name for path in Path("run").glob("*_networks*")) == [
+        "1_guide_networks.safetensors",
+        "2_guide_networks.safetensors",
+    ]
+    taken = []
+    load = class_memory.load_networks
+
+    def note(path: Path, guide: Guide) -> None:
+        load(path, guide)
+        taken.append((path.name, {name: net.state_dict() for name, net in guide.networks().items()}))
+
+    monkeypatch.setattr(class_memory, "load_networks", note)
+    train(guidegan, toy, "--epochs", 3, "--resume", 2, *own)
+    assert guidegan("run", toy / "test.py", "--out", "run", "--epoch", 3, *own) == 0
+    assert {name for name, _ in taken} == {"2_guide_networks.safetensors", "3_guide_networks.safetensors"}
+    assert set(taken[0][1]) == {"T", "M_A"} and "fresh" not in caplog.text
+    for path in Path("run").glob("*_networks*"):
+        path.unlink()
+    assert guidegan("run", toy / "test.py", "--out", "run", "--epoch", 3, *own) == 0
+    assert "there is no run/3_guide_networks.safetensors: T, M_A starts fresh" in caplog.text
 
 
 def test_a_memory_of_other_networks_or_none_starts_from_ones_with_a_notice(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.guides_file import (
+    NETWORKS_ENDING,
     Saved,
     check_input,
     load_networks,
@@ -39,7 +40,6 @@ from guidegan_plugin.utils.locks import FolderLock
 
 _log = logging.getLogger(__name__)
 
-NETWORKS_ENDING = "_guide_networks.safetensors"
 """What the file of new networks has after the checkpoint's name."""
 
 
