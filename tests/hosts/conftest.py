@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +16,17 @@ from guidegan_plugin.hosts import launcher
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 REFERENCE_HOST = EXAMPLES / "reference_host"
 TOY_HOST = EXAMPLES / "toy_host"
+
+
+@pytest.fixture(scope="session")
+def witness() -> ModuleType:
+    """The module ``families/witness.py``."""
+    spec = importlib.util.spec_from_file_location("families_witness", Path(__file__).parent / "families" / "witness.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -11,13 +11,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor
 
+from guidegan_plugin.guidance.memory.state_dict import unpack_keys
+from guidegan_plugin.guidance.memory.storage import as_float
 from guidegan_plugin.guidance.memory.store_file import load_stores
 
 FORKS = [Path(text) for text in os.environ.get("GUIDEGAN_FORK_DIRS", "").split(os.pathsep) if text]
@@ -50,6 +53,17 @@ register_module_forward_hook(note)
 SourceBinding.translation = translation
 atexit.register(lambda: pathlib.Path("shown.txt").write_text(str(shown)))
 """
+MODELS = {"cut": CUT, "bicycle_gan": BICYCLE, "attention_gan": ATTENTION}
+SEEDED = """
+import random, sys, numpy, torch
+from pathlib import Path
+from guidegan_plugin.hosts.launcher import run
+from guidegan_plugin.hosts.legacy.stand_ins import stand_ins
+random.seed(1); numpy.random.seed(1); torch.manual_seed(1)
+with stand_ins():
+    run(Path(sys.argv[1]), sys.argv[2:])
+"""
+RECORDER = Path(__file__).parent / "families" / "witness.py"
 Guidegan = Callable[..., str]
 
 
@@ -76,7 +90,9 @@ def guidegan_in(tmp_path: Path, images: Path) -> Guidegan:
     """``guidegan run`` on a script of a checkout, beside which nothing is written; what it prints."""
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), str(tmp_path / "witness")])
 
-    def call(script: Path, text: str, *more: object, dry_run: bool = False) -> str:
+    def call(
+        script: Path, text: str, *more: object, dry_run: bool = False, start: Sequence[object] | None = None
+    ) -> str:
         before = checksum(script.parent)
         options = f"--dataroot {images} --gpu_ids -1 --ngf 4 --ndf 4 --num_threads 0 {text}".split()
         if script.name == "train.py":
@@ -85,7 +101,7 @@ def guidegan_in(tmp_path: Path, images: Path) -> Guidegan:
             options += ["--display_id", "-1", epochs, "1", f"{epochs}_decay", "1", "--save_epoch_freq", "1"]
         # AttentionGAN imports what newer SciPy dropped.
         flags = ["--legacy", *["--dry-run"] * dry_run]
-        command = ["-m", "guidegan_plugin", "run", *flags, str(script), *options, *map(str, more)]
+        command = [*map(str, start or ["-m", "guidegan_plugin", "run", *flags]), str(script), *options, *map(str, more)]
         ended = subprocess.run(
             [sys.executable, *command],
             cwd=tmp_path,
@@ -125,6 +141,42 @@ def unwrap_checkpoints(run: Path) -> None:
     for path in run.glob("*_net_*.pth"):
         saved = torch.load(path, weights_only=True)
         torch.save({key.removeprefix("module."): weight for key, weight in saved.items()}, path)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_without_attention_a_fork_is_bit_equal_to_the_bare_one(
+    guidegan_in: Guidegan, tmp_path: Path, model: str
+) -> None:
+    script = fork_with(model) / "train.py"
+    bare = MODELS[model].replace("--model guide_", "--model ")
+    guidegan_in(script, bare, "--name", "bare", start=["-c", SEEDED])
+    guidegan_in(script, MODELS[model], "--name", "none", "--guide_attention", "none", start=["-c", SEEDED])
+    for name in ("bare", "none"):
+        unwrap_checkpoints(tmp_path / "checkpoints" / name)
+    one, other = (weights(tmp_path / "checkpoints" / name) for name in ("bare", "none"))
+    assert list(one) == list(other) and len(one) >= 3
+    assert all(torch.equal(one[name][key], other[name][key]) for name in one for key in one[name])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_stored_maps_are_formula_2_and_blended_at_their_next_visit(
+    guidegan_in: Guidegan, tmp_path: Path, witness: ModuleType, model: str
+) -> None:
+    start = [RECORDER, tmp_path / "record.pt", "guided", "--legacy"]
+    more = ["--guide_align", "off", "--guide_strict", "--name", "run"]
+    guidegan_in(fork_with(model) / "train.py", MODELS[model], *more, start=start)
+    states, _ = load_stores(tmp_path / "checkpoints" / "run" / "latest_guide.safetensors")
+    seen = witness.Witness(tmp_path / "record.pt")
+    for state in states.values():
+        (name,) = [name for name in state if name.startswith("maps.")]
+        for key, stored in zip(unpack_keys(state), as_float(state[name]), strict=True):
+            error, files = seen.source_of(stored[0])
+            assert error <= witness.STORED and any(file.endswith(key) for file in files), key
+        size = tuple(state[name].shape[-2:])
+    again = [blend for blend in seen.blended() if not blend.is_placeholder]
+    assert len(again) >= 2
+    for blend in again:
+        assert seen.nearest(blend, size) < 3e-3, blend.files
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ checkout where its scripts lie, if that is not the checkout's own folder.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -74,17 +72,6 @@ def stand_in(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def codebase(request: pytest.FixtureRequest, stand_in: Path) -> Codebase:
     return Codebase(stand_in if request.param is None else request.param, request.param is not None)
-
-
-@pytest.fixture(scope="session")
-def witness() -> ModuleType:
-    """The module ``witness.py`` beside this one."""
-    spec = importlib.util.spec_from_file_location("families_witness", HERE / "witness.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

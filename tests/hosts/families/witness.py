@@ -204,9 +204,12 @@ def _worst(differences: Tensor, known: Tensor) -> list[float]:
 
 
 def _without_padding(given: Tensor, shape: Sequence[int]) -> Tensor | None:
-    """What a layer of its own may have padded before the convolution; None where images of a shape are not in there."""
+    """What a layer of its own may have padded before the convolution; None where images of a shape are not in there.
+
+    Some hosts give a generator a part of a batch, or other images behind it.
+    """
     rows, columns = (given.shape[axis] - shape[axis] for axis in (2, 3))
-    if len(given) != shape[0] or rows != columns or rows < 0 or rows % 2:
+    if rows != columns or rows < 0 or rows % 2:
         return None
     return given[:, :, rows // 2 : given.shape[2] - rows // 2, rows // 2 : given.shape[3] - rows // 2]
 
