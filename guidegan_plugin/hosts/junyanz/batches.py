@@ -61,9 +61,10 @@ class BatchReader:
         names = self._look_up(batch, name)
         if names is None:
             fields = ", ".join(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
-            raise HostError(f"the batch has no field {self._field(name)} (it has {fields}); {HOW_TO_WRITE}")
+            field = _other_domains(name) if self._swapped else name
+            raise HostError(f"the batch has no field {field} (it has {fields}); {HOW_TO_WRITE}")
         whole: Sequence[Any] = [names] if isinstance(names, (str, os.PathLike)) else names
-        return [self._key(one) for one in (whole.tolist() if isinstance(whole, Tensor) else whole)]
+        return list(map(self._key, whole.tolist() if isinstance(whole, Tensor) else whole))
 
     def _key(self, name: Any) -> str:
         if not isinstance(name, (str, os.PathLike)) or not os.path.lexists(name):
@@ -73,14 +74,10 @@ class BatchReader:
 
     def _look_up(self, batch: Any, name: str) -> Any:
         """A field of the batch; where the batch has no fields or no such one, the model's attribute of that name."""
-        found = batch.get(self._field(name)) if isinstance(batch, Mapping) else None
+        # Fields of the batch swap with the direction: the model's real_A is then batch B.
+        field = _other_domains(name) if self._swapped else name
+        found = batch.get(field) if isinstance(batch, Mapping) else None
         return getattr(self._model, name, None) if found is None else found
-
-    def _field(self, name: str) -> str:
-        """Fields of the batch swap with the direction: the model's ``real_A`` is then batch B."""
-        if self._swapped and name[:2] in ("A_", "B_"):
-            return ("B_" if name[0] == "A" else "A_") + name[2:]
-        return name
 
     def _view(self, theta: Any) -> View | None:
         view = View.known(theta) if isinstance(theta, Tensor) else None
@@ -101,3 +98,8 @@ class BatchReader:
                 cure,
             )
         return view
+
+
+def _other_domains(field: str) -> str:
+    """The field of the other domain: ``A_paths`` for ``B_paths``; any other as it is."""
+    return {"A_": "B_", "B_": "A_"}.get(field[:2], field[:2]) + field[2:]

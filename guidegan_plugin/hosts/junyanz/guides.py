@@ -180,12 +180,12 @@ class HostGuides:
             HostError: If the batch lacks what a pair names.
             StoreError: If the memory that was loaded is of other images, this batch's keys being paths.
         """
+        self.settle()
         if self.active:
             self._follow()
         found = [(pair.name, *self._reader.read(batch, pair)) for pair in (self.pairs if self.active else ())]
         if self._other_data and self._reader.saw_paths:
             raise StoreError(self._other_data)
-        self.settle()
         count = len(getattr(self.model, self.pairs[0].source))
         remember = self.epoch.not_padding(count)
         # Bound one right after the other: copies of a batch are looked out for from here to the generators' calls.
@@ -196,10 +196,13 @@ class HostGuides:
 
     def settle(self) -> None:
         """Take the batch under way out of the epoch's count if it was only tested, in a validation between steps."""
-        visits = [guide.binding.visits.get(name) for name, guide in self.guides.items()]
-        if self._counted and visits and all(visit and visit.tested and not visit.judged for visit in visits):
-            self.epoch.count(-self._counted)
-        self._counted = 0
+        counted, self._counted = self._counted, 0
+        for name, guide in self.guides.items():
+            visit = guide.binding.visits.get(name)
+            if visit is None or visit.judged or not visit.tested:
+                return
+        if counted and self.guides:
+            self.epoch.count(-counted)
 
     def _follow(self) -> None:
         """Go over to what the host holds its networks in by now: it may have compiled or wrapped them."""
