@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,12 @@ hypothesis.settings.register_profile(
     "project", derandomize=True, database=None, deadline=None, max_examples=60, print_blob=False
 )
 hypothesis.settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would all processes that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
