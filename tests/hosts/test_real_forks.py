@@ -248,6 +248,17 @@ def test_attention_gan_is_guided_by_its_first_output(
     assert (tmp_path / "shown.txt").read_text() == "[True, True]", "what is shown of either pair is the first output"
 
 
+def test_attention_gan_goes_on_with_its_memory_and_new_networks(guidegan_in: Guidegan, tmp_path: Path) -> None:
+    script, own = fork_with("attention_gan") / "train.py", ["--guide_attention", "tam", "--guide_transfer", "conv"]
+    guidegan_in(script, ATTENTION, "--name", "run", "--guide_strict", *own)
+    guidegan_in(script, ATTENTION, "--name", "run", "--guide_strict", "--continue_train", *own)
+    run = tmp_path / "checkpoints" / "run"
+    assert visits(run) == [4, 4, 4, 4]
+    assert sorted(path.stem for path in run.glob("latest_net_[TM]*")) == [
+        f"latest_net_{n}" for n in ("M_A", "M_B", "T")
+    ]
+
+
 def test_attention_gan_lays_its_input_over_its_output_so_alpha_is_refused_with_the_cure(
     guidegan_in: Guidegan, tmp_path: Path
 ) -> None:
