@@ -187,7 +187,7 @@ def load_networks(path: Path, guide: Guide) -> None:
     except Exception as error:  # as in store_file: nobody lists what a reader makes of any bytes
         reason = short(str(error))
         raise StoreError(f"{path}, which has the weights of {', '.join(networks)}, cannot be read: {reason}") from error
-    if told not in (None, checksum(found, {})):  # versions before wrote none
+    if told != checksum(found, {}):
         raise StoreError(f"{path} was altered after it was written (checksum differs); load an older checkpoint")
     own = {name: network.state_dict() for name, network in networks.items()}
     for name, state in own.items():
