@@ -126,7 +126,7 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     steps, seconds = commands(OUT), {}
-    print(f"A guided CycleGAN learns to draw stripes on plain objects; about five minutes on two cores, into {out}.")
+    print(f"A guided CycleGAN learns to draw stripes on plain objects; about six minutes on two cores, into {out}.")
     for number, (title, words) in enumerate(steps.items(), start=1):
         print(f"\n[{number}/{len(steps)}] {title}:\n      guidegan {shlex.join(words)}", flush=True)
         started = time.monotonic()
