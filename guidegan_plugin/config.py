@@ -74,7 +74,6 @@ class GuideConfig:
                 "cycle=source reuses the source's attention map and attention=none makes none; "
                 "change cycle (--guide_cycle) or attention (--guide_attention)"
             )
-
         if self.attention == "none" and self.test_map != "ones":
             raise ConfigError(
                 f"test_map={self.test_map} is made of attention maps and attention=none makes none; change test_map "

@@ -78,8 +78,7 @@ def save_guides(
         guides: By the pair's name.
         config: How the training is guided, by the options' names.
         where: What the user can change to write it elsewhere, for the error.
-        before: What was saved before, if anything. Where nothing has changed since, the file is a second name of that
-            one, or a copy.
+        before: What was saved before, if anything. Where nothing has changed since, the file is a copy of that one.
 
     Returns:
         What was saved.

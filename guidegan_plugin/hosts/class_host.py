@@ -103,14 +103,12 @@ class ClassHost(ForeignParserHost):
         resumed = ResumedMemory(self._run, config)
         if not self._dry:
             for method in {*self.attaches_before, *filter(None, [self.loads])}:
-                _replace(trainer, method, resumed.networks_after)
+                _replace(trainer, method, resumed.taken_after)
         if self.loads:
             _replace(trainer, self.loads, resumed.noted_after)
             _replace(trainer, self.takes_batch, resumed.read_before)
         for method in self.attaches_before:
             _replace(trainer, method, functools.partial(_attached_before, host=self if self._dry else None))
-            if config.test_map != "ones" and not self._dry and method != self.loads:
-                _replace(trainer, method, resumed.tested_after)
         if self._dry:
             _replace(trainer, self.takes_batch, functools.partial(_described_after, host=self))
         if self.ends_epoch and self._dry:

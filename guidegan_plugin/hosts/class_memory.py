@@ -49,28 +49,17 @@ class ResumedMemory:
             epoch = epoch_of((*args, *kwargs.values(), result))
             if epoch is not None:
                 self.epoch, self._due = epoch, True
-                take_test_maps(self._path, guides.values())
             elif guides:
                 _log.warning("%s names no epoch, so its memory is not found: images start from ones", method.__name__)
             return result
 
         return call
 
-    def tested_after(self, method: _Method) -> _Method:
-        """A method that may load weights for a test: what stands for the map there is taken from beside them."""
+    def taken_after(self, method: _Method) -> _Method:
+        """A method that may load weights: where a generator was given some, what lies beside them is taken, too.
 
-        def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
-            guides = instance.guides
-            result = method(instance, *args, **kwargs)
-            epoch = epoch_of((*args, *kwargs.values()))
-            if epoch is not None and (path := self._run / f"{epoch}{STORE_ENDING}").is_file():
-                take_test_maps(path, guides.values())
-            return result
-
-        return call
-
-    def networks_after(self, method: _Method) -> _Method:
-        """A method that may load weights: where a generator was given some, the guidance's own networks are, too."""
+        These are the guidance's own networks, and what stands for the map at test time.
+        """
 
         def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
             with _given_weights(instance.guides) as given:
@@ -78,6 +67,8 @@ class ResumedMemory:
             epoch = epoch_of((*args, *kwargs.values(), result))
             for guide in given:
                 self._take_networks(guide, epoch)
+            if epoch is not None:
+                take_test_maps(self._run / f"{epoch}{STORE_ENDING}", given)
             return result
 
         return call
@@ -86,7 +77,7 @@ class ResumedMemory:
         path = None if epoch is None else self._run / f"{epoch}{NETWORKS_ENDING}"
         if path is not None and path.is_file():
             load_networks(path, guide)
-        elif guide.name not in self._fresh:
+        elif guide.networks() and guide.name not in self._fresh:
             self._fresh.add(guide.name)
             where = "no epoch is named" if path is None else f"there is no {path}"
             _log.warning("%s: %s starts fresh", where, ", ".join(guide.networks()))
@@ -102,12 +93,8 @@ class ResumedMemory:
 
         return call
 
-    @property
-    def _path(self) -> Path:
-        return self._run / f"{self.epoch}{STORE_ENDING}"
-
     def _read(self, guides: Mapping[str, Guide]) -> None:
-        path = self._path
+        path = self._run / f"{self.epoch}{STORE_ENDING}"
         if not path.is_file():
             _log.warning("no store %s: every image starts from ones", path)
             return
@@ -121,11 +108,11 @@ class ResumedMemory:
 
 @contextmanager
 def _given_weights(guides: Mapping[str, Guide]) -> Iterator[list[Guide]]:
-    """Of the guides with networks of their own those whose generator is given weights while it lasts."""
+    """The guides whose generator is given weights while it lasts."""
     given: list[Guide] = []
     with ExitStack() as stack:
         for guide in guides.values():
-            if guide.networks():
+            if guide.attention is not None:
 
                 def note(*_: object, guide: Guide = guide) -> None:
                     if guide not in given:

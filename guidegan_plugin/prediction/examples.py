@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,8 +131,8 @@ def mean_seen_under(mean: Tensor, entries: Sequence[Entry]) -> list[Tensor]:
     return seen
 
 
-def mean_of(values: Mapping[object, Tensor] | Sequence[Tensor]) -> float:
-    """The mean of correlations, without those that are not defined; 0 where none is."""
-    every = torch.cat([*(values.values() if isinstance(values, Mapping) else values)])
+def mean_of(values: Sequence[Tensor]) -> float:
+    """The mean of correlations ``(n,)``, without those that are not defined (NaN); 0 where none is."""
+    every = torch.cat([*values])
     known = every[~every.isnan()]
     return float(known.mean()) if len(known) else 0.0

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, DataError, StoreError
-from guidegan_plugin.guidance.memory.mean_map import MEAN, mean_map
-from guidegan_plugin.guidance.memory.state_dict import Entry, unpack
+from guidegan_plugin.guidance.memory.mean_map import mean_map
+from guidegan_plugin.guidance.memory.state_dict import Entry, unpack, unpack_keys
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, shape_of
 from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
@@ -132,8 +132,8 @@ def _already(out: Path, store: Path, facts: Mapping[str, str], pairs: list[str])
 
 
 def _find(state: Mapping[str, Tensor], sources: Sources, pair: str, store: Path) -> list[Found]:
-    remembered = unpack({name: tensor for name, tensor in state.items() if name != MEAN})
-    entries = evenly(sorted(remembered, key=lambda one: one.key), MOST_IMAGES)
+    wanted = evenly(sorted(unpack_keys(state)), MOST_IMAGES)
+    entries = sorted(unpack(state, {*wanted}), key=lambda one: one.key)
     files = [(entry, sources.find(entry.key)) for entry in entries]
     found = [Found(entry, file, sources.half(pair)) for entry, file in files if file is not None]
     missing = next((entry.key for entry, file in files if file is None), "")

@@ -94,6 +94,25 @@ def test_a_test_shows_the_generator_the_mean_map_and_asks_for_predictors_by_thei
     assert "there is no predictor" in str(refused) and "guidegan predict-maps run/2_guide.safetensors" in str(refused)
 
 
+def test_a_number_that_a_translating_method_is_given_names_no_epoch(
+    guidegan: Command, toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(guidegan, toy)
+    (toy / "toy_gan.py").write_text(
+        (toy / "toy_gan.py").read_text().replace("images: Tensor)", "images: Tensor, of: int)")
+    )
+    (toy / "test.py").write_text((toy / "test.py").read_text().replace("translate(gray)", "translate(gray, 1)"))
+    taken, take = [], class_memory.take_test_maps
+
+    def note(path: Path, guides: list[Guide]) -> None:
+        taken.append((path.name, len(guides)))
+        take(path, guides)
+
+    monkeypatch.setattr(class_memory, "take_test_maps", note)
+    assert guidegan("run", toy / "test.py", "--out", "run", "--guide_test_map", "mean") == 0
+    assert [one for one in taken if one[1]] == [("2_guide.safetensors", 1)], "of the weights that were loaded"
+
+
 @pytest.mark.parametrize("script", ["train.py", "test.py"])
 def test_a_dry_run_says_what_is_attached_where_and_leaves_no_file(
     guidegan: Command, toy: Path, capsys: pytest.CaptureFixture[str], script: str

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from guidegan_plugin.guidance.memory.state_dict import shapes_in
 from guidegan_plugin.guidance.memory.storage import as_float
 from guidegan_plugin.guidance.memory.view import View
 
@@ -67,9 +68,7 @@ def _groups(state: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     unknown = state["views"].isnan().flatten(1).any(1)
     views = torch.where(unknown[:, None, None], View.identity().theta, state["views"])
     start = 0
-    names = [name for name in state if name.startswith("maps.")]
-    for name in sorted(names, key=lambda name: [int(side) for side in name.removeprefix("maps.").split("x")]):
-        maps = state[name]
+    for maps in shapes_in(state).values():
         yield maps, views[start : start + len(maps)]
         start += len(maps)
 

@@ -231,7 +231,7 @@ class HostGuides:
         self.epoch.mark()
 
     def save(self, path: Path, folder: Path) -> None:
-        """Write the memories of all pairs into one file; the same again, under another name, is a link to it.
+        """Write the memories of all pairs into one file; the same again, under another name, is a copy of it.
 
         Args:
             path: The file.
