@@ -6,12 +6,11 @@ import logging
 import os
 import re
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -33,15 +32,13 @@ from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.script_end import when_over
+from guidegan_plugin.hosts.scripts.weights_within import differ_in_channels, holds, tensors
 from guidegan_plugin.plugins.manager import create_manager
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.files import os_errors_as
 from guidegan_plugin.utils.locks import FolderLock
 
 _log = logging.getLogger(__name__)
-
-"""What the file of new networks has after the checkpoint's name."""
-
 
 class Checkpoints:
     """Writes and reads what belongs beside a script's checkpoints.
@@ -86,7 +83,7 @@ class Checkpoints:
         path = _path(file)
         if path is None or not is_first_rank():
             return
-        found = {name: guide for name, guide in self._guides.items() if _holds(content, _generator(guide))}
+        found = {name: guide for name, guide in self._guides.items() if holds(content, _generator(guide))}
         if not found:
             return
         self._keep_alone(path)
@@ -123,7 +120,7 @@ class Checkpoints:
         if (path := _path(file)) is None:
             return
         self._came = {place: came for place, came in self._came.items() if came[0]() is not None}
-        for tensor in _tensors(content):
+        for tensor in tensors(content):
             self._came[id(tensor)] = weakref.ref(tensor), path
 
     def offered(self, network: nn.Module, state: Any) -> None:
@@ -141,7 +138,7 @@ class Checkpoints:
 
     def _read_from(self, state: Any) -> Path | None:
         """The file that weights were read from, None where nobody knows."""
-        return next((path for tensor in _tensors(state) if (path := self._file_of(tensor)) is not None), None)
+        return next((path for tensor in tensors(state) if (path := self._file_of(tensor)) is not None), None)
 
     def given(self, network: nn.Module, state: Any) -> None:
         """A network was given weights: if it is a guided generator, its memory is to be read from beside their file.
@@ -179,7 +176,7 @@ class Checkpoints:
         own = network.state_dict()
         for name, value in state.items() if isinstance(state, Mapping) else ():
             expected = own.get(name)
-            if not isinstance(value, Tensor) or expected is None or not _differ_in_channels(value, expected):
+            if not isinstance(value, Tensor) or expected is None or not differ_in_channels(value, expected):
                 continue
             if name in str(error) or isinstance(error, StoreError):
                 raise StoreError(
@@ -239,44 +236,3 @@ def _path(file: Any) -> Path | None:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(f"{path.stem}{ending}")
-
-
-def _holds(content: Any, network: nn.Module | None) -> bool:
-    """Whether something that is saved has a network in it: itself, or its weights as they are now."""
-    if network is None:
-        return False
-    if isinstance(content, nn.Module):
-        return any(inner is network for inner in content.modules())
-    own = {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
-    return any(own and _same(weights, own) for weights in _mappings(content))
-
-
-def _differ_in_channels(one: Tensor, other: Tensor) -> bool:
-    """Whether two weights of convolutions differ in how many channels they read, and in nothing else."""
-    return one.dim() == other.dim() == 4 and one.shape[1] != other.shape[1] and one[:, 0].shape == other[:, 0].shape
-
-
-def _same(weights: Mapping[Any, Any], own: dict[str, Tensor]) -> bool:
-    """Whether a state dict holds these weights; keys may have what a wrapper puts before them."""
-    for name in (next(iter(own)), next(reversed(own))):
-        value = weights.get(name, weights.get(f"module.{name}"))
-        if not isinstance(value, Tensor) or value.shape != own[name].shape:
-            return False
-        if value.data_ptr() != own[name].data_ptr() and not torch.equal(value.to(own[name]), own[name]):
-            return False
-    return True
-
-
-def _mappings(content: Any, depth: int = 3) -> Iterator[Mapping[Any, Any]]:
-    if isinstance(content, Mapping):
-        yield content
-    if depth and isinstance(content, (Mapping, list, tuple)):
-        for item in content.values() if isinstance(content, Mapping) else content:
-            yield from _mappings(item, depth - 1)
-
-
-def _tensors(content: Any) -> Iterator[Tensor]:
-    if isinstance(content, nn.Module):
-        yield from content.state_dict(keep_vars=True).values()
-    for weights in _mappings(content):
-        yield from (value for value in weights.values() if isinstance(value, Tensor))
