@@ -40,6 +40,7 @@ from guidegan_plugin.utils.locks import FolderLock
 
 _log = logging.getLogger(__name__)
 
+
 class Checkpoints:
     """Writes and reads what belongs beside a script's checkpoints.
 

@@ -8,14 +8,11 @@ checkout where its scripts lie, if that is not the checkout's own folder.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -74,25 +71,8 @@ def codebase(request: pytest.FixtureRequest, stand_in: Path) -> Codebase:
     return Codebase(stand_in if request.param is None else request.param, request.param is not None)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[subprocess.Popen[str]]:
-    """Runs scripts, and imports only once what all of them import."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-        "COLUMNS": "400",
-    }
-    command = [sys.executable, str(HERE / "witness.py")]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as running:
-        yield running
-        assert running.stdin is not None
-        running.stdin.close()
-
-
 @pytest.fixture
-def execute(codebase: Codebase, server: subprocess.Popen[str], tmp_path: Path) -> Callable[..., Ended]:
+def execute(codebase: Codebase, warm_python: str, tmp_path: Path) -> Callable[..., Ended]:
     """Run a script of the codebase in a process of its own; no file of the codebase may change.
 
     ``execute("main.py", "--mode", "train")`` runs it bare, with ``guide=["--guide_concat", "alpha"]`` guided, from the
@@ -115,12 +95,17 @@ def execute(codebase: Codebase, server: subprocess.Popen[str], tmp_path: Path) -
         own = [record or "-", *way, *flags, codebase.root / script, *arguments, *(guide or ())]
         before = checksum(codebase.root)
         cwd.mkdir(parents=True, exist_ok=True)
-        output = tmp_path / "output.txt"
-        assert server.stdin is not None and server.stdout is not None
-        asked = {"arguments": list(map(str, own)), "cwd": str(cwd), "output": str(output)}
-        server.stdin.write(f"{json.dumps(asked)}\n")
-        server.stdin.flush()
-        code, said = int(server.stdout.readline()), output.read_text(errors="replace")
+        ended = subprocess.run(
+            [warm_python, str(HERE / "witness.py"), *map(str, own)],
+            cwd=cwd,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "400"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        code, said = ended.returncode, ended.stdout
         assert (code != 0) == fails, said[-4000:]
         assert checksum(codebase.root) == before, "a file of the codebase changed"
         return Ended(code, said)

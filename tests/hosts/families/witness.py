@@ -1,16 +1,12 @@
 """An independent witness of a run: what the data set opened, what convolutions were given and returned.
 
-As a script, it runs scripts of hosts, one now or each in a process of its own, and writes down what passed. As a
-module, it reads such a record. Nothing of the package helps: not its hooks, not its formulas.
+As a script, it runs a script of a host, and writes down what passed. As a module, it reads such a record. Nothing of the
+package helps: not its hooks, not its formulas.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
-import json
 import math
-import os
 import random
 import runpy
 import sys
@@ -233,6 +229,9 @@ def _map_in(image: Tensor, given: Tensor, alpha: bool, most: int) -> tuple[Tenso
 def main(arguments: list[str]) -> None:
     """Run a script: ``RECORD bare|legacy|guided ARGS...``; no record is made where it is ``-``."""
     record, way, *arguments = arguments
+    sys.dont_write_bytecode = True  # into a codebase of somebody else
+    import guidegan_plugin.cli  # noqa: F401 - what it imports draws from `random`, which not every script seeds
+
     random.seed(1)
     np.random.seed(1)
     torch.manual_seed(1)
@@ -254,50 +253,5 @@ def main(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def serve() -> None:
-    """Run scripts that standard input asks for, a line of JSON each, and answer with their exit codes.
-
-    Each runs in a fork, as in a new interpreter but for packages that are imported already.
-    """
-    import torchvision  # noqa: F401
-
-    import guidegan_plugin.cli  # noqa: F401 - what it imports draws from `random`, which not every script seeds
-    from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
-
-    for kind in KINDS:
-        collect(create_manager(), kind)
-    gc.freeze()  # else a collection in a fork writes to each object, and copies its memory
-
-    for line in sys.stdin:
-        asked = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            os._exit(_in_fork(asked["arguments"], asked["cwd"], asked["output"]))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-
-
-def _in_fork(arguments: list[str], cwd: str, output: str) -> int:
-    """Run a script, and end as the interpreter ends."""
-    os.chdir(cwd)
-    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for descriptor in (1, 2):
-        os.dup2(written, descriptor)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    code = 0
-    try:
-        main(arguments)
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        if ended.code is not None and not isinstance(ended.code, int):
-            print(ended.code, file=sys.stderr)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:]) if sys.argv[1:] else serve()
+    main(sys.argv[1:])
