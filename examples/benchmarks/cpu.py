@@ -14,20 +14,9 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from parts import HERE, RESULT, Part, run
-
-MECHANISMS = {
-    "rhp": "",
-    "alpha": "--guide_concat alpha",
-    "conv": "--guide_transfer conv",
-    "gradient": "--guide_signal gradient",
-    "gradcam": "--guide_signal gradcam",
-    "tam": "--guide_attention tam",
-}
+from parts import HERE, MECHANISMS, RESULT, Part, options, run
 
 
 def parts(rehearse: bool) -> list[Part]:
@@ -58,16 +47,8 @@ def parts(rehearse: bool) -> list[Part]:
 
 def main() -> int:
     """Run what is not done yet; 1 if a part failed or the time was too short."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "out", type=Path, metavar="OUT", help="folder of the results; one that is there is gone on with"
-    )
-    parser.add_argument("--minutes", type=float, default=120, help="stop after so long, %(default)s by default")
-    parser.add_argument("--only", action="append", help="this stage only; may be repeated")
-    parser.add_argument("--rehearse", action="store_true", help="tiny sizes; the figures mean nothing")
-    args = parser.parse_args()
-    planned = [part for part in parts(args.rehearse) if not args.only or part.stage in args.only]
-    return run(planned, args.out.resolve(), args.minutes)
+    args = options(__doc__, minutes=120).parse_args()
+    return run(parts(args.rehearse), args)
 
 
 if __name__ == "__main__":

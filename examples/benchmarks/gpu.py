@@ -15,21 +15,12 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import torch
-from parts import HERE, RESULT, ROOT, Part, run
+from parts import HERE, MECHANISMS, RESULT, ROOT, Part, options, run
 
-MECHANISMS = {
-    "rhp": "",
-    "alpha": "--guide_concat alpha",
-    "conv": "--guide_transfer conv",
-    "gradient": "--guide_signal gradient",
-    "gradcam": "--guide_signal gradcam --guide_tap activation",
-    "tam": "--guide_attention tam",
-}
 # Pieces of --guide_fast, None for the bare host, which comes twice: how far apart the two are is the null.
 FAST = {
     "bare": None,
@@ -78,18 +69,14 @@ def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
 
 def main() -> int:
     """Run what is not done yet; 1 if a part failed or the time was too short."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("out", type=Path, metavar="OUT", help="folder of the results; one that is there is gone on with")
-    add("--minutes", type=float, default=8, help="stop after so long, %(default)s by default")
-    add("--only", action="append", help="this stage only; may be repeated")
-    add("--host", type=Path, default=ROOT / "examples" / "reference_host", help="folder of its train.py")
-    add("--rehearse", action="store_true", help="tiny sizes, also without a GPU; the figures mean nothing")
+    parser = options(__doc__, minutes=8)
+    parser.add_argument(
+        "--host", type=Path, default=ROOT / "examples" / "reference_host", help="folder of its train.py"
+    )
     args = parser.parse_args()
     if not torch.cuda.is_available() and not args.rehearse:
         sys.exit("gpu.py: torch finds no CUDA device; run it on a machine with a GPU, or try it with --rehearse")
-    planned = parts(args.out.resolve(), args.rehearse, args.host.resolve())
-    return run([part for part in planned if not args.only or part.stage in args.only], args.out.resolve(), args.minutes)
+    return run(parts(args.out.resolve(), args.rehearse, args.host.resolve()), args)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -21,6 +22,15 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 RESULT = "RESULT"
+# What a step is measured with, by its name in the results.
+MECHANISMS = {
+    "rhp": "",
+    "alpha": "--guide_concat alpha",
+    "conv": "--guide_transfer conv",
+    "gradient": "--guide_signal gradient",
+    "gradcam": "--guide_signal gradcam",
+    "tam": "--guide_attention tam",
+}
 
 
 @dataclass(frozen=True)
@@ -108,20 +118,38 @@ def keep(path: Path, content: object) -> None:
     temporary.replace(path)
 
 
-def run(planned: Iterable[Part], out: Path, minutes: float) -> int:
+def options(about: str, minutes: float) -> argparse.ArgumentParser:
+    """The options of every script that runs parts.
+
+    Args:
+        about: The script's docstring.
+        minutes: After which it stops by default.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("out", type=Path, metavar="OUT", help="folder of the results; one that is there is gone on with")
+    add("--minutes", type=float, default=minutes, help="stop after so long, %(default)s by default")
+    add("--only", action="append", help="this stage only; may be repeated")
+    add("--rehearse", action="store_true", help="tiny sizes; the figures mean nothing")
+    return parser
+
+
+def run(planned: Iterable[Part], args: argparse.Namespace) -> int:
     """Run what is not done yet, and say how far that came.
 
     Args:
         planned: All commands, in their order.
-        out: Folder of the results.
-        minutes: Stop after so long.
+        args: Of :func:`options`.
 
     Returns:
         1 if a part failed or the time was too short, else 0.
     """
+    out: Path = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    end, missing = time.monotonic() + 60 * minutes, []
+    end, missing = time.monotonic() + 60 * args.minutes, []
     for part in planned:
+        if args.only and part.stage not in args.only:
+            continue
         path = out / f"{part.stage}.json"
         stage = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "results": {}}
         if part.name in stage["results"]:

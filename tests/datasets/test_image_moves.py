@@ -219,12 +219,15 @@ def test_batches_and_random_numbers_are_the_data_sets_own_in_workers_too(
     assert torch.equal(own[-1], seen[-1])
 
 
-def test_threads_that_read_at_once_note_their_own_images_and_leave_pillow_as_it_was(
-    tmp_path: Path, noise_image: Any
-) -> None:
+@pytest.fixture
+def three(tmp_path: Path, noise_image: Any) -> list[Path]:
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for seed, path in enumerate(paths):
         noise_image(path, (20, 16), seed)
+    return paths
+
+
+def test_threads_that_read_at_once_note_their_own_images_and_leave_pillow_as_it_was(three: list[Path]) -> None:
     before = {name: value for name, value in vars(Image.Image).items() if callable(value)} | {"open": Image.open}
     both_read, first_is_over = Barrier(3), Event()
 
@@ -241,12 +244,12 @@ def test_threads_that_read_at_once_note_their_own_images_and_leave_pillow_as_it_
         return seen
 
     with ThreadPoolExecutor() as pool:
-        reading = [pool.submit(read, path, last) for path, last in zip(paths, (False, True), strict=False)]
+        reading = [pool.submit(read, path, last) for path, last in zip(three, (False, True), strict=False)]
         both_read.wait(10)
-        size_of(paths[2])
+        size_of(three[2])
         both_read.wait(10)
         seen = [one.result() for one in reading]
-    assert [one.keys for one in seen] == [[key_of_file(str(path))] for path in paths[:2]]
+    assert [one.keys for one in seen] == [[key_of_file(str(path))] for path in three[:2]]
     assert [len(one.moves.ends()) for one in seen] == [1, 1]
     assert [one.moves.ends()[0][0].size for one in seen] == [(16, 12), (16, 12)]
     after = {name: value for name, value in vars(Image.Image).items() if callable(value)} | {"open": Image.open}
@@ -254,26 +257,23 @@ def test_threads_that_read_at_once_note_their_own_images_and_leave_pillow_as_it_
 
 
 def test_threads_that_read_for_one_item_are_noted_but_not_what_the_main_thread_does_meanwhile(
-    tmp_path: Path, noise_image: Any
+    three: list[Path],
 ) -> None:
-    paths = [tmp_path / f"{name}.png" for name in "abc"]
-    for seed, path in enumerate(paths):
-        noise_image(path, (20, 16), seed)
     started, go_on = Event(), Event()
 
     def item() -> Recording:
         with Recording().lasting() as seen, ThreadPoolExecutor() as readers:
             started.set()
             assert go_on.wait(10)
-            list(readers.map(size_of, paths[:2]))
+            list(readers.map(size_of, three[:2]))
         return seen
 
     with ThreadPoolExecutor() as pool:
         making = pool.submit(item)
         assert started.wait(10)
-        size_of(paths[2])
+        size_of(three[2])
         go_on.set()
-        assert sorted(making.result().keys) == sorted(key_of_file(str(path)) for path in paths[:2])
+        assert sorted(making.result().keys) == sorted(key_of_file(str(path)) for path in three[:2])
 
 
 def test_a_process_that_is_forked_while_a_thread_reads_reads_as_any_other(tmp_path: Path, noise_image: Any) -> None:

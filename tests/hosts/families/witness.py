@@ -1,7 +1,7 @@
 """An independent witness of a run: what the data set opened, what convolutions were given and returned.
 
-As a script, it runs a script of a host, and writes down what passed. As a module, it reads such a record. Nothing of the
-package helps: not its hooks, not its formulas.
+As a script, it runs a script of a host, and writes down what passed. As a module, it reads such a record. Nothing of
+the package helps: not its hooks, not its formulas.
 """
 
 from __future__ import annotations
