@@ -7,7 +7,9 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -290,6 +292,28 @@ def test_one_training_is_tested_with_several_maps(
         bench.finish(run)
     assert (harness.host / "trained").read_text() == "x"
     assert all(module.read_result(study, run) for run in (pha, mean)) and not (mean.folder / "checkpoints").exists()
+
+
+def test_of_commands_that_wait_the_first_in_the_study_is_next_and_an_ended_study_starts_none(
+    load: Load, tmp_path: Path
+) -> None:
+    module, order = load("executor"), tmp_path / "order"
+    executor = module.Executor(1, 0)
+
+    def command(name: str) -> list[str]:
+        return [sys.executable, "-c", f"import sys; open({str(order)!r}, 'a').write({name!r})"]
+
+    with ThreadPoolExecutor() as pool, executor._share(0):
+        for place in (7, 2, 5):
+            pool.submit(executor.run, command(str(place)), tmp_path, tmp_path / f"{place}.log", place)
+        while len(executor._waiting) < 3:
+            time.sleep(0.01)
+    with executor._share(0), ThreadPoolExecutor() as pool:
+        late = pool.submit(executor.run, command("late"), tmp_path, tmp_path / "late.log")
+        executor.end()
+        with pytest.raises(module.RunError, match="stopped"):
+            late.result()
+    assert order.read_text() == "257"
 
 
 def test_several_systems_are_each_trained_bare_and_guided_with_their_own_options(

@@ -15,6 +15,7 @@ Examples:
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
     networks: list[object] = ["--ngf", width, "--ndf", width, "--netG", "resnet_9blocks"]
     step: list[object] = [HERE / "step_overhead.py", "--json", RESULT]
     step += ["--host", host, "--size", size, "--rounds", rounds]
-    workers = [] if rehearse else ["-n", 8]
+    jobs = max(1, (os.cpu_count() or 1) - 2)
+    workers = [] if rehearse else ["-n", jobs]
     pytest: list[object] = ["-m", "pytest", "-m", "cuda", "-p", "no:benchmark", "--junitxml", RESULT, *workers]
     pytest += ["--continue-on-collection-errors", ROOT / "tests"]  # a test may need a package that is missing here
     planned = [Part("tests", "cuda", pytest)]
@@ -63,7 +65,7 @@ def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
         timed = [*step, "--warmup", warmup, "--autocast", "--", *networks, *flag.split()]
         planned.append(Part("step", f"{name}, bfloat16", timed))
     folder = ROOT / "examples" / "study"
-    study: list[object] = [folder / "run.py", folder / "shapes_128.yaml", "--out", out / "study", "--jobs", 6]
+    study: list[object] = [folder / "run.py", folder / "shapes_128.yaml", "--out", out / "study", "--jobs", jobs]
     return planned if rehearse else [*planned, Part("study", "shapes at 128 px", study)]
 
 

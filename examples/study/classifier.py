@@ -65,9 +65,10 @@ class ShapesClassifier(nn.Module):
 
     @torch.no_grad()
     def striped(self, images: Tensor) -> Tensor:
-        """Whether each image, (N, 3, H, W) in [0, 1], shows stripes: (N,), bool."""
-        answers: Tensor = self.answers(self.pooled(self.trunk(images * 2 - 1)))
-        return answers[:, 0] > 0
+        """Whether each image, (N, 3, H, W) in [0, 1], shows stripes: (N,), bool, on the images' device."""
+        parts = images.to(self.centre.device).split(32)
+        answers = torch.cat([self.answers(self.pooled(self.trunk(part * 2 - 1))) for part in parts])
+        return (answers[:, 0] > 0).to(images.device)
 
 
 def train_classifier(path: Path, size: int, count: int = 1200, passes: int = 8, seed: int = 0) -> dict[str, object]:
@@ -95,10 +96,10 @@ def train_classifier(path: Path, size: int, count: int = 1200, passes: int = 8, 
 
 
 def load_classifier(path: Path) -> ShapesClassifier:
-    """A classifier ready to judge."""
+    """A classifier ready to judge, on a GPU where there is one."""
     network = ShapesClassifier()
     network.load_state_dict(load_file(path))
-    return network.eval()
+    return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def trained() -> ShapesClassifier:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import os
-import queue
 import subprocess
 import threading
 import time
@@ -36,34 +37,41 @@ class Executor:
 
     jobs: int
     gpus: int
-    _free: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+    _free: list[int] = field(default_factory=list)
+    _waiting: list[tuple[int, int]] = field(default_factory=list)
+    _tickets: Iterator[int] = field(default_factory=itertools.count)
     _children: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _change: threading.Condition = field(default_factory=threading.Condition)
     _ended: bool = False
 
     def __post_init__(self) -> None:
-        for job in range(self.jobs):
-            self._free.put(job)
+        self._free.extend(range(self.jobs))
 
     @property
     def threads(self) -> int:
         return max(1, cores() // self.jobs)
 
-    def run(self, command: list[str], folder: Path, log: Path) -> float:
+    def run(self, command: list[str], folder: Path, log: Path, place: int = 0) -> float:
         """Run a command to its end; seconds it took.
+
+        Args:
+            command: It.
+            folder: To run it in.
+            log: Keeps what it says.
+            place: Of those that wait for their turn, the lowest is next.
 
         Raises:
             RunError: If it fails, or the study is ending.
         """
-        with self._share() as environment, log.open("wb") as output:
+        with self._share(place) as environment, log.open("wb") as output:
             started = time.monotonic()
-            with self._lock:
+            with self._change:
                 if self._ended:
                     raise RunError("stopped")
                 child = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
                 self._children.add(child)
             code = child.wait()
-            with self._lock:
+            with self._change:
                 self._children.discard(child)
         if code:
             lines = log.read_text(errors="replace").strip().splitlines()
@@ -72,18 +80,28 @@ class Executor:
 
     def end(self) -> None:
         """End all child processes, and start no other."""
-        with self._lock:
+        with self._change:
             self._ended = True
             for child in self._children:
                 child.terminate()
+            self._change.notify_all()
 
     @contextmanager
-    def _share(self) -> Iterator[Mapping[str, str]]:
-        job = self._free.get()
+    def _share(self, place: int) -> Iterator[Mapping[str, str]]:
+        with self._change:
+            heapq.heappush(self._waiting, ticket := (place, next(self._tickets)))
+            self._change.wait_for(lambda: self._ended or (self._free and self._waiting[0] == ticket))
+            if self._ended:
+                raise RunError("stopped")
+            heapq.heappop(self._waiting)
+            job = self._free.pop(0)
+            self._change.notify_all()
         try:
             yield self._environment(job)
         finally:
-            self._free.put(job)
+            with self._change:
+                self._free.append(job)
+                self._change.notify_all()
 
     def _environment(self, job: int) -> Mapping[str, str]:
         package = str(Path(guidegan_plugin.__file__).resolve().parents[1])

@@ -38,7 +38,8 @@ from guidegan_plugin.utils.progress import show_progress
 def perform(runner: Runner, runs: list[Run], executor: Executor) -> int:
     """Take runs to their end, several at a time; how many failed."""
     failed = 0
-    with ThreadPoolExecutor(executor.jobs) as pool:
+    # A thread each: those that wait for a training of another run hold no place of those who train.
+    with ThreadPoolExecutor(len(runs)) as pool:
         futures = {pool.submit(runner.finish, run): run for run in runs}
         try:
             for number, future in enumerate(as_completed(futures), start=1):

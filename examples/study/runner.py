@@ -141,10 +141,11 @@ def write_json(path: Path, content: object) -> None:
 
 def planned(study: Study, out: Path) -> list[Run]:
     """All runs, seed by seed, so that a study cut short has whole pairs."""
-    return [_planned(study, out, method, seed) for seed in study.seeds for method in study.methods]
+    every = [(method, seed) for seed in study.seeds for method in study.methods]
+    return [_planned(study, out, method, seed, place) for place, (method, seed) in enumerate(every)]
 
 
-def _planned(study: Study, out: Path, method: Method, seed: int) -> Run:
+def _planned(study: Study, out: Path, method: Method, seed: int, place: int) -> Run:
     trainer = study.trainer_of(method)
     folder = out / "runs" / method.slug / f"seed{seed}"
-    return Run(method, seed, folder, None if trainer == method else _planned(study, out, trainer, seed))
+    return Run(method, seed, folder, place, None if trainer == method else _planned(study, out, trainer, seed, place))

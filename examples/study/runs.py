@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset import Dataset
@@ -24,12 +24,14 @@ class Run:
         method: It.
         seed: Of its training.
         folder: Its own.
+        place: Among all runs of the study, from 0: a test comes before the trainings of later runs.
         trainer: The run whose training is tested; None for its own.
     """
 
     method: Method
     seed: int
     folder: Path
+    place: int = field(default=0, compare=False)
     trainer: Run | None = None
 
     @property
@@ -52,7 +54,7 @@ def train(study: Study, run: Run, dataroot: Path, executor: Executor) -> float:
     if study.seed_option:
         options += [f"--{study.seed_option}", str(run.seed)]
     command = command_line(study, run, "train.py", dataroot, attempt) + options
-    seconds = executor.run(command, study.host, run.folder / "train.log")
+    seconds = executor.run(command, study.host, run.folder / "train.log", run.place)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     attempt.replace(run.folder / "checkpoints")
     return seconds
@@ -68,11 +70,11 @@ def test(study: Study, run: Run, epoch: int, dataset: Dataset, executor: Executo
     checkpoints = run.trained_in.folder / "checkpoints"
     if run.method.options.get("test_map") == "predict":
         command = [sys.executable, "-m", "guidegan_plugin", "predict-maps", str(checkpoints.resolve() / NAME)]
-        executor.run([*command, "--epoch", str(epoch)], study.host, run.folder / f"predict_{epoch}.log")
+        executor.run([*command, "--epoch", str(epoch)], study.host, run.folder / f"predict_{epoch}.log", run.place)
     command = command_line(study, run, "test.py", dataset.root, checkpoints)
     command += [*_options(run.method.system.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
     command += ["--num_test", str(dataset.tested), *(["--guide_show"] if run.method.guided else [])]
-    seconds = executor.run(command, study.host, run.folder / f"test_{epoch}.log")
+    seconds = executor.run(command, study.host, run.folder / f"test_{epoch}.log", run.place)
     pages = list(results.glob("*/*/images"))
     if not pages:
         raise RunError(f"test.py of epoch {epoch} left no folder of images; the log is test_{epoch}.log")

@@ -15,6 +15,10 @@ from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
+from guidegan_plugin.guidance.test_time.predictor_file import Prediction, predictor_path, save_predictors
+from guidegan_plugin.prediction.examples import Group
+from guidegan_plugin.prediction.learning import Learning
 
 Make = Callable[..., nn.Module]
 Networks = tuple[nn.Module, nn.Module]
@@ -32,6 +36,7 @@ MECHANISMS: dict[str, dict[str, Any]] = {
     "random": {"init": "random"},
     "store on the CPU": {"store_device": "cpu"},
     "float16 store": {"store_dtype": "float16"},
+    "gradient concatenation": {"concat": "gradient", "strength": 0.3},
 }
 
 
@@ -119,6 +124,51 @@ def test_maps_are_those_of_the_cpu(
         (pair[1](pair[0](source)) - 1).pow(2).mean().backward()
         maps[device] = stored(guide).cpu()
     assert torch.allclose(maps["cpu"], maps["cuda"], atol=2e-3)
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_weighed_gradient_is_that_of_the_cpu(make_generator: Make, make_discriminator: Make) -> None:
+    networks, gradients = (make_generator(), make_discriminator()), []
+    for device in ("cpu", "cuda"):
+        generator, discriminator = (copy.deepcopy(network).to(device) for network in networks)
+        guide = attach(generator, discriminator, GuideConfig(concat="gradient"))
+        guide.bind(source := images().to(device), ["a", "b"])
+        (discriminator(generator(source)) - 1).pow(2).mean().backward()
+        gradients.append(torch.cat([weight.grad.flatten().cpu() for weight in generator.parameters()]))  # type: ignore[union-attr]
+    assert torch.allclose(*gradients, atol=1e-3 * float(gradients[0].abs().max()))
+
+
+@pytest.mark.parametrize("test_map", ["ones", "mean", "predict"])
+@pytest.mark.usefixtures("exact")
+def test_what_stands_for_the_map_at_test_time_is_that_of_the_cpu(
+    make_generator: Make, make_discriminator: Make, toy_training: Any, tmp_path: Any, test_map: str
+) -> None:
+    trained = make_generator(), make_discriminator()
+    guide = attach(*trained)
+    train(trained, toy_training, guide, device="cpu")
+    guide.save(store := tmp_path / "latest_guide.safetensors")
+    predictor = MapPredictor(3, (7, 7), (64, 64))
+    nn.init.normal_(predictor.head.weight)
+    known = Prediction(3, (7, 7), (64, 64), guide.digest(), 2, 1, 0.5, 0.1)
+    save_predictors(predictor_path(store), {"A": (predictor, known)})
+    guide.detach()
+    fakes = []
+    for device in ("cpu", "cuda"):
+        pair = tuple(copy.deepcopy(network).to(device).eval() for network in trained)
+        attach(*pair, GuideConfig(test_map=test_map)).load(store)
+        with torch.no_grad():
+            fakes.append(pair[0](images().to(device)).cpu())
+    assert torch.allclose(*fakes, atol=1e-3)
+
+
+def test_a_predictor_learns_on_the_device_and_predicts_from_the_cpu() -> None:
+    network = MapPredictor(3, (5, 5)).cuda()
+    group = Group(torch.randint(0, 256, (8, 3, 40, 40), dtype=torch.uint8), torch.rand(8, 1, 5, 5))
+    learning = Learning(network, 2, mirrored=True)
+    before = learning.predict(group)
+    learning.one_pass([group])
+    after = learning.predict(group)
+    assert after.device.type == "cpu" and after.isfinite().all() and not torch.equal(before, after)
 
 
 @pytest.mark.usefixtures("exact")
