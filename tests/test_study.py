@@ -66,9 +66,9 @@ def read(load: Load, tmp_path: Path) -> Callable[[str], Any]:
     return study
 
 
-@pytest.mark.parametrize("name", ["shapes", "shapes_128", "camvid", "baselines", "test_maps"])
+@pytest.mark.parametrize("name", ["shapes", "shapes_128", "camvid", "camvid_systems", "baselines", "test_maps"])
 def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, name: str, tmp_path: Path) -> None:
-    study = load("reading").read_study(STUDY / f"{name}.yaml", tmp_path if name == "camvid" else None)
+    study = load("reading").read_study(STUDY / f"{name}.yaml", tmp_path if name.startswith("camvid") else None)
     assert study.methods[0].name.endswith("bare") and not study.methods[0].options and len(study.seeds) > 1
 
 
@@ -452,6 +452,36 @@ def test_pairs_become_one_folder_a_domain_with_the_labels_colours_kept(load: Loa
     label = np.asarray(Image.open(dataset.test["A"] / "0.png"))
     assert {tuple(colour) for colour in label.reshape(-1, 3)} == {(128, 0, 0), (128, 64, 128)}
     assert (np.asarray(Image.open(dataset.test["B"] / "0.png")) == (9, 99, 199)).all()
+
+
+def test_on_pairs_a_system_without_pairs_has_folders_of_its_own_with_the_models_a_in_a(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    pixels = np.zeros((40, 96, 3), np.uint8)
+    pixels[:, :48] = 255  # the photo, which is the model's B
+    for split in ("train", "test"):
+        (tmp_path / "pairs" / split).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "pairs" / split / "0.png")
+    text = SEVERAL.replace("kind: shapes, size: 32, train: 6", "kind: paired, size: 32, direction: BtoA")
+    text = text.replace("CycleGAN: {model", "CycleGAN: {pairs: false, model")
+    text = text.replace("[kid, domain, change, attention]", "[kid], features: inception")
+    study = read(text, tmp_path / "pairs")
+    dataset = load("dataset").prepare(study.data, tmp_path / "out", study.pairs, study.apart)
+    gan, cycle_gan = study.methods[0].system, study.methods[-1].system
+    assert dataset.root_of(gan) == tmp_path / "pairs" and cycle_gan.directions == ("A->B", "B->A")
+    for domain, value in (("A", 0), ("B", 255)):
+        image = np.asarray(Image.open(dataset.root_of(cycle_gan) / f"train{domain}" / "0.png"))
+        assert image.shape == (40, 48, 3) and (image == value).all()
+    run = load("runner").planned(study, tmp_path)[-1]
+    command = load("runs").command_line(study, run, "train.py", dataset.root_of(cycle_gan), tmp_path)
+    assert "--direction" not in command and str(dataset.root_of(cycle_gan)) in command
+
+
+def test_pairs_of_data_that_has_none_are_refused(read: Callable[[str], Any], tmp_path: Path) -> None:
+    text = SEVERAL.replace("kind: shapes, size: 32, train: 6", "kind: unpaired, size: 32")
+    text = text.replace("[kid, domain, change, attention]", "[kid], features: inception")
+    with pytest.raises(ConfigError, match=r"systems\.GAN\.pairs: data.kind unpaired has no pairs; leave it out"):
+        read(text, tmp_path)
 
 
 def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Path, unpaired: Path) -> None:

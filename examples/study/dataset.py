@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from settings import Data
+from settings import Data, System
 
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.errors import ConfigError, DataError
@@ -20,6 +21,7 @@ class Dataset:
 
     Attributes:
         root: The host's --dataroot.
+        apart: Likewise, of systems that train without pairs on data that comes in pairs; None where there are none.
         test: Test images of the model's domain A and B, as many as are tested.
         train: Training images of both.
         regions: Where the objects of test images are, by domain; empty where nobody knows.
@@ -27,19 +29,25 @@ class Dataset:
     """
 
     root: Path
+    apart: Path | None
     test: dict[str, Path]
     train: dict[str, Path]
     regions: dict[str, Path]
     tested: int
 
+    def root_of(self, system: System) -> Path:
+        """A system's --dataroot."""
+        return self.root if self.apart is None or system.pairs else self.apart
 
-def prepare(data: Data, out: Path, pairs: bool = False) -> Dataset:
+
+def prepare(data: Data, out: Path, pairs: bool = False, apart: bool = False) -> Dataset:
     """Make or find the data set; what is there already is left alone.
 
     Args:
         data: What it is.
         out: The study's folder.
         pairs: Whether shapes are drawn as pairs, too.
+        apart: Whether the two domains of pairs are wanted as folders of their own, too.
 
     Raises:
         GuideError: If the data set is missing or cannot be made.
@@ -63,8 +71,14 @@ def prepare(data: Data, out: Path, pairs: bool = False) -> Dataset:
             if not folder.exists():
                 with whole_folder(folder) as fresh:
                     _write_domain(data, root, split, domain, fresh, limit)
+    halves = out / "unpaired" if apart and data.paired else None
+    if halves is not None and not halves.exists():
+        with whole_folder(halves) as fresh:
+            for split, domain in itertools.product(("train", "test"), "AB"):
+                (fresh / f"{split}{domain}").mkdir()
+                _write_domain(data, root, split, domain, fresh / f"{split}{domain}", None, resized=False)
     regions = {domain: root / "regions" / f"test{domain}" for domain in "AB"} if data.kind == "shapes" else {}
-    return Dataset(root, domains["test"], domains["train"], regions, tested)
+    return Dataset(root, halves, domains["test"], domains["train"], regions, tested)
 
 
 def _found(data: Data, out: Path) -> Path:
@@ -73,8 +87,10 @@ def _found(data: Data, out: Path) -> Path:
     return data.path or (out / "data").resolve()
 
 
-def _write_domain(data: Data, root: Path, split: str, domain: str, folder: Path, limit: int | None) -> None:
-    """Copy one domain at the size the host tests at, so that no score compares two ways to resize."""
+def _write_domain(
+    data: Data, root: Path, split: str, domain: str, folder: Path, limit: int | None, resized: bool = True
+) -> None:
+    """Copy one domain, at the size the host tests at, so that no score compares two ways to resize, or at its own."""
     swapped = data.paired and data.direction == "BtoA"
     left = (domain == "A") != swapped
     paths = list_images(root / (split if data.paired else f"{split}{domain}"))[:limit]
@@ -85,7 +101,9 @@ def _write_domain(data: Data, root: Path, split: str, domain: str, folder: Path,
         if data.paired:
             half = image.width // 2
             image = image.crop((0 if left else half, 0, half if left else 2 * half, image.height))
-        # Labels are colours that must not mix; photos are resized as the host does.
-        labels = data.kind == "camvid" and domain == "A"
-        resample = Image.Resampling.NEAREST if labels else Image.Resampling.BICUBIC
-        image.resize((data.size, data.size), resample).save(folder / f"{path.stem}.png")
+        if resized:
+            # Labels are colours that must not mix; photos are resized as the host does.
+            labels = data.kind == "camvid" and domain == "A"
+            resample = Image.Resampling.NEAREST if labels else Image.Resampling.BICUBIC
+            image = image.resize((data.size, data.size), resample)
+        image.save(folder / f"{path.stem}.png")

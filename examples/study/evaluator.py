@@ -97,9 +97,8 @@ class Evaluator:
         if "fcn" in self._study.scores:
             from guidegan_plugin.evaluation.fcn_score import evaluate_fcn
 
-            told: Told = evaluate_fcn(
-                fakes, self._truth, self._palette, segmenter=self._segmenter, labels=labels
-            ).as_dict()
+            reader = self._segmenter if target == "B" else None  # translations to labels are read as they are
+            told: Told = evaluate_fcn(fakes, self._truth, self._palette, segmenter=reader, labels=labels).as_dict()
             figures |= {measure.key: float(told[measure.key]) for measure in MEASURES["fcn"]}
             results.append(told)
         return figures, results
@@ -111,6 +110,8 @@ class Evaluator:
             source, target = direction.split("->")
             test = self._dataset.test
             if "fcn" in self._study.scores:
+                if target == "A":
+                    continue
                 found.setdefault("the real photos", {})[direction] = self.score(test[target], direction)[0]
                 continue
             real = kid_figures(self._kid(self._dataset.train[target], test[target], test[source]))

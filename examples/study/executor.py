@@ -49,7 +49,9 @@ class Executor:
 
     @property
     def threads(self) -> int:
-        return max(1, cores() // self.jobs)
+        """Of the CPU, for each child process: what the user set, or an equal share of the cores."""
+        given = os.environ.get("OMP_NUM_THREADS", "")
+        return int(given) if given.isdecimal() and int(given) else max(1, cores() // self.jobs)
 
     def run(self, command: list[str], folder: Path, log: Path, place: int = 0) -> float:
         """Run a command to its end; seconds it took.

@@ -200,8 +200,8 @@ def _systems(top: _Section, data: Data) -> list[System]:
         section = _Section(values, f"systems.{name}")
         own = [section.options(which) for which in ("options", "train_options", "test_options")]
         pairs = section.get("pairs", data.paired, bool)
-        if pairs != data.paired and data.kind != "shapes":
-            raise ConfigError(f"systems.{name}.pairs: data.kind {data.kind} has one kind of data; leave it out")
+        if pairs and data.kind == "unpaired":
+            raise ConfigError(f"systems.{name}.pairs: data.kind unpaired has no pairs; leave it out")
         merged = [shared | given for shared, given in zip(common, own, strict=True)]
         found.append(System(str(name), section.get("model", ..., str), pairs, *merged))
         section.close()

@@ -15,6 +15,7 @@ MEANINGS = {
     ("shapes", "A->B"): ", plain to striped",
     ("shapes", "B->A"): ", striped to plain",
     ("camvid", "A->B"): ", label map to photo",
+    ("camvid", "B->A"): ", photo to label map",
 }
 
 

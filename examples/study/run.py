@@ -142,7 +142,7 @@ def _run(args: argparse.Namespace) -> int:
         for run in runs:
             read_result(study, run)  # refuses another study's folder before anything is trained
         executor = Executor(jobs, gpus)
-        dataset = prepare(study.data, out, study.pairs)
+        dataset = prepare(study.data, out, study.pairs, study.apart)
         evaluator = Evaluator(study, dataset, out)
         torch.set_num_threads(executor.threads)
         wanted = [run for run in runs if not args.only or run.method.name in args.only]

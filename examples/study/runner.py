@@ -68,7 +68,7 @@ class Runner:
         if kept is not None:
             return kept
         told = self._facts(run)
-        told["seconds"] = train(self._study, run, self._dataset.root, self._executor)
+        told["seconds"] = train(self._study, run, self._dataset, self._executor)
         write_json(run.folder / "trained.json", told)
         return told
 

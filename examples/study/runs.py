@@ -43,7 +43,7 @@ class Run:
         return f"{self.method.name}, seed {self.seed}"
 
 
-def train(study: Study, run: Run, dataroot: Path, executor: Executor) -> float:
+def train(study: Study, run: Run, dataset: Dataset, executor: Executor) -> float:
     """Train from the start; the checkpoints appear when it is done. Seconds it took.
 
     Raises:
@@ -53,7 +53,7 @@ def train(study: Study, run: Run, dataroot: Path, executor: Executor) -> float:
     options = [*_options(run.method.system.train_options), *_options(study.schedule)]
     if study.seed_option:
         options += [f"--{study.seed_option}", str(run.seed)]
-    command = command_line(study, run, "train.py", dataroot, attempt) + options
+    command = command_line(study, run, "train.py", dataset.root_of(run.method.system), attempt) + options
     seconds = executor.run(command, study.host, run.folder / "train.log", run.place)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     attempt.replace(run.folder / "checkpoints")
@@ -71,7 +71,7 @@ def test(study: Study, run: Run, epoch: int, dataset: Dataset, executor: Executo
     if run.method.options.get("test_map") == "predict":
         command = [sys.executable, "-m", "guidegan_plugin", "predict-maps", str(checkpoints.resolve() / NAME)]
         executor.run([*command, "--epoch", str(epoch)], study.host, run.folder / f"predict_{epoch}.log", run.place)
-    command = command_line(study, run, "test.py", dataset.root, checkpoints)
+    command = command_line(study, run, "test.py", dataset.root_of(run.method.system), checkpoints)
     command += [*_options(run.method.system.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
     command += ["--num_test", str(dataset.tested), *(["--guide_show"] if run.method.guided else [])]
     seconds = executor.run(command, study.host, run.folder / f"test_{epoch}.log", run.place)
@@ -102,7 +102,7 @@ def command_line(study: Study, run: Run, script: str, dataroot: Path, checkpoint
     command += ["--checkpoints_dir", str(checkpoints.resolve()), "--name", NAME]
     system = method.system
     command += ["--model", f"guide_{system.model}" if method.guided else system.model, *_options(system.options)]
-    if study.data.direction != "AtoB":
+    if study.data.direction != "AtoB" and system.pairs:  # without pairs the model's A is in folders of its own
         command += ["--direction", study.data.direction]
     if method.guided:
         guide = {"seed": run.seed, **method.options}  # unless the method says it, randomness differs between seeds

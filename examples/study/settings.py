@@ -161,6 +161,11 @@ class Study:
         """Whether a system is trained on pairs."""
         return any(method.system.pairs for method in self.methods)
 
+    @property
+    def apart(self) -> bool:
+        """Whether a system is trained without pairs."""
+        return not all(method.system.pairs for method in self.methods)
+
     def fingerprint(self, method: Method, seed: int) -> str:
         """Of all that a run's figures depend on; results under another one are of another study."""
         data = {field.name: getattr(self.data, field.name) for field in fields(Data) if field.name != "path"}
