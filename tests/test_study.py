@@ -135,6 +135,8 @@ def test_one_command_trains_tests_scores_and_reports_and_a_second_one_trains_not
     page = (tmp_path / "out" / "report.md").read_text()
     assert "examples/study/run.py tiny.yaml --out out --jobs 2" in page and "One seed" in page
     assert str(tmp_path) not in page + json.dumps(told), "no folder of this machine"
+    pictures = [f"{kind}_{direction}.png" for direction in ("A_to_B", "B_to_A") for kind in ("samples", "maps")]
+    assert told["pictures"] == pictures and all(f"]({name})" in page for name in pictures), "one epoch has no curve"
     for_tables = {(result.title, result.labels["method"]) for result in read_results([tmp_path / "out"])[0]}
     kid = "KID (features: shapes classifier)"
     assert for_tables == {(kid, "bare"), (kid, "pha+rhp"), ("Attention quality", "pha+rhp")}
@@ -371,6 +373,25 @@ def test_guidance_is_compared_with_its_own_system_and_bad_news_is_said_first(
     lines = list(words.overview(study, table))
     assert lines[0] == "| method | A->B: kid_target | B->A: kid_target |"
     assert lines[2:4] == ["| GAN bare | 10.50 |  |", "| GAN pha+rhp | 8.50 |  |"] and len(lines) == 7
+
+
+def test_curves_are_a_measure_over_tested_epochs_and_one_epoch_has_none(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    study, module = read(TINY.replace("save_epoch_freq: 2", "save_epoch_freq: 1")), load("curves")
+    measure = load("measures").criterion(study)
+
+    def result(*kids: float) -> dict[str, Any]:
+        return {"epochs": {str(epoch): {"A->B": {"kid_target": kid}} for epoch, kid in enumerate(kids, start=1)}}
+
+    results = {("bare", 3): result(9.0, 5.0), ("pha+rhp", 3): result(8.0, 6.0)}
+    assert module.curves(study, results, "A->B", measure) == {"bare": {3: [9.0, 5.0]}, "pha+rhp": {3: [8.0, 6.0]}}
+    assert module.draw_curves(study, results, "A->B", measure, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as image:
+        assert image.width > 1000
+    assert not module.draw_curves(study, results, "B->A", measure, tmp_path / "none.png")
+    assert not module.draw_curves(read(TINY), results, "A->B", measure, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_the_interval_is_the_percentile_bootstrap_of_paired_differences(load: Load) -> None:

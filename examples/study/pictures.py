@@ -13,16 +13,20 @@ from guidegan_plugin.utils.images import list_images
 ROWS, HEAD, GAP = 6, 14, 2
 
 
-def draw_samples(study: Study, direction: str, inputs: Path, outputs: Sequence[tuple[str, Path]], path: Path) -> None:
+def draw_samples(study: Study, inputs: Path, outputs: Sequence[tuple[str, Path]], path: Path) -> bool:
     """Write a grid of the first test images.
 
     Args:
         study: The study.
-        direction: What is shown.
         inputs: Folder of the inputs.
-        outputs: Name and folder of outputs of each method that is there.
+        outputs: Name and folder of outputs, or of maps, of each method that has some.
         path: Of the picture, PNG.
+
+    Returns:
+        False, and nothing is written, where no method has any.
     """
+    if not outputs:
+        return False
     columns = [("input", inputs), *outputs]
     side = study.data.size
     names = [image.name for image in list_images(inputs)[:ROWS]]
@@ -33,5 +37,7 @@ def draw_samples(study: Study, direction: str, inputs: Path, outputs: Sequence[t
         draw.text((column * width, 1), title, fill="black")
         for row, name in enumerate(names):
             with Image.open(folder / name) as image:
-                grid.paste(image.convert("RGB"), (column * width, HEAD + row * (side + GAP)))
+                shown = image.convert("RGB").resize((side, side))
+                grid.paste(shown, (column * width, HEAD + row * (side + GAP)))
     grid.save(path)
+    return True

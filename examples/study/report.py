@@ -34,9 +34,9 @@ def markdown(study: Study, told: Mapping[str, Any]) -> str:
     )
 
 
-def picture_name(direction: str) -> str:
-    """The file of a direction's sample pictures, beside the report."""
-    return f"samples_{direction.replace('->', '_to_')}.png"
+def picture_name(kind: str, direction: str) -> str:
+    """The file of a direction's `samples`, `maps` or `curves`, beside the report."""
+    return f"{kind}_{direction.replace('->', '_to_')}.png"
 
 
 def _head(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
@@ -127,12 +127,7 @@ def _body(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
     for direction in study.directions:
         yield f"## {direction}{MEANINGS.get((study.data.kind, direction), '')}"
         yield ""
-        # Whose photos may not be passed on should not have to cut them out of a report first.
-        if study.data.kind == "shapes":
-            yield f"![Inputs, and what each method makes of them]({picture_name(direction)})"
-            yield ""
-            yield f"*The first test images under seed {study.seeds[0]}, last epoch; chosen by nobody.*"
-            yield ""
+        yield from _pictures(study, told, direction)
         rows = told["table"]["figures"][direction]
         for measure in measures_of(study):
             if measure.key in rows:
@@ -144,6 +139,20 @@ def _body(study: Study, told: Mapping[str, Any]) -> Iterator[str]:
         listed = (f"{method} {', '.join(str(epoch) for epoch in by.values())}" for method, by in best.items())
         yield f"Best epochs, seed by seed: {'; '.join(listed)}."
         yield ""
+
+
+def _pictures(study: Study, told: Mapping[str, Any], direction: str) -> Iterator[str]:
+    """The pictures of a direction. Whose photos may not be passed on should not have to cut them out of a report."""
+    said = {"curves": f"{criterion(study).key} over epochs; gray is bare, thin lines are seeds, thick lines their mean"}
+    if study.data.kind == "shapes":
+        first = f"the first test images under seed {study.seeds[0]}, last epoch; chosen by nobody"
+        said |= {"samples": f"Inputs and outputs of {first}", "maps": f"Where D looks at the outputs of {first}"}
+    for kind, caption in said.items():
+        if picture_name(kind, direction) in told["pictures"]:
+            yield f"![{caption}]({picture_name(kind, direction)})"
+            yield ""
+            yield f"*{caption}.*"
+            yield ""
 
 
 def _table(

@@ -19,16 +19,18 @@ from pathlib import Path
 
 import facts
 import torch
+from curves import draw_curves
 from dataset import Dataset, prepare
 from evaluator import Evaluator
 from executor import Executor
+from measures import criterion
 from pictures import draw_samples
 from reading import read_study
 from report import markdown, picture_name
 from runner import Runner, planned, read_result, write_json
 from runs import Run
 from settings import Study
-from tables import collate
+from tables import Results, collate
 
 from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.utils.files import write_whole
@@ -71,18 +73,33 @@ def write_report(study: Study, out: Path, dataset: Dataset, evaluator: Evaluator
         "table": collate(study, results),
         "runs": list(results.values()),
         "study": study.text,
+        "pictures": _draw_pictures(study, runs, results, dataset, out),
     }
+    write_json(out / "report.json", told)
+    write_whole(out / "report.md", markdown(study, told).encode())
+
+
+def _draw_pictures(study: Study, runs: list[Run], results: Results, dataset: Dataset, out: Path) -> list[str]:
+    """Draw samples, maps and curves of each direction; the names of those that there are."""
+    drawn = []
     for direction in study.directions:
-        shown = [
-            (run.method.name, run.folder / f"outputs_{study.epochs[-1]}" / f"fake_{direction[-1]}")
+        source, target = direction.split("->")
+        tested = [
+            (run.method.name, run.folder / f"outputs_{study.epochs[-1]}")
             for run in runs
             if run.seed == study.seeds[0]
             and (run.method.name, run.seed) in results
             and direction in run.method.system.directions
         ]
-        draw_samples(study, direction, dataset.test[direction[0]], shown, out / picture_name(direction))
-    write_json(out / "report.json", told)
-    write_whole(out / "report.md", markdown(study, told).encode())
+        for kind, visual in (("samples", f"fake_{target}"), ("maps", f"attention_{source}")):
+            shown = [(name, folder / visual) for name, folder in tested if (folder / visual).is_dir()]
+            path = out / picture_name(kind, direction)
+            if draw_samples(study, dataset.test[source], shown, path):
+                drawn.append(path.name)
+        path = out / picture_name("curves", direction)
+        if draw_curves(study, results, direction, criterion(study), path):
+            drawn.append(path.name)
+    return drawn
 
 
 @contextlib.contextmanager
