@@ -84,7 +84,9 @@ def load_script() -> Callable[[Path], ModuleType]:
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(path.parent)  # where a script finds the modules beside it
+            spec.loader.exec_module(module)
         return module
 
     return load

@@ -10,10 +10,15 @@ A *launch* is an operator that reads or writes memory of the device: a kernel, o
 and allocations are none. Some operators launch two kernels on a GPU. On the meta device Adam updates one tensor at a
 time; on a GPU Adam needs a few launches for all. A *CPU operation* is an operator on CPU tensors alone.
 
+A host that cannot be put on the meta device is counted with `--device cpu`, where every operator is a launch; small
+networks have as many operators as large ones.
+
 Examples:
     python examples/benchmarks/launches.py
     python examples/benchmarks/launches.py --json figures.json
     python examples/benchmarks/launches.py --mechanisms rhp --list
+    python examples/benchmarks/launches.py --host path/to/pytorch-CycleGAN-and-pix2pix --device cpu --size 64 \\
+        --batch-sizes 1 --mechanisms "activations alone" -- --ngf 4 --ndf 4
 """
 
 from __future__ import annotations
@@ -33,13 +38,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from host_flags import host_flags
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.plugins.find_host import recognise
 
-HOST = Path(__file__).parents[1] / "reference_host"
 NETS = ("--netG", "resnet_9blocks", "--ngf", "64", "--ndf", "64", "--pool_size", "0")
 MECHANISMS: Mapping[str, tuple[str, ...]] = {
     "rhp": (),
@@ -64,22 +69,26 @@ class Operations(TorchDispatchMode):
         launches: Those that touch memory of a device other than the CPU.
         on_cpu: Those on CPU tensors alone.
         waits: Those after which the CPU would wait for the device.
+
+    Args:
+        device: Type of the device that trains.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "meta") -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
         self.launches, self.on_cpu, self.waits = Counter[str](), Counter[str](), Counter[str]()
+        self._beside = {"cpu"} - {device}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         returned, name = _devices(result), func.overloadpacket.__name__
         given = _devices((args, kwargs))
-        if given - {"cpu"} and (name in WAITS or ("cpu" in returned and not kwargs.get("non_blocking"))):
+        if given - {"cpu"} and (name in WAITS or ("cpu" in returned and not (kwargs or {}).get("non_blocking"))):
             self.waits[name] += 1
         if name not in ALLOCATIONS and not _is_view(func):
             where = returned | given
             if where:  # a question about types, say, touches no tensor
-                (self.launches if where - {"cpu"} else self.on_cpu)[name] += 1
+                (self.launches if where - self._beside else self.on_cpu)[name] += 1
         return result
 
 
@@ -111,14 +120,14 @@ def epoch(loader: Iterable[dict[str, Any]], steps: int) -> list[dict[str, Any]]:
 
 
 def host_model(scratch: Path, args: argparse.Namespace, batch_size: int, guidance: Sequence[str] | None) -> Any:
-    """A CycleGAN of the reference host without values, and what loads its batches; bare without guidance."""
+    """A CycleGAN of the host, on the meta device without values, and what loads its batches; bare without guidance."""
     command = ["--dataroot", scratch / "data", "--checkpoints_dir", scratch, "--name", "launches", *NETS, *args.options]
     command += ["--model", "cycle_gan" if guidance is None else "guide_cycle_gan", "--num_threads", 0]
     command += ["--load_size", round(args.size * 286 / 256), "--crop_size", args.size, "--batch_size", batch_size]
     # In the images' order, so that the first epoch visits every one of both domains.
-    sys.argv = ["train.py", *map(str, command), "--serial_batches", *(guidance or ())]
+    sys.argv = ["train.py", *map(str, command), *host_flags(gpu=False), "--serial_batches", *(guidance or ())]
     options = importlib.import_module("options.train_options").TrainOptions().parse()
-    options.device = torch.device("meta")
+    options.device = torch.device(args.device)  # the classic generation does not read it
     model = importlib.import_module("models").create_model(options)
     model.setup(options)
     return model, importlib.import_module("data").create_dataset(options)
@@ -133,7 +142,7 @@ def counted_epoch(
     model, loader = host_model(scratch, args, batch_size, guidance)
     train(model, epoch(loader, steps))
     batches = epoch(loader, steps)
-    with Operations() as operations:
+    with Operations(args.device) as operations:
         train(model, batches)
     return operations
 
@@ -141,8 +150,8 @@ def counted_epoch(
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Count a step of the bare host and of each mechanism, for each batch size."""
     torch.set_num_threads(1)
-    host = recognise(HOST)
-    sys.path.insert(0, str(HOST))
+    host = recognise(args.host.resolve())
+    sys.path.insert(0, str(host.root))
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch, host.guided(), contextlib.redirect_stdout(io.StringIO()):
         write_unpaired(Path(scratch) / "data", args.size, max(args.batch_sizes), 1, args.seed, workers=1)
@@ -153,7 +162,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 rows.append({"mechanism": name, "batch_size": batch_size, **_added(bare, guided, args.steps)})
     versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
     return {
-        "settings": {"size": args.size, "steps": args.steps, "networks": [*NETS, *args.options], **versions},
+        "settings": {
+            "host": host.description,
+            "device": args.device,
+            "size": args.size,
+            "steps": args.steps,
+            "networks": [*NETS, *args.options],
+            **versions,
+        },
         "steps": rows,
     }
 
@@ -198,13 +214,16 @@ def main() -> None:
     """Count and print."""
     own = list(itertools.takewhile(lambda argument: argument != "--", sys.argv[1:]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write the figures there as well")
-    parser.add_argument("--list", action="store_true", help="name the operators that are added")
-    parser.add_argument("--size", type=int, default=256, help="height and width of images, %(default)s by default")
-    parser.add_argument("--steps", type=int, default=16, help="of an epoch, %(default)s by default")
-    parser.add_argument("--seed", type=int, default=0, help="of data and draws, %(default)s by default")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="1 and 8 by default")
-    parser.add_argument("--mechanisms", nargs="+", choices=MECHANISMS, default=list(MECHANISMS), help="all by default")
+    add = parser.add_argument
+    add("--host", type=Path, default=Path(__file__).parents[1] / "reference_host", help="folder of its train.py")
+    add("--device", choices=("meta", "cpu"), default="meta", help="that trains, %(default)s by default")
+    add("--json", type=Path, help="write the figures there as well")
+    add("--list", action="store_true", help="name the operators that are added")
+    add("--size", type=int, default=256, help="height and width of images, %(default)s by default")
+    add("--steps", type=int, default=16, help="of an epoch, %(default)s by default")
+    add("--seed", type=int, default=0, help="of data and draws, %(default)s by default")
+    add("--batch-sizes", type=int, nargs="+", default=[1, 8], help="1 and 8 by default")
+    add("--mechanisms", nargs="+", choices=MECHANISMS, default=list(MECHANISMS), help="all by default")
     args = parser.parse_args(own)
     args.options = sys.argv[len(own) + 2 :]
     figures = measure(args)

@@ -45,6 +45,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from host_flags import host_flags
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -226,9 +227,7 @@ def host_options(
     command = ["--dataroot", scratch / "data", "--checkpoints_dir", scratch, "--name", name, "--num_threads", 0]
     command += ["--model", "guide_" * (name == "guided") + args.model, "--batch_size", args.batch_size]
     command += ["--load_size", round(args.size * 286 / 256), "--crop_size", args.size]
-    known, _ = train_options().initialize(argparse.ArgumentParser()).parse_known_args(["--dataroot", "."])
-    command += ["--gpu_ids", 0 if device.type == "cuda" else -1] if "gpu_ids" in known else []
-    command += ["--display_id", -1] if "display_id" in known else []  # no visdom server
+    command += host_flags(device.type == "cuda")
     command += [*monitor, *args.options] if name == "guided" else without_guidance(args.options)
     sys.argv = ["train.py", *map(str, command)]
     options = train_options().parse()
