@@ -102,7 +102,7 @@ def presets() -> None:
 
     for shown in [table for host in registered_hosts() for table in host.presets()]:
         words = " ".join(value for row in shown.rows for value in row.values).split()
-        paper = Column("paper", min_width=max(map(len, words), default=0))  # no name is torn
+        paper = Column(shown.whose, min_width=max(map(len, words), default=0))  # no name is torn
         table = Table("option", f"{shown.model}'s own", paper, "where it stands", title=shown.title)
         for row in shown.rows:
             table.add_row(row.option, row.default, "\n".join(row.values), row.source)

@@ -31,8 +31,10 @@ class PresetTable:
         title: What they are for.
         model: The host's own model, whose defaults stand beside them.
         rows: An option each.
+        whose: Whose settings they are.
     """
 
     title: str
     model: str
     rows: Sequence[PresetRow]
+    whose: str = "paper"

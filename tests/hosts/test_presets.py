@@ -111,6 +111,16 @@ def test_forks_that_name_their_epochs_otherwise_are_set_too(monkeypatch: pytest.
     assert vars(parser.parse_args()) == {"guide_preset": "paper:day2night", "niter": 50}
 
 
+def test_ours_is_for_every_model_and_changes_options_of_the_guidance_alone(parse: Any) -> None:
+    for script, model in (("train", "guide_cycle_gan"), ("test", "guide_pix2pix"), ("test", "guide_test")):
+        before = parse(script, "--model", model)
+        options = parse(script, "--model", model, "--guide_preset", "recommended")
+        changed = {name: value for name, value in options.items() if before[name] != value}
+        assert changed == {"guide_preset": "recommended", "guide_test_map": "mean"}
+        typed = parse(script, "--model", model, "--guide_preset", "recommended", "--guide_test_map", "ones")
+        assert typed["guide_test_map"] == "ones"
+
+
 @pytest.mark.parametrize(
     ("model", "preset", "message"),
     [
@@ -119,7 +129,7 @@ def test_forks_that_name_their_epochs_otherwise_are_set_too(monkeypatch: pytest.
         (
             "guide_cycle_gan",
             "horse2zebra",
-            r"'horse2zebra' is unknown, known are: paper:apple2orange, .*--guide_preset",
+            r"'horse2zebra' is unknown, known are: recommended, paper:apple2orange, .*--guide_preset",
         ),
     ],
 )

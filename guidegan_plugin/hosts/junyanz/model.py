@@ -98,7 +98,9 @@ class GuidedModel(HostModel):
                 help="translate again with where D looks, so often at most, while its score rises",
             )
         add_monitor_options(manager, parser, is_train)
-        parser.add_argument("--guide_preset", default="", help="the paper's settings as defaults: guidegan presets")
+        parser.add_argument(
+            "--guide_preset", default="", help="settings as defaults, the paper's or ours: guidegan presets"
+        )
         presets.set_defaults(parser, cls.host_model, is_train)
         if is_train:
             reach_loader(parser)
