@@ -48,6 +48,7 @@ class GuideConfig:
     judged: str = option("moves", "D is given the fake moved about only, or computed upon, too", "moves", "affine")
     judges: str = option("last", "maps of an image that is judged several times in a visit", "last", "mean")
     strict: bool = option(False, "a pair that is not guided is an error, not a warning")
+    store: str = option("memory", "where the maps are kept: in main memory, or in a file", "memory", "mmap")
     store_device: str = option("auto", "device of the maps; auto: the networks' device", "auto", "cpu")
     store_dtype: str = option("uint8", "type of the stored maps", "uint8", "float16", "float32")
     seed: int = option(0, "seed of init=random, dropout and attention=shuffled")

@@ -25,7 +25,7 @@ from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.memory.either_store import make_store
 from guidegan_plugin.guidance.reports import Losses
 from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
@@ -145,7 +145,7 @@ class GuideFactory:
             None if self.attention is None else [build(self.attention, config) for _ in range(judges)],
             build(self.concatenation, config),
             self.transfer,
-            AttentionStore(config.store_device, config.store_dtype),
+            make_store(config.store, config.store_device, config.store_dtype),
             name=name,
             behaviour=Behaviour(
                 config.cycle,

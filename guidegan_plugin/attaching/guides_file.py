@@ -10,21 +10,27 @@ from pathlib import Path
 import pluggy
 import safetensors
 import safetensors.torch
-from torch import Tensor
 
 from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.disk_store import DiskStore
+from guidegan_plugin.guidance.memory.either_store import state_to_save
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import checksum, config_of, load_facts, load_stores, save_stores
+from guidegan_plugin.guidance.memory.store_file import (
+    States,
+    checksum,
+    config_of,
+    load_facts,
+    load_stores,
+    save_stores,
+)
 from guidegan_plugin.utils.files import sweep, write_again, write_whole
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
 _SUM = "sha256"
-
-States = dict[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,15 @@ class Saved:
         """What was written just now."""
         return cls(path, facts, versions, _status(path))
 
-    def written_again(self, path: Path, facts: Mapping[str, str], versions: Mapping[str, object]) -> bool:
-        """Whether it held this very content and was copied."""
+    def written_again(
+        self, path: Path, facts: Mapping[str, str], versions: Mapping[str, tuple[AttentionStore, int]], folder: Path
+    ) -> bool:
+        """Whether it held this very content and was copied; see :func:`save_guides`."""
         try:
             if (self.facts, self.versions) != (facts, versions) or _status(self.path) != self.status:
                 return False
+            if self.path.parent != folder and any(isinstance(store, DiskStore) for store, _ in versions.values()):
+                return False  # its maps lie beside it
             write_again(self.path, path)
         except OSError:  # it is gone, or there is no room: writing it anew says why
             return False
@@ -70,6 +80,7 @@ def save_guides(
     config: Mapping[str, Value],
     where: str = "path=",
     before: Saved | None = None,
+    folder: Path | None = None,
 ) -> Saved:
     """Write what the pairs of a training remember, whole or not at all.
 
@@ -79,6 +90,7 @@ def save_guides(
         config: How the training is guided, by the options' names.
         where: What the user can change to write it elsewhere, for the error.
         before: What was saved before, if anything. Where nothing has changed since, the file is a copy of that one.
+        folder: Where the file is moved to afterwards, if it is: files of maps lie there.
 
     Returns:
         What was saved.
@@ -90,8 +102,12 @@ def save_guides(
     for guide in guides.values():
         facts |= guide.facts()
     versions = {name: (guide.store, guide.store.version) for name, guide in guides.items()}
-    if before is None or not before.written_again(path, facts, versions):
-        save_stores(path, {name: guide.store.state() for name, guide in guides.items()}, facts, where)
+    folder = folder or path.parent
+    if before is None or not before.written_again(path, facts, versions, folder):
+        states = {
+            name: state_to_save(guide.store, folder, name, folder / path.name, where) for name, guide in guides.items()
+        }
+        save_stores(path, states, facts, where)
     return Saved.at(path, facts, versions)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
+from guidegan_plugin.guidance.memory.either_store import load_into, state_to_save
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -74,7 +75,9 @@ class GuideMemory:
         Raises:
             StoreError: If it cannot be written.
         """
-        save_stores(Path(path), {self.name: self.store.state()}, {**(metadata or {}), **self.facts()})
+        path = Path(path)
+        state = state_to_save(self.store, path.parent, self.name, path)
+        save_stores(path, {self.name: state}, {**(metadata or {}), **self.facts()})
 
     def load(self, path: str | Path) -> None:
         """Read the memory of this pair from a file, and from beside the file what stands for the map at test time.
@@ -99,14 +102,14 @@ class GuideMemory:
         if self.given is not None:
             self.given.take(states, facts, path)
 
-    def load_state(self, states: Mapping[str, dict[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
+    def load_state(self, states: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
         """Take this pair's memory out of what ``load_stores`` read.
 
         Raises:
             StoreError: As :func:`~guidegan_plugin.guidance.memory.store_file.check_belongs`; nothing is taken then.
         """
         check_belongs(states, facts, self.name, self.digest, source)
-        self.store.load_state(states[self.name], self._attachment.device)
+        load_into(self.store, states[self.name], self._attachment.device)
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
         self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))
 

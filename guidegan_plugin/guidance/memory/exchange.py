@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.pieces import pieces
 from guidegan_plugin.guidance.memory.store import AttentionStore
 
@@ -27,6 +28,15 @@ def exchange(store: AttentionStore, device: torch.device) -> None:
     gathered = enumerate(_all_gather(told, device))
     changes = [told if rank == own else safetensors.torch.load(_bytes(part)) for rank, part in gathered]
     store.merge(changes, device, own)
+    if isinstance(store, DiskStore):  # nobody saves before all have seen what the first process saved until here
+        _meet(device)
+
+
+def _meet(device: torch.device) -> None:
+    """Wait for all processes."""
+    one = torch.ones(1, device=device)
+    dist.all_reduce(one)
+    one.item()  # on a GPU it is computed by now
 
 
 def _bytes(content: Tensor) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from torch import Tensor
 
@@ -70,3 +70,26 @@ class Counts:
     epoch_visits: int
     epoch_first_visits: int
     age: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over images.
+
+    Attributes:
+        images: How many there are.
+        visits: Of all.
+        stamps: When their maps were written, counted in writes of one training.
+        bytes: Of their maps.
+    """
+
+    images: int = 0
+    visits: int = 0
+    stamps: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Totals) -> Totals:
+        return Totals(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))

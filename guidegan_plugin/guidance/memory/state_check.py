@@ -50,9 +50,18 @@ def check_state(tensors: Mapping[str, Tensor]) -> list[str]:
     found = sum(_check_maps(name, tensors[name]) for name in tensors if name not in PARTS)
     if found != count:
         raise StoreError(f"there are {found} maps for {count} keys")
+    check_mean(tensors)
+    return keys
+
+
+def check_mean(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse a mean map, where there is one, that :func:`check_state` would refuse.
+
+    Raises:
+        StoreError: As there.
+    """
     if MEAN in tensors and not _is_between_0_and_1(mean := _of(tensors, MEAN, torch.float32, (1, None, None))):
         raise StoreError(f"{MEAN!r} {tuple(mean.shape)} holds values that are not in [0, 1], or none")
-    return keys
 
 
 def check_keys(tensors: Mapping[str, Tensor]) -> list[str]:

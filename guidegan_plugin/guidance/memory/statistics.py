@@ -44,20 +44,21 @@ def statistics(store: AttentionStore) -> dict[str, float]:
         ``images`` remembered, their ``visits`` and the ``bytes`` of their maps; ``epoch_visits`` since the last epoch
         ended and ``never_visited``, the share of these that were an image's first (which G was given a placeholder
         for); ``age``, how many batches ago a map was written (1: in the last one), and ``entropy`` of a map
-        (:func:`entropy`), both averaged over images; ``collapsed``, the share of maps that are only placeholders.
+        (:func:`entropy`), both averaged over images; ``collapsed``, the share of maps that are only placeholders. Of
+        a memory on the disk, maps of at most 16384 images are looked at for the last two.
     """
-    found, counts = [], store.counts
+    found, counts, looked_at = [], store.counts, 0
     for maps in store.chunks():
+        looked_at += len(maps)
         found.append(torch.stack([entropy(maps).sum(), is_placeholder(maps).sum()]))
     sums = torch.stack([one.cpu() for one in found]).sum(0).tolist() if found else [0.0, 0.0]
-    images = len(store)
     return {
-        "images": images,
+        "images": len(store),
         "visits": counts.visits,
         "bytes": store.nbytes,
         "epoch_visits": counts.epoch_visits,
         "never_visited": counts.epoch_first_visits / max(counts.epoch_visits, 1),
         "age": counts.age,
-        "entropy": sums[0] / max(images, 1),
-        "collapsed": sums[1] / max(images, 1),
+        "entropy": sums[0] / max(looked_at, 1),
+        "collapsed": sums[1] / max(looked_at, 1),
     }

@@ -198,7 +198,7 @@ class AttentionStore:
             if start < end:
                 yield shape, self._slabs[shape], rows[start:end]
 
-    def load_state(self, tensors: dict[str, Tensor], device: torch.device) -> None:
+    def load_state(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
         """Replace what is remembered with what :meth:`state` returned: all of it, or nothing where that fails.
 
         Args:
@@ -219,7 +219,7 @@ class AttentionStore:
             raise
         self._writes = 0
 
-    def _take_in(self, tensors: dict[str, Tensor], rows: dict[str, int], device: torch.device) -> None:
+    def _take_in(self, tensors: Mapping[str, Tensor], rows: dict[str, int], device: torch.device) -> None:
         """Fill an empty memory."""
         columns, start = self._columns, 0
         for maps in shapes_in(tensors).values():

@@ -15,16 +15,24 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.layers import unwrap
-from guidegan_plugin.guidance.memory.mean_map import with_mean
+from guidegan_plugin.guidance.memory.disk_state import DiskState
+from guidegan_plugin.guidance.memory.map_file import NAME
+from guidegan_plugin.guidance.memory.mean_map import MEAN, with_mean
 from guidegan_plugin.guidance.memory.pieces import pieces
-from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_state
+from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_mean, check_state
 from guidegan_plugin.utils.files import remedy, sweep, write_whole
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
 FORMAT = "guidegan-store-1"
+FORMAT_ON_DISK = "guidegan-store-2"
+"""Of a file that names a file of maps in place of the maps of a pair."""
+
 STORE_ENDING = "_guide.safetensors"
 """What a store's file name has after its epoch."""
+
+States = dict[str, Mapping[str, Tensor]]
+"""What is remembered, by the pair's name."""
 
 # What a file may say of the newest images of a pair, and of their maps.
 _SHAPES = {"image": "3x1x1", "cells": "1x1"}
@@ -39,16 +47,19 @@ def save_stores(
 
     Args:
         path: File name, by convention ``<epoch>_guide.safetensors``.
-        stores: ``AttentionStore.state()`` by the pair's name.
+        stores: ``AttentionStore.state()``, or what ``DiskStore.save`` returned, by the pair's name.
         metadata: Small facts to keep with them, such as the config and the networks' digests.
         where: What the user can change to write it elsewhere, for the error.
 
     Raises:
         StoreError: If the file cannot be written.
     """
-    whole = {pair: with_mean(state) for pair, state in stores.items()}
+    on_disk = {pair: state for pair, state in stores.items() if isinstance(state, DiskState)}
+    whole = {pair: on_disk[pair].tensors if pair in on_disk else with_mean(state) for pair, state in stores.items()}
     tensors = {f"{pair}.{name}": tensor for pair, state in whole.items() for name, tensor in state.items()}
-    facts = {**metadata, "format": FORMAT, "pairs": json.dumps(sorted(stores))}
+    facts = {**metadata, "format": FORMAT_ON_DISK if on_disk else FORMAT, "pairs": json.dumps(sorted(stores))}
+    for pair, state in on_disk.items():
+        facts |= {f"{pair}.file": state.path.name, f"{pair}.save": str(state.save)}
     facts["sha256"] = checksum(tensors, facts)
     try:
         sweep(path.parent)
@@ -57,11 +68,12 @@ def save_stores(
         raise StoreError(f"{path} could not be written: {error.strerror}; {remedy(error)} or change {where}") from error
 
 
-def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
+def load_stores(path: Path) -> tuple[States, dict[str, str]]:
     """Read a file of :func:`save_stores`.
 
     Returns:
-        The states by the pair's name, and the metadata.
+        The states by the pair's name, and the metadata. A state on the disk is a :class:`DiskState`, which reads its
+        file of maps, and refuses it where it has to, when it is asked.
 
     Raises:
         StoreError: If the file is missing, torn, altered, or holds what no training of ours remembers.
@@ -70,16 +82,33 @@ def load_stores(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str
         tensors, facts = _read(path)
         if facts.pop("sha256", None) != checksum(tensors, facts):
             raise StoreError("was altered after it was written (checksum differs)")
-        states: dict[str, dict[str, Tensor]] = {pair: {} for pair in _check_facts(facts)}
+        found: dict[str, dict[str, Tensor]] = {pair: {} for pair in _check_facts(facts)}
         for name, tensor in tensors.items():
             match = _PART.fullmatch(name)
-            if match is None or match[1] not in states:
-                raise StoreError(f"holds {short(name)}, which is of none of its pairs {short([*states])}")
-            states[match[1]][match[2]] = tensor
-        for pair, state in states.items():
+            if match is None or match[1] not in found:
+                raise StoreError(f"holds {short(name)}, which is of none of its pairs {short([*found])}")
+            found[match[1]][match[2]] = tensor
+        states: States = {}
+        for pair, state in found.items():
             with _said_of(pair):
-                check_state(state)
+                states[pair] = _checked(state, _on_disk(path, facts, pair, state))
     return states, facts
+
+
+def _on_disk(path: Path, facts: Mapping[str, str], pair: str, state: Mapping[str, Tensor]) -> DiskState | None:
+    """What a file says of a pair whose maps lie beside it; None where the file holds them."""
+    name = facts.get(f"{pair}.file")
+    return None if name is None else DiskState(path.parent / name, int(facts[f"{pair}.save"]), state.get(MEAN), path)
+
+
+def _checked(state: dict[str, Tensor], on_disk: DiskState | None) -> Mapping[str, Tensor]:
+    if on_disk is None:
+        check_state(state)
+        return state
+    if state.keys() - {MEAN}:
+        raise StoreError(f"{short(min(state.keys() - {MEAN}))} is kept twice, here and in {on_disk.path.name}")
+    check_mean(state)
+    return on_disk
 
 
 def load_facts(path: Path) -> dict[str, str]:
@@ -111,8 +140,9 @@ def load_visits(path: Path) -> dict[str, dict[str, int]]:
     with _named(path):
         tensors, facts = _read(path, (".keys", ".offsets", ".visits"))
         for pair in _check_facts(facts):
-            own = {name.removeprefix(f"{pair}."): tensor for name, tensor in tensors.items()}
+            own: Mapping[str, Tensor] = {name.removeprefix(f"{pair}."): tensor for name, tensor in tensors.items()}
             with _said_of(pair):
+                own = _on_disk(path, facts, pair, {}) or own
                 visits[pair] = dict(zip(check_keys(own), own["visits"].tolist(), strict=True))
     return visits
 
@@ -121,6 +151,11 @@ def config_of(facts: Mapping[str, str]) -> dict[str, Value]:
     """How the training was guided, by the options' names, out of the metadata of :func:`load_facts`."""
     found: dict[str, Value] = json.loads(facts.get("config", "{}"))
     return found
+
+
+def file_names(facts: Mapping[str, str]) -> set[str]:
+    """The names of the files of maps beside a store's file, out of its metadata; none where it holds all maps."""
+    return {name for fact, name in facts.items() if fact.endswith(".file") and NAME.fullmatch(name)}
 
 
 def shape_of(facts: Mapping[str, str], pair: str, fact: str) -> tuple[int, ...] | None:
@@ -185,11 +220,11 @@ def _read(path: Path, endings: tuple[str, ...] = ("",)) -> tuple[dict[str, Tenso
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})
-            names = file.keys() if facts.get("format") == FORMAT else ()
+            names = file.keys() if facts.get("format") in (FORMAT, FORMAT_ON_DISK) else ()
             tensors = {name: file.get_tensor(name) for name in names if name.endswith(endings)}
     except Exception as error:  # a reader in another language, and torch: what they make of any bytes nobody lists
         raise StoreError(f"is torn or not a store ({short(str(error))})") from error
-    if facts.get("format") != FORMAT:
+    if facts.get("format") not in (FORMAT, FORMAT_ON_DISK):
         raise StoreError(f"has format {short(facts.get('format'))}, expected {FORMAT!r}")
     return tensors, facts
 
@@ -201,9 +236,13 @@ def _check_facts(facts: Mapping[str, str]) -> list[str]:
         raise StoreError(f"has pairs that are no list of names ({short(pairs)})")
     if not isinstance(config, dict) or not all(isinstance(value, str | int | float) for value in config.values()):
         raise StoreError(f"has a config that is no table of options ({short(config)})")
-    for name in (f"{pair}.{count}" for pair in pairs for count in ("steps", "visits")):
+    for name in (f"{pair}.{count}" for pair in pairs for count in ("steps", "visits", "save")):
         if not re.fullmatch(r"\d{1,18}", facts.get(name, "0"), re.ASCII):
             raise StoreError(f"has {name} that is no number ({short(facts[name])})")
+    for pair in pairs:
+        file = facts.get(f"{pair}.file")
+        if file is not None and (not NAME.fullmatch(file) or f"{pair}.save" not in facts):
+            raise StoreError(f"has {pair}.file that is no file of maps ({short(file)})")
     for name, usual in ((f"{pair}.{fact}", usual) for pair in pairs for fact, usual in _SHAPES.items()):
         found = facts.get(name, usual)
         if not _SHAPE.fullmatch(found) or found.count("x") != usual.count("x"):

@@ -158,4 +158,6 @@ def _count(dataset: Any, pair: NamedPair, options: Any) -> int:
 
 
 def _place(guides: HostGuides) -> str:
+    if guides.config.store == "mmap":
+        return "the disk"
     return "the CPU" if guides.config.store_device == "cpu" else str(guides.model.device)

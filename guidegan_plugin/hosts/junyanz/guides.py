@@ -22,7 +22,7 @@ from guidegan_plugin.errors import ConfigError, HostError, StoreError
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
-from guidegan_plugin.guidance.memory.state_dict import unpack_keys
+from guidegan_plugin.guidance.memory.disk_state import images_in
 from guidegan_plugin.guidance.memory.store_file import check_belongs
 from guidegan_plugin.hosts.junyanz.batches import BatchReader
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
@@ -241,7 +241,7 @@ class HostGuides:
             StoreError: If it cannot be written.
         """
         config = full_config(self._manager, self.config)
-        saved = save_guides(path, self.guides, config, "--checkpoints_dir", self._saved)
+        saved = save_guides(path, self.guides, config, "--checkpoints_dir", self._saved, folder)
         self._saved = replace(saved, path=folder / path.name)
 
     def load(self, path: Path) -> None:
@@ -254,7 +254,7 @@ class HostGuides:
             _log.warning("no store %s: every image starts from ones", path)
             return
         states, facts = read_guides(path, self._manager, self.config)
-        self._check_data(path, itertools.chain.from_iterable(map(unpack_keys, states.values())))
+        self._check_data(path, itertools.chain.from_iterable(map(images_in, states.values())))
         try:
             for guide in self.guides.values():  # all, before the first one takes anything
                 check_belongs(states, facts, guide.name, guide.digest, str(path))

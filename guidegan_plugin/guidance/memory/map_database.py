@@ -1,0 +1,119 @@
+"""How a file of maps is opened: SQLite with what keeps saves whole and readers unhindered."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guidegan_plugin.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    try:
+        import sqlite3
+    except ImportError:  # a Python that was built without
+        sqlite3 = None
+
+Error = () if sqlite3 is None else (sqlite3.Error,)
+"""What SQLite raises."""
+
+APPLICATION = 0x47474D31
+"""Says whose database it is."""
+
+TABLES = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE maps (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL, checksum INT NOT NULL)",
+)
+"""All that is in it, in the order of its names."""
+
+# Pages of 8 KB: seven maps of 31 x 31 in one. A save that was returned from is on the disk (FULL), and readers never
+# wait for it (WAL). Pages that wait for the end of a save take 64 MB at most.
+PRAGMAS = ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "cache_size = -65536")
+"""How it is written."""
+
+PATIENCE = 10.0
+"""Seconds that a statement waits for another process."""
+
+# A file may come from anybody.
+_WARY = ("trusted_schema = OFF", "cell_size_check = ON")
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a database.
+
+    Args:
+        path: The file.
+        mode: ``"ro"``, ``"rw"``, ``"rwc"`` to make it, or another of SQLite's options, ``name=value``.
+
+    Raises:
+        sqlite3.Error: If it cannot be opened; some of what is wrong shows when it is read.
+        ConfigError: If this Python has no SQLite.
+    """
+    if sqlite3 is None:
+        raise ConfigError("store=mmap needs SQLite, which this Python was built without; change --guide_store")
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode if '=' in mode else f'mode={mode}'}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=PATIENCE,
+    )
+    for pragma in (*_WARY, *PRAGMAS[2:]):
+        db.execute(f"PRAGMA {pragma}")
+    return db
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a database that nobody is to write to, which may lie where nobody may.
+
+    Raises:
+        sqlite3.Error: As :func:`connect`.
+        ConfigError: Likewise.
+    """
+    try:
+        db = connect(path, "ro")
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        # It is read as it is, where all of it is in its place.
+        log = path.with_name(f"{path.name}-wal")
+        if not path.is_file() or (log.exists() and log.stat().st_size):
+            raise
+        db = connect(path, "immutable=1")
+    return db
+
+
+def remove(path: Path, db: sqlite3.Connection) -> None:
+    """Close and delete a database."""
+    with contextlib.suppress(sqlite3.Error):
+        db.close()
+    for ending in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + ending).unlink()
+
+
+def close(db: sqlite3.Connection, process: int) -> None:
+    """Close a database that a process has opened; in a child of this process nothing happens."""
+    if os.getpid() == process:
+        with contextlib.suppress(sqlite3.Error):
+            db.close()
+
+
+@contextlib.contextmanager
+def writing(path: Path, cure: str) -> Iterator[None]:
+    """Say in one line that something cannot be written.
+
+    Args:
+        path: The file.
+        cure: What the user can change.
+
+    Raises:
+        StoreError: Instead of any error of SQLite and of the file system.
+    """
+    try:
+        yield
+    except (*Error, OSError) as error:
+        raise StoreError(f"{path} could not be written: {error}; free space or change {cure}") from error

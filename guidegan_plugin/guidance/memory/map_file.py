@@ -1,0 +1,246 @@
+"""MapFile: the maps of one pair in a file that is never read as a whole, an SQLite database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory import map_database as database
+from guidegan_plugin.guidance.memory.disk_rows import Packed, Unpacked, decoded, encoded, unpack
+from guidegan_plugin.guidance.memory.records import Totals
+from guidegan_plugin.utils.files import sweep
+from guidegan_plugin.utils.text import short
+
+NAME = re.compile(r"guide_maps_\w{1,100}_([0-9a-f]{16})\.sqlite", re.ASCII)
+"""What such files are called: the pair, and a number of its own for each memory that began from ones."""
+
+_WRITE = (
+    "INSERT INTO maps (key, row, checksum) VALUES (?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET row = excluded.row, checksum = excluded.checksum"
+)
+_ASKED = 500  # values in one statement: SQLite takes 999
+
+
+class MapFile:
+    """One row an image, found by its key. A save is one transaction: all of it or nothing is there after a kill.
+
+    Args:
+        path: An existing file.
+        writable: Whether saves are to go into it. Otherwise the file, and its folder, may be read-only.
+        held: Whether nothing that another process saves is seen until :meth:`renew`.
+
+    Attributes:
+        path: The file.
+        save: The number of the newest save that is seen.
+        totals: Of what is seen.
+
+    Raises:
+        StoreError: If the file is torn, or none of ours.
+        ConfigError: If this Python has no SQLite.
+    """
+
+    def __init__(self, path: Path, writable: bool = False, held: bool = False) -> None:
+        self.path, self._held = path.absolute(), held
+        with self._reading():
+            self._db = database.connect(self.path, "rw") if writable else database.connect_to_read(self.path)
+            weakref.finalize(self, database.close, self._db, os.getpid())
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
+            tables = [sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_master ORDER BY name") if sql]
+            if application != database.APPLICATION or tuple(tables) != database.TABLES:
+                raise StoreError("is no file of maps")
+        self.renew()
+
+    @classmethod
+    def create(cls, folder: Path, pair: str, cure: str) -> MapFile:
+        """An empty file in a folder.
+
+        Args:
+            folder: The folder.
+            pair: Name of the pair, for the file's.
+            cure: What the user can change to write it elsewhere, for the error.
+
+        Raises:
+            StoreError: If it cannot be written.
+            ConfigError: If this Python has no SQLite.
+        """
+        path, number = _new_path(folder, pair)
+        with database.writing(path, cure):
+            db = database.connect(path, "rwc")
+            try:
+                for statement in (*(f"PRAGMA {one}" for one in database.PRAGMAS), "BEGIN", *database.TABLES):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {database.APPLICATION}")
+                facts = {"id": number, "save": 0, **{each.name: 0 for each in fields(Totals)}}
+                db.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+                db.execute("COMMIT")
+            except BaseException:
+                database.remove(path, db)
+                raise
+            db.close()
+        return cls(path, writable=True)
+
+    def copied(self, folder: Path, pair: str, cure: str) -> MapFile:
+        """A copy in another folder, of what the last save left, with a number of its own.
+
+        Args:
+            folder: The folder.
+            pair: As for :meth:`create`.
+            cure: As for :meth:`create`.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        path, number = _new_path(folder, pair)
+        sweep(folder)
+        unfinished = path.with_name(f".guide-{secrets.token_hex(8)}.tmp")
+        with database.writing(path, cure):
+            db = database.connect(unfinished, "rwc")
+            try:
+                self._db.backup(db)
+                db.execute("UPDATE facts SET value = ? WHERE name = 'id'", (number,))
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                db.close()
+                unfinished.replace(path)
+            except BaseException:
+                database.remove(unfinished, db)
+                raise
+        return MapFile(path, writable=True)
+
+    def renew(self) -> None:
+        """See what was saved since.
+
+        Raises:
+            StoreError: If the file is torn, or none of ours.
+        """
+        with self._reading():
+            if self._held:
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
+                self._db.execute("BEGIN")
+            facts = dict(self._db.execute("SELECT name, value FROM facts").fetchmany(100))
+            names = [each.name for each in fields(Totals)]
+            if facts.keys() != {"id", "save", *names} or not all(
+                type(one) is int and one >= 0 for one in facts.values()
+            ):
+                raise StoreError("is no file of maps")
+            name = NAME.fullmatch(self.path.name)
+            if name is None or int(name[1], 16) != facts["id"]:
+                raise StoreError("was renamed, or is of another memory")
+        self.save, self.totals = facts["save"], Totals(*(facts[name] for name in names))
+
+    def read(self, keys: Sequence[str]) -> Unpacked:
+        """What is known of images; those that are not known are left out, and order is kept for nothing.
+
+        Raises:
+            StoreError: If a row was altered, or the file is torn.
+        """
+        with self._reading():
+            return unpack(self._ask("key, row, checksum", "key", [encoded(key) for key in keys]))
+
+    def evenly(self, step: int) -> Unpacked:
+        """What is known of every ``step``-th image; 1 for all.
+
+        Raises:
+            StoreError: As :meth:`read`.
+        """
+        numbers = range(1, self.totals.images + 1, step)
+        with self._reading():
+            all_rows = "SELECT key, row, checksum FROM maps ORDER BY id"
+            found = unpack(self._db.execute(all_rows) if step == 1 else self._ask("key, row, checksum", "id", numbers))
+            if len(found) != len(numbers):
+                raise StoreError(f"holds {len(found)} rows where {len(numbers)} are counted")
+        return found
+
+    def keys_evenly(self, step: int) -> list[str]:
+        """The key of every ``step``-th image.
+
+        Raises:
+            StoreError: If the file is torn.
+        """
+        with self._reading():
+            if step == 1:
+                return [decoded(key) for (key,) in self._db.execute("SELECT key FROM maps ORDER BY id")]
+            return [decoded(one[0]) for one in self._ask("key", "id", range(1, self.totals.images + 1, step))]
+
+    def keys(self) -> Iterator[str]:
+        """All keys, in the order of their bytes; maps are not read.
+
+        Raises:
+            StoreError: If the file is torn.
+        """
+        with self._reading():
+            for (key,) in self._db.execute("SELECT key FROM maps ORDER BY key"):
+                yield decoded(key)
+
+    def __contains__(self, key: str) -> bool:
+        with self._reading():
+            return self._db.execute("SELECT 1 FROM maps WHERE key = ?", (encoded(key),)).fetchone() is not None
+
+    def write(self, rows: Iterable[Packed], totals: Totals, cure: str) -> None:
+        """Save rows: in one transaction, which is on the disk when this returns.
+
+        Args:
+            rows: The rows that changed, keys ascending: in another order a large file takes much longer.
+            totals: Of all images, once the rows are written.
+            cure: What the user can change to write it elsewhere, for the error.
+
+        Raises:
+            StoreError: If it cannot be written, or another training wrote into the file; it is as it was then.
+        """
+        db = self._db
+        with database.writing(self.path, cure):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                (save,) = db.execute("SELECT value FROM facts WHERE name = 'save'").fetchone()
+                if save != self.save:
+                    raise StoreError(f"{self.path}: another training has saved into it; change {cure}")
+                db.executemany(_WRITE, rows)
+                facts = {"save": save + 1, **{each.name: getattr(totals, each.name) for each in fields(totals)}}
+                db.executemany("UPDATE facts SET value = ? WHERE name = ?", [(two, one) for one, two in facts.items()])
+                db.execute("COMMIT")
+            except BaseException:  # Ctrl-C, too
+                with contextlib.suppress(*database.Error):
+                    db.execute("ROLLBACK")
+                raise
+        self.save, self.totals = self.save + 1, totals
+        # What was saved moves from the log into its place. Where that cannot be now, the log is read as well.
+        with contextlib.suppress(*database.Error):
+            db.execute("PRAGMA busy_timeout = 0")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute(f"PRAGMA busy_timeout = {int(database.PATIENCE * 1000)}")
+
+    def remove(self) -> None:
+        """Delete the file."""
+        database.remove(self.path, self._db)
+
+    def _ask(self, columns: str, by: str, values: Sequence[bytes] | range) -> Iterator[Any]:
+        for start in range(0, len(values), _ASKED):
+            some = values[start : start + _ASKED]
+            marks = ",".join("?" * len(some))
+            yield from self._db.execute(f"SELECT {columns} FROM maps WHERE {by} IN ({marks})", list(some))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What is wrong with the file is said with its name, and what helps."""
+        try:
+            yield
+        except (StoreError, *database.Error, OverflowError) as error:
+            said = str(error) if isinstance(error, StoreError) else f"is torn or no file of maps ({short(str(error))})"
+            raise StoreError(
+                f"{self.path} {said}; put a whole copy in its place, or delete the *_guide.safetensors that name it "
+                "to start from ones"
+            ) from error
+
+
+def _new_path(folder: Path, pair: str) -> tuple[Path, int]:
+    number = secrets.randbits(63)
+    name = f"guide_maps_{pair}_{number:016x}.sqlite"
+    return folder / (name if NAME.fullmatch(name) else f"guide_maps_pair_{number:016x}.sqlite"), number
