@@ -104,11 +104,11 @@ def times(number: int) -> dict[str, int]:
     return {f"trainA/{image}.png": number for image in range(5)}
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(("count", "store"), [(2, "memory"), (4, "memory"), (2, "mmap")])
 def test_after_each_epoch_all_ranks_remember_the_same_and_what_one_process_would(
-    ranks: Callable[..., Any], run_host: Callable[..., None], five: Path, tmp_path: Path, count: int
+    ranks: Callable[..., Any], run_host: Callable[..., None], five: Path, tmp_path: Path, count: int, store: str
 ) -> None:
-    ended = ranks(count, 2)
+    ended = ranks(count, 2, "--guide_store", store)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert len(list(tmp_path.glob("epoch_2_of_*.json"))) == count
     run_host("train.py", "--dataroot", five, *TINY.split(), "--n_epochs", 2, "--checkpoints_dir", "alone")
@@ -143,3 +143,15 @@ def test_two_ranks_with_the_same_seed_make_the_same_weights_twice(
     assert len(one) == 4
     assert all(torch.equal(one[name][key], other[name][key]) for name in one for key in one[name])
     assert visits(tmp_path / "one" / "run") == visits(tmp_path / "other" / "run") == times(1)
+
+
+def test_ranks_that_share_maps_on_the_disk_end_where_those_with_memories_of_their_own_do(
+    ranks: Callable[..., Any], tmp_path: Path, read_weights: Callable[[Path], dict[str, dict[str, Tensor]]]
+) -> None:
+    for store in ("memory", "mmap"):
+        for more in (["--n_epochs", "2"], ["--n_epochs", "3", "--continue_train"]):
+            ended = ranks(2, 2, "--checkpoints_dir", store, "--guide_store", store, *more)
+            assert ended.returncode == 0, ended.stderr[-3000:]
+    one, other = (read_weights(tmp_path / folder / "run") for folder in ("memory", "mmap"))
+    assert all(torch.equal(one[name][key], other[name][key]) for name in one for key in one[name])
+    assert visits(tmp_path / "memory" / "run") == visits(tmp_path / "mmap" / "run") == times(3)

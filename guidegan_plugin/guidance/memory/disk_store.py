@@ -237,9 +237,10 @@ class DiskStore(AttentionStore):
             return
         found = self._file.read(missing)
         stamps = np.where(found.saves > self._opened, found.stamps, 0)  # those of former trainings count from anew
-        before = self._inside()
+        cells = sum(maps[:, 0].numel() for maps in shapes_in(found.tensors).values())
+        visits = int(found.tensors["visits"].numpy().sum())
+        self._outside -= Totals(len(found), visits, int(stamps.sum()), cells * self._dtype.itemsize)
         self._add(found.tensors, stamps, np.zeros_like(stamps))
-        self._outside -= self._inside() - before
 
     def _add(self, tensors: Mapping[str, Tensor], stamps: Rows, fresh: Rows) -> None:
         """Images that are not in main memory, as :meth:`state` returns them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -89,7 +89,9 @@ class Totals:
     bytes: int = 0
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        images, visits = self.images + other.images, self.visits + other.visits
+        return Totals(images, visits, self.stamps + other.stamps, self.bytes + other.bytes)
 
     def __sub__(self, other: Totals) -> Totals:
-        return Totals(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        images, visits = self.images - other.images, self.visits - other.visits
+        return Totals(images, visits, self.stamps - other.stamps, self.bytes - other.bytes)

@@ -19,7 +19,9 @@ MAPS = re.compile(r"maps\.([1-9]\d{0,5})x([1-9]\d{0,5})", re.ASCII)
 PARTS = ("keys", "offsets", "views", "visits", MEAN)
 """The names of a memory's other tensors; the last may be missing."""
 
-_MOST_VISITS = 1 << 40  # of one image: of all together there are fewer than an integer holds
+MOST_VISITS = 1 << 40
+"""Of one image: of all together there are fewer than an integer holds."""
+
 _MAP_TYPES = (torch.uint8, torch.float16, torch.float32)
 
 
@@ -86,7 +88,7 @@ def check_keys(tensors: Mapping[str, Tensor]) -> list[str]:
     visits = _of(tensors, "visits", torch.int64, (len(keys),))
     if (visits < 0).any():
         raise StoreError("'visits' holds less than none")
-    if (visits > _MOST_VISITS).any():
+    if (visits > MOST_VISITS).any():
         raise StoreError("'visits' holds more than can be counted")
     return keys
 
