@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,14 @@ from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import state_to_save
+from guidegan_plugin.guidance.memory.map_file import NAME
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import (
+    STORE_ENDING,
     States,
     checksum,
     config_of,
+    file_names,
     load_facts,
     load_stores,
     save_stores,
@@ -30,6 +35,7 @@ from guidegan_plugin.utils.files import sweep, write_again, write_whole
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
+_log = logging.getLogger(__name__)
 _SUM = "sha256"
 
 
@@ -108,7 +114,24 @@ def save_guides(
             name: state_to_save(guide.store, folder, name, folder / path.name, where) for name, guide in guides.items()
         }
         save_stores(path, states, facts, where)
+    if before is None:
+        _say_unnamed(folder, file_names(load_facts(path)))
     return Saved.at(path, facts, versions)
+
+
+def _say_unnamed(folder: Path, files: set[str]) -> None:
+    """Say which files of maps no store in a folder names any more, so that they can be deleted."""
+    found = [path for path in folder.glob("*.sqlite") if NAME.fullmatch(path.name)]
+    if len(found) > len(files):
+        with contextlib.suppress(StoreError):  # of a torn one nobody knows what it names
+            for path in folder.glob(f"*{STORE_ENDING}"):
+                files |= file_names(load_facts(path))
+            for path in found:
+                if path.name not in files:
+                    size = path.stat().st_size / 2**20
+                    _log.warning(
+                        "no *%s names %s (%.0f MiB) any more; delete it unless it is in use", STORE_ENDING, path, size
+                    )
 
 
 def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> tuple[States, dict[str, str]]:

@@ -114,3 +114,30 @@ def test_what_a_torn_or_foreign_file_says_is_refused_by_name(tmp_path: Path, con
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"1_guide\.safetensors (is torn|has format None)"):
         load_facts(path)
+
+
+def test_files_of_maps_that_no_store_names_any_more_are_named_at_the_first_save(
+    tmp_path: Path, make_generator: Make, make_discriminator: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    networks = make_generator(), make_discriminator()
+    for _ in range(2):  # each begins from ones; the first one's only store is written over by the second
+        with attach(*networks, GuideConfig(store="mmap")) as guide:
+            guide.store.write(["a", "b"], torch.rand(2, 1, 5, 5))
+            save_guides(tmp_path / "latest_guide.safetensors", {"A": guide}, CONFIG)
+    named = load_facts(tmp_path / "latest_guide.safetensors")["A.file"]
+    (left,) = [path for path in tmp_path.glob("*.sqlite") if path.name != named]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert f"no *_guide.safetensors names {left} (0 MiB) any more; delete it unless it is in use" == said
+
+
+def test_maps_on_the_disk_are_not_left_behind_when_the_same_is_saved_into_another_folder(
+    tmp_path: Path, make_generator: Make, make_discriminator: Make
+) -> None:
+    networks = make_generator(), make_discriminator()
+    with attach(*networks, GuideConfig(store="mmap")) as guide:
+        guide.store.write(["a", "b"], torch.rand(2, 1, 5, 5))
+        before = None
+        for folder in ("1", "1", "2"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            before = save_guides(tmp_path / folder / "latest_guide.safetensors", {"A": guide}, CONFIG, before=before)
+            assert len(load_stores(before.path)[0]["A"]["visits"]) == 2

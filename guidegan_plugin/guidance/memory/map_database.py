@@ -67,6 +67,21 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open a database that is written to later; where nobody may, it is read, and the writing fails.
+
+    Raises:
+        sqlite3.Error: As :func:`connect`.
+        ConfigError: Likewise.
+    """
+    try:
+        db = connect(path, "rw")
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except Error:
+        db = connect_to_read(path)
+    return db
+
+
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Open a database that nobody is to write to, which may lie where nobody may.
 
@@ -116,4 +131,6 @@ def writing(path: Path, cure: str) -> Iterator[None]:
     try:
         yield
     except (*Error, OSError) as error:
-        raise StoreError(f"{path} could not be written: {error}; free space or change {cure}") from error
+        forbidden = any(said in str(error) for said in ("readonly", "unable to open", "Permission", "Read-only"))
+        first = "change its permissions" if forbidden else "free space"
+        raise StoreError(f"{path} could not be written: {error}; {first} or change {cure}") from error

@@ -50,7 +50,7 @@ class MapFile:
     def __init__(self, path: Path, writable: bool = False, held: bool = False) -> None:
         self.path, self._held = path.absolute(), held
         with self._reading():
-            self._db = database.connect(self.path, "rw") if writable else database.connect_to_read(self.path)
+            self._db = database.connect_to_write(self.path) if writable else database.connect_to_read(self.path)
             weakref.finalize(self, database.close, self._db, os.getpid())
             (application,) = self._db.execute("PRAGMA application_id").fetchone()
             tables = [sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_master ORDER BY name") if sql]

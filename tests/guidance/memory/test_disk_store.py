@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -16,6 +16,7 @@ import torch
 
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.evaluation.map_sources import maps_in_store
 from guidegan_plugin.guidance.memory import disk_state, map_database
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
@@ -280,17 +281,35 @@ def test_a_new_training_in_the_same_folder_leaves_the_maps_of_the_old_one_alone(
     assert list(load(tmp_path, "5_guide.safetensors")) == ["a"] and list(load(tmp_path)) == ["b"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_maps_in_a_folder_that_may_not_be_written_to_are_read(tmp_path: Path) -> None:
-    store = DiskStore()
+def test_maps_in_a_folder_that_may_not_be_written_to_are_read_and_a_save_is_refused_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, elsewhere = DiskStore(), tmp_path / "elsewhere"
     visit([store], ["a"], 1)
     save(store, tmp_path)
     del store
-    tmp_path.chmod(0o500)
-    try:
-        assert list(load_stores(tmp_path / ENTRY)[0]["A"].images()) == ["a"]  # type: ignore[attr-defined]
-    finally:
-        tmp_path.chmod(0o700)
+    connect = map_database.connect
+
+    def closed(path: Path, mode: str) -> sqlite3.Connection:  # as on a drive that is mounted read-only
+        if mode in ("ro", "rw") and path.parent == tmp_path:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(path, mode)
+
+    monkeypatch.setattr(map_database, "connect", closed)
+    store = load(tmp_path)
+    visit([store], ["a", "b"], 2)
+    with pytest.raises(StoreError, match="readonly database; change its permissions or change path="):
+        save(store, tmp_path)
+    elsewhere.mkdir()
+    save(store, elsewhere)
+    same(load(elsewhere), store)
+
+
+def test_maps_on_the_disk_are_laid_over_label_images(tmp_path: Path) -> None:
+    store = DiskStore()
+    visit([store], ["trainA/a.png", "trainA/b.png"], 1)
+    save(store, tmp_path)
+    assert sorted(seen.stem for seen in maps_in_store(tmp_path / ENTRY)) == ["a", "b"]
 
 
 def test_a_full_disk_is_one_line_and_the_next_save_makes_up_for_it(tmp_path: Path) -> None:
