@@ -225,7 +225,7 @@ def damage(name: str, folder: Path, images: int, trials: int) -> dict[str, int]:
     store = FORMATS[name](whole)
     store.save(made(range(images), 0), images)
     del store
-    draw, context = random.Random(3), multiprocessing.get_context("spawn")
+    draw, context = random.Random(3), multiprocessing.get_context("fork")
     for trial in range(trials):
         copy = folder / "copy"
         for old in folder.glob("copy*"):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import sqlite3
+import tempfile
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import safetensors.torch
 import torch
@@ -156,3 +161,34 @@ def _put(rng: random.Random, tensor: Tensor, name: str, tensors: dict[str, Tenso
 
 def _generator(rng: random.Random) -> torch.Generator:
     return torch.Generator().manual_seed(rng.randrange(2**31))
+
+
+def maps_changed(draw: random.Random, content: bytes) -> bytes:
+    """A file of maps with another row, or other facts, and checksums that are right."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "maps.sqlite"
+        path.write_bytes(content)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+            if draw.random() < 0.3:
+                name = draw.choice(["id", "save", "images", "visits", "stamps", "bytes"])
+                value = draw.choice([-1, 0, 7, 1 << 62, 0.5, "many", b"x"])
+                db.execute("UPDATE facts SET value = ? WHERE name = ?", (value, name))
+            else:
+                number, key, row = draw.choice(db.execute("SELECT id, key, row FROM maps").fetchall())
+                if draw.random() < 0.2:
+                    key = draw.choice([b"", "text", 7, b"\xff\xfe", b"k" * 5000])
+                else:
+                    row = bytes_changed(draw, row) if draw.random() < 0.5 else _head_changed(draw, row)
+                found = zlib.crc32(row, zlib.crc32(key)) if isinstance(key, bytes) else 0
+                values = (key, row, found, number)
+                db.execute("UPDATE maps SET key = ?, row = ?, checksum = ? WHERE id = ?", values)
+        return path.read_bytes()
+
+
+def _head_changed(draw: random.Random, row: bytes) -> bytes:
+    """Sizes, type, counts and view of a row: some bytes of theirs others."""
+    head = bytearray(row)
+    start = draw.randrange(57)
+    head[start : start + 4] = draw.choice([b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x00\x00\x80\x7f", b"\x01"])
+    return bytes(head)

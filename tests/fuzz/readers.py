@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mutations import Mutate, bytes_changed, store_changed, text_changed
+from mutations import Mutate, bytes_changed, maps_changed, store_changed, text_changed
 from PIL import Image
 from torch import nn
 
@@ -25,6 +25,8 @@ from guidegan_plugin.datasets.splits import plan_split
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
 from guidegan_plugin.evaluation.palette_file import load_palette
+from guidegan_plugin.guidance.memory.disk_state import DiskState
+from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
 from guidegan_plugin.guidance.memory.view import View
@@ -135,6 +137,35 @@ def _sorted(states: Any, facts: Any) -> str:
 
 class WrongContent(Exception):
     """A file with a checksum that was read, and says something else than was written."""
+
+
+def _file_of_maps(folder: Path, exact: bool = True) -> Act:
+    """As a training reads it, image by image, and as a whole."""
+    torch.manual_seed(0)
+    entry, keys = folder / "latest_guide.safetensors", [f"trainA/{number}.png" for number in range(12)]
+    store = DiskStore()
+    _fill(store, keys, 9)
+    state = store.save(folder, "A", entry, "path=")
+    save_stores(entry, {"A": state}, {})
+    right, recalled = _sorted({"A": state.whole()}, {}), {key: store.recall([key]).maps for key in keys}
+    del store
+    content = state.path.read_bytes()  # once it is closed, without a log beside it
+
+    def read() -> None:
+        state = load_stores(entry)[0]["A"]
+        memory = DiskStore()
+        memory.load_state(state, CPU)
+        for key, maps in recalled.items():
+            found = memory.recall([key])  # an image that cannot be found is new
+            if exact and found.visited[0] and not torch.equal(found.maps, maps):
+                raise WrongContent
+        assert isinstance(state, DiskState)
+        if exact and _sorted({"A": state.whole()}, {}) != right:
+            raise WrongContent
+        list(state.images())
+
+    state.path.write_bytes(content)
+    return Act(state.path, read)
 
 
 def _visits(folder: Path) -> Act:
@@ -386,6 +417,8 @@ def _host(folder: Path) -> Act:
 def _readers() -> Iterator[Reader]:
     yield Reader("store", _store, bytes_changed)
     yield Reader("store, checksum repaired", lambda folder: _store(folder, exact=False), store_changed)
+    yield Reader("file of maps", _file_of_maps, bytes_changed)
+    yield Reader("file of maps, repaired", lambda folder: _file_of_maps(folder, exact=False), maps_changed)
     yield Reader("visits", _visits, bytes_changed)
     yield Reader("visits, checksum repaired", _visits, store_changed)
     yield Reader("gallery of a store", _memories, bytes_changed)

@@ -18,8 +18,8 @@ else:
     except ImportError:  # a Python that was built without
         sqlite3 = None
 
-Error = () if sqlite3 is None else (sqlite3.Error,)
-"""What SQLite raises."""
+Error = () if sqlite3 is None else (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises, and Python where what is torn stands in SQLite's message."""
 
 APPLICATION = 0x47474D31
 """Says whose database it is."""
