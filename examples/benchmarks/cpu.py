@@ -39,6 +39,13 @@ def parts(rehearse: bool) -> list[Part]:
         plan("data", f"{crop} px", "data_loading.py", full, "--load-size 72 --crop-size 64 --rounds 2")
     for images in (10**3, 10**5, 10**6):
         plan("store", f"{images} images", "store.py", f"--images {images}", "--images 100")
+        plan(
+            "store",
+            f"{images} images on the disk",
+            "store.py",
+            f"--images {images} --store mmap",
+            "--images 100 --store mmap",
+        )
     plan("exchange", "two processes", "exchange.py", "", "--keys 100")
     plan("evaluation", "KID and FCN", "evaluation.py", "", "--images 2 --size 32 --rounds 1")
     plan("soak", "2,000 steps", "soak.py", "", "--steps 20 --warm-up 10 --no-visdom --limit 1000")

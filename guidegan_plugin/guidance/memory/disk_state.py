@@ -33,6 +33,7 @@ class DiskState(Mapping[str, Tensor]):
 
     def __init__(self, path: Path, save: int, mean: Tensor | None, source: Path) -> None:
         self.path, self.save, self._mean, self._source = path, save, mean, source
+        self._said = False  # that the maps are newer
 
     def __getitem__(self, name: str) -> Tensor:
         if name != MEAN:
@@ -77,7 +78,8 @@ class DiskState(Mapping[str, Tensor]):
                 f"{self.path} ends with save {file.save}, and {self._source} was written with save {self.save}; copy "
                 f"both from one place, or delete {self._source.name} to start from ones"
             )
-        if file.save > self.save:
+        if file.save > self.save and not self._said:
+            self._said = True
             _log.warning(
                 "%s was written with save %d of %s, which has gone on to save %d and keeps no older maps: the newer "
                 "ones are taken",
