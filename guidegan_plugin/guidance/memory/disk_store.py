@@ -25,6 +25,7 @@ from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.utils.distributed import is_first_rank
 
 _AT_ONCE = 4096  # images that are packed at a time
+_READ = 1 << 16  # images that were only read, and are kept all the same, at most
 _SAMPLE = 1 << 14  # images that stand for all, at most: as many as a mean map is made of
 _FILE = "file"  # among what a process tells the others: where the maps lie
 
@@ -182,9 +183,7 @@ class DiskStore(AttentionStore):
                     file.remove()
                 raise
         self._file, self._changed = file, {}
-        several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-        fresh = self._columns.numbers("fresh")[: len(self._columns)]
-        self._keep(np.flatnonzero(fresh) if several else np.empty(0, dtype=np.int64))
+        self._keep(self._not_elsewhere())
         return DiskState(file.path, file.save, mean, source)
 
     def changes(self) -> dict[str, Tensor]:
@@ -232,8 +231,12 @@ class DiskStore(AttentionStore):
 
     def _fetch(self, keys: Sequence[str]) -> None:
         """Bring images into main memory, those of them that are known and not there."""
+        if self._file is None:
+            return
+        if len(self._columns) > 2 * len(self._changed) + _READ:
+            self._keep(self._not_elsewhere())
         rows = self._columns.rows
-        if self._file is None or not (missing := [key for key in dict.fromkeys(keys) if key not in rows]):
+        if not (missing := [key for key in dict.fromkeys(keys) if key not in rows]):
             return
         found = self._file.read(missing)
         stamps = np.where(found.saves > self._opened, found.stamps, 0)  # those of former trainings count from anew
@@ -256,6 +259,12 @@ class DiskStore(AttentionStore):
         for name, values in {"visits": tensors["visits"].numpy(), "stamps": stamps, "fresh": fresh}.items():
             columns.numbers(name)[start:end] = values
         columns.rows.update(zip(keys, range(start, end), strict=True))
+
+    def _not_elsewhere(self) -> Rows:
+        """The images that are to stay in main memory: not saved yet, or not told to other processes."""
+        several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        fresh = self._columns.numbers("fresh")[: len(self._columns)] if several else np.empty(0, dtype=np.int64)
+        return np.union1d(self._columns.rows_of(self._changed), np.flatnonzero(fresh))
 
     def _keep(self, rows: Rows) -> None:
         """Free all images in main memory but some; the file has the others."""

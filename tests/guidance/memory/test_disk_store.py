@@ -17,7 +17,7 @@ import torch
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
-from guidegan_plugin.guidance.memory import disk_state, map_database
+from guidegan_plugin.guidance.memory import disk_state, disk_store, map_database
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import load_into, some_of
@@ -91,6 +91,22 @@ def test_a_save_frees_what_it_has_written_and_main_memory_holds_what_was_visited
     assert len(store._columns) == 0 and len(store) == 30
     visit([store], ["3.png", "new.png"], 77)
     assert len(store._columns) == 2 and len(store) == 31
+
+
+def test_images_that_are_only_read_do_not_gather_in_main_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_store, "_READ", 20)
+    store, memory = DiskStore(), AttentionStore()
+    visit([store, memory], [f"{number}" for number in range(200)], 1)
+    save(store, tmp_path)
+    visit([store, memory], ["7", "8", "new"], 2)
+    for number in range(200):
+        keys = [f"{number}", f"{max(number - 1, 0)}"]
+        assert torch.equal(store.recall(keys).maps, memory.recall(keys).maps)
+        assert len(store._columns) <= 30
+    same(store, memory)
+    assert (store.counts.visits, len(store)) == (memory.counts.visits, 201)
 
 
 def test_a_training_that_goes_on_remembers_what_was_saved_and_counts_ages_anew(tmp_path: Path) -> None:
