@@ -24,8 +24,11 @@ def figures_of(python: str, script: str, folder: Path, *options: str) -> dict[st
     return json.loads((folder / "figures.json").read_text())
 
 
-def test_killed_trainings_lose_nothing_and_are_resumed_without_a_traceback(warm_python: str, tmp_path: Path) -> None:
-    figures = figures_of(warm_python, "kills.py", tmp_path, "--kills", "10")
+@pytest.mark.parametrize("store", ["memory", "mmap"])
+def test_killed_trainings_lose_nothing_and_are_resumed_without_a_traceback(
+    warm_python: str, tmp_path: Path, store: str
+) -> None:
+    figures = figures_of(warm_python, "kills.py", tmp_path, "--kills", "10", "--store", store)
     assert sum(count for landed in figures["landed"].values() for count in landed.values()) == 10
     assert figures["lost"] == figures["tracebacks"] == 0 and not figures["faults"]
     inside = sum(landed.get("writing", 0) + landed.get("moving", 0) for landed in figures["landed"].values())

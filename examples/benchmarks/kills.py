@@ -12,7 +12,7 @@ the folder holds afterwards.
 
 Examples:
     python examples/benchmarks/kills.py --json kills.json
-    python examples/benchmarks/kills.py --kills 12
+    python examples/benchmarks/kills.py --kills 12 --store mmap
 """
 
 from __future__ import annotations
@@ -171,15 +171,16 @@ class Chain:
         model: Of the host.
         delay: As for `Training`.
         rng: Draws the moments.
+        store: Where the maps are kept, as `--guide_store` says it.
     """
 
-    def __init__(self, folder: Path, model: str, delay: float, rng: random.Random) -> None:
+    def __init__(self, folder: Path, model: str, delay: float, rng: random.Random, store: str) -> None:
         self.folder, self.run, self._delay, self._rng = folder, folder / "checkpoints" / "run", delay, rng
         folder.mkdir()
         write = write_paired if model == "pix2pix" else write_unpaired
         write(folder / "data", 40, 4, 1, workers=1)
         self._options = ["--dataroot", "data", "--model", f"guide_{model}", "--name", "run", "--guide_full_state"]
-        self._options += [*NETS.split(), *SAVES.split()]
+        self._options += [*NETS.split(), *SAVES.split(), "--guide_store", store]
         self.landed: Counter[str] = Counter()
         self.faults: list[str] = []
         self._loading, self._saved = 0.1, 0  # seconds that loading took at last; visits of the newest returned save
@@ -261,14 +262,14 @@ class Chain:
         self.faults.append(f"{what}: {training.log.read_text()[-1500:]}")
 
 
-def measure(kills: int, delay: float, seed: int, scratch: Path) -> dict[str, Any]:
+def measure(kills: int, delay: float, seed: int, store: str, scratch: Path) -> dict[str, Any]:
     """Kill so often, in turn in trainings of each model."""
     torch.set_num_threads(1)
     began, rng = time.monotonic(), random.Random(seed)
-    figures: dict[str, Any] = {"kills": kills, "delay_s": delay, "landed": {}, "faults": []}
+    figures: dict[str, Any] = {"kills": kills, "store": store, "delay_s": delay, "landed": {}, "faults": []}
     for number, model in enumerate(MODELS):
         share = (kills + number) // len(MODELS)
-        chain = Chain(scratch / model, model, delay, rng)
+        chain = Chain(scratch / model, model, delay, rng, store)
         for aim in itertools.islice(itertools.cycle(AIMS), share):
             chain.kill(aim)
         chain.finish()
@@ -286,13 +287,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="%(default)s by default")
     parser.add_argument("--delay", type=float, default=0.003, help="seconds added to fsync and rename; %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the moments; %(default)s by default")
+    parser.add_argument("--store", choices=("memory", "mmap"), default="memory", help="%(default)s by default")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     args = parser.parse_args()
     for kind in KINDS:  # imported before the trainings are forked
         collect(create_manager(), kind)
     gc.freeze()  # else a collection in a fork copies the memory of all that was imported
     with tempfile.TemporaryDirectory() as scratch:
-        figures = measure(args.kills, args.delay, args.seed, Path(scratch))
+        figures = measure(args.kills, args.delay, args.seed, args.store, Path(scratch))
     for model, landed in figures["landed"].items():
         print(f"{model}: {', '.join(f'{count} in {place}' for place, count in sorted(landed.items()))}")
     print("{kills} kills, {lost} lost, {tracebacks} tracebacks, {seconds} s".format(**figures))
