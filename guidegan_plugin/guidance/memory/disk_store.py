@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, StoreError
@@ -22,7 +21,7 @@ from guidegan_plugin.guidance.memory.state_dict import shapes_in, unpack_keys
 from guidegan_plugin.guidance.memory.storage import Rows, as_float
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.utils.distributed import is_first_rank
+from guidegan_plugin.utils.distributed import is_first_rank, is_one_of_several
 
 _AT_ONCE = 4096  # images that are packed at a time
 _READ = 1 << 16  # images that were only read, and are kept all the same, at most
@@ -251,10 +250,11 @@ class DiskStore(AttentionStore):
         start, keys = len(columns), unpack_keys(tensors)
         end = start + len(keys)
         columns.reserve(end)
-        place = start
-        for maps in shapes_in(tensors).values():
-            self._put(np.arange(place, place + len(maps), dtype=np.int64), maps, self._home)
-            place += len(maps)
+        sizes, slots, place = columns.numbers("sizes"), columns.numbers("slots"), start
+        for shape, maps in shapes_in(tensors).items():
+            slab = self._slabs[shape] if shape in self._slabs else self._new_slab(shape, self._home, len(maps))
+            own = slice(place, place + len(maps))
+            sizes[own], slots[own], place = [*self._slabs].index(shape), slab.bring(maps), own.stop
         columns.views[start:end] = tensors["views"].numpy()
         for name, values in {"visits": tensors["visits"].numpy(), "stamps": stamps, "fresh": fresh}.items():
             columns.numbers(name)[start:end] = values
@@ -262,9 +262,8 @@ class DiskStore(AttentionStore):
 
     def _not_elsewhere(self) -> Rows:
         """The images that are to stay in main memory: not saved yet, or not told to other processes."""
-        several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-        fresh = self._columns.numbers("fresh")[: len(self._columns)] if several else np.empty(0, dtype=np.int64)
-        return np.union1d(self._columns.rows_of(self._changed), np.flatnonzero(fresh))
+        untold = self._columns.numbers("fresh")[: len(self._columns) if is_one_of_several() else 0]
+        return np.union1d(self._columns.rows_of(self._changed), np.flatnonzero(untold))
 
     def _keep(self, rows: Rows) -> None:
         """Free all images in main memory but some; the file has the others."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.pieces import pieces
 from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.utils.distributed import is_one_of_several
 
 
 def exchange(store: AttentionStore, device: torch.device) -> None:
@@ -22,7 +23,7 @@ def exchange(store: AttentionStore, device: torch.device) -> None:
         store: This process's memory of one pair.
         device: Where the process group's tensors live (the GPU for nccl).
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if not is_one_of_several():
         return
     told, own = store.changes(), dist.get_rank()
     gathered = enumerate(_all_gather(told, device))

@@ -145,6 +145,23 @@ class Slab:
             places = torch.from_numpy(rows[start : start + at_once]).to(kept.device)
             kept.index_copy_(0, places, some.to(kept.device))
 
+    def bring(self, maps: Tensor) -> Rows:
+        """Keep maps in rows that nobody has had yet, without waiting for what is on its way to others.
+
+        Args:
+            maps: ``(N, 1, h, w)`` of any of a store's dtypes, on the CPU.
+
+        Returns:
+            The rows.
+        """
+        start, end = self._taken, self._taken + len(maps)
+        self._grow(end)
+        self._taken = end
+        if maps.dtype is not self._maps.dtype:
+            maps = as_stored(as_float(maps), self._maps.dtype)
+        self._maps[start:end].copy_(maps, non_blocking=True)
+        return np.arange(start, end)
+
     def gather(self, rows: Rows) -> Tensor:
         """Many maps at once: ``(N, 1, h, w)``, a copy, in the slab's dtype and where it keeps them."""
         kept = self.maps
