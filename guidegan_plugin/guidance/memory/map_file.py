@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import secrets
@@ -17,7 +18,10 @@ from guidegan_plugin.guidance.memory import map_database as database
 from guidegan_plugin.guidance.memory.disk_rows import Packed, Unpacked, decoded, encoded, unpack
 from guidegan_plugin.guidance.memory.records import Totals
 from guidegan_plugin.utils.files import sweep
+from guidegan_plugin.utils.mounts import network_drive
 from guidegan_plugin.utils.text import short
+
+_log = logging.getLogger(__name__)
 
 NAME = re.compile(r"guide_maps_\w{1,100}_([0-9a-f]{16})\.sqlite", re.ASCII)
 """What such files are called: the pair, and a number of its own for each memory that began from ones."""
@@ -49,6 +53,13 @@ class MapFile:
 
     def __init__(self, path: Path, writable: bool = False, held: bool = False) -> None:
         self.path, self._held = path.absolute(), held
+        if writable and (drive := network_drive(self.path.parent)):
+            _log.warning(
+                "store=mmap: %s lies on a network drive (%s), on which SQLite's locks and log may fail; save on a disk "
+                "of this machine, or change store (--guide_store memory)",
+                self.path,
+                drive,
+            )
         with self._reading():
             self._db = database.connect_to_write(self.path) if writable else database.connect_to_read(self.path)
             weakref.finalize(self, database.close, self._db, os.getpid())

@@ -17,7 +17,7 @@ import torch
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
-from guidegan_plugin.guidance.memory import disk_state, disk_store, map_database
+from guidegan_plugin.guidance.memory import disk_state, disk_store, map_database, map_file
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import load_into, some_of
@@ -455,3 +455,13 @@ def test_a_python_without_sqlite_is_told_so(tmp_path: Path, monkeypatch: pytest.
     visit([store], ["a"], 1)
     with pytest.raises(ConfigError, match="needs SQLite, which this Python was built without; change --guide_store"):
         save(store, tmp_path)
+
+
+def test_a_network_drive_is_named_where_maps_are_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(map_file, "network_drive", lambda folder: "nfs4")
+    visit([store := DiskStore()], ["a"], 0)
+    with caplog.at_level(logging.WARNING):
+        save(store, tmp_path)
+    assert caplog.text.count("(nfs4)") == 1 and "(--guide_store memory)" in caplog.text
