@@ -34,14 +34,14 @@ class Runner:
     def __init__(self, study: Study, dataset: Dataset, evaluator: Evaluator, executor: Executor) -> None:
         self._study, self._dataset, self._evaluator, self._executor = study, dataset, evaluator, executor
         self._scoring = threading.Lock()
-        self._training: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+        self._training: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def finish(self, run: Run) -> str:
         """Train, test and score what is not yet; in words, what was done."""
         if read_result(self._study, run):
             return "was done"
         run.folder.mkdir(parents=True, exist_ok=True)
-        with self._training[run.folder]:  # a run that tests the same training may have begun it
+        with self._training[str(run.folder)]:  # a run that tests the same training may have begun it
             clear(run)
         trained = self._trained(run)
         seconds = {"train": trained["seconds"], "test": 0.0, "score": 0.0}
@@ -60,7 +60,7 @@ class Runner:
         if run.trainer is not None:
             run.trainer.folder.mkdir(parents=True, exist_ok=True)
             return self._trained(run.trainer)
-        with self._training[run.folder]:
+        with self._training[str(run.folder)]:
             return self._trained_once(run)
 
     def _trained_once(self, run: Run) -> dict[str, Any]:

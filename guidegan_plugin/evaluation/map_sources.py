@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.guidance.memory.state_dict import unpack
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.guidance.memory.written_over import not_written_over
 
 _log = logging.getLogger(__name__)
 
@@ -60,10 +62,12 @@ def store_files(paths: Sequence[Path]) -> dict[str, Path]:
         paths: Store files, or folders of ``<epoch>_guide.safetensors``.
 
     Returns:
-        Files by epoch: numbers in their order, then names such as ``latest``.
+        Files by epoch: numbers in their order, then names such as ``latest``. Stores whose maps a later one wrote
+        over (``store=mmap``) are left out, which is said.
 
     Raises:
         ConfigError: If a path is missing, a folder holds none, or two are of one epoch.
+        StoreError: If one is torn or foreign.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -75,7 +79,21 @@ def store_files(paths: Sequence[Path]) -> dict[str, Path]:
             if epoch in found:
                 raise ConfigError(f"{found[epoch]} and {file} are both of epoch {epoch}; change --store")
             found[epoch] = file
-    return dict(sorted(found.items(), key=lambda item: (not item[0].isdecimal(), item[0].zfill(9))))
+    ordered = dict(sorted(found.items(), key=lambda item: (not item[0].isdecimal(), item[0].zfill(9))))
+    with _cured():
+        kept = {*not_written_over([*ordered.values()])}
+    if over := [epoch for epoch, file in ordered.items() if file not in kept]:
+        _log.warning("epochs %s are left out: their maps were written over by later ones", ", ".join(over))
+    return {epoch: file for epoch, file in ordered.items() if file in kept}
+
+
+@contextlib.contextmanager
+def _cured() -> Iterator[None]:
+    """The cure of a store, to delete the file, is for a training that goes on with it."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{str(error).rpartition('; ')[0]}; change --store") from error
 
 
 def maps_in_store(path: Path, pair: str | None = None, suffix: str = "") -> list[SeenMap]:
@@ -90,15 +108,15 @@ def maps_in_store(path: Path, pair: str | None = None, suffix: str = "") -> list
         StoreError: If it is no store of ours.
         ConfigError: If it has no such pair or several to choose from, no map, or a name without the suffix.
     """
-    try:
+    with _cured():
         states, _ = load_stores(path)
-    except StoreError as error:  # whose cure, to delete the file, is for a training that goes on with it
-        raise StoreError(f"{str(error).rpartition('; ')[0]}; change --store") from error
     if pair is None and len(states) == 1:
         pair = next(iter(states))
     if pair is None or pair not in states:
         raise ConfigError(f"{path} holds pairs {', '.join(sorted(states))}, asked for {pair}; change --pair")
-    seen = [SeenMap(_stem(entry.key, suffix), entry.map, entry.view) for entry in unpack(states[pair])]
+    with _cured():  # maps on the disk are read now
+        entries = list(unpack(states[pair]))
+    seen = [SeenMap(_stem(entry.key, suffix), entry.map, entry.view) for entry in entries]
     if not seen:
         raise ConfigError(f"{path} holds no map of pair {pair}; change --store or --pair")
     if len({one.stem for one in seen}) < len(seen):

@@ -12,15 +12,9 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.memory.state_dict import Entry, unpack, unpack_keys
 from guidegan_plugin.guidance.memory.statistics import entropy
-from guidegan_plugin.guidance.memory.store_file import (
-    STORE_ENDING,
-    config_of,
-    file_names,
-    load_facts,
-    load_stores,
-    load_visits,
-)
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_stores, load_visits
 from guidegan_plugin.guidance.memory.view import View, resample
+from guidegan_plugin.guidance.memory.written_over import not_written_over
 from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Run, Sample, evenly, natural
 from guidegan_plugin.utils.keys import place_of
 
@@ -49,7 +43,7 @@ def read_stores(
         StoreError: If a store is torn or foreign.
     """
     stores = [path for path in run.glob(f"*{STORE_ENDING}") if place_of(run, path.name)]
-    files = _with_maps(sorted(stores, key=lambda path: (not _epoch(path).isdecimal(), natural(path.name))))
+    files = not_written_over(sorted(stores, key=lambda path: (not _epoch(path).isdecimal(), natural(path.name))))
     if not files:
         return Run(())
     if len(files) > 1 and not _epoch(files[-1]).isdecimal() and load_visits(files[-1]) == load_visits(files[-2]):
@@ -69,15 +63,6 @@ def read_stores(
             samples.append(replace(sample, age=ages.get((pair, key))))
     concat = config_of(facts).get("concat")
     return Run(samples, None if concat is None else str(concat))
-
-
-def _with_maps(files: Sequence[Path]) -> list[Path]:
-    """Stores without those whose maps were written over: the stores of one file of maps show its newest ones."""
-    if len(files) < 2:
-        return [*files]
-    named = {path: file_names(load_facts(path)) for path in files}
-    last = {name: path for path in files for name in named[path]}
-    return [path for path in files if not named[path] or path in last.values()]
 
 
 def _shown(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from guidegan_plugin.errors import ConfigError, DataError, StoreError
 from guidegan_plugin.evaluation.map_sources import SeenMap, in_image, maps_in_folder, maps_in_store, store_files
+from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import save_stores
 from guidegan_plugin.guidance.memory.view import View
@@ -44,7 +45,7 @@ def test_a_map_without_a_view_covers_the_whole_image() -> None:
 
 def test_stores_come_by_epoch_numbers_first(tmp_path: Path) -> None:
     for epoch in ("100", "20", "latest", "5"):
-        (tmp_path / f"{epoch}_guide.safetensors").touch()
+        save_store(tmp_path / f"{epoch}_guide.safetensors", ["a.png"], None)
     (tmp_path / "latest_net_G.pth").touch()
     assert list(store_files([tmp_path])) == ["5", "20", "100", "latest"]
     assert list(store_files([tmp_path / "20_guide.safetensors"])) == ["20"]
@@ -115,3 +116,29 @@ def test_nobody_is_told_to_delete_a_file_of_another_kind(tmp_path: Path) -> None
     (tmp_path / "model.safetensors").write_bytes(b"weights of somebody")
     with pytest.raises(StoreError, match=r"model.safetensors is torn or not a store \(.*\); change --store$"):
         maps_in_store(tmp_path / "model.safetensors")
+
+
+def test_epochs_whose_maps_were_written_over_are_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = DiskStore()
+    for epoch in (1, 2):
+        store.write(["a.png"], torch.full((1, 1, 2, 2), epoch / 2))
+        path = tmp_path / f"{epoch}_guide.safetensors"
+        save_stores(path, {"A": store.save(tmp_path, "A", path, "path=")}, {})
+    with caplog.at_level(logging.WARNING):
+        assert list(store_files([tmp_path])) == ["2"]
+    assert "epochs 1 are left out" in caplog.text
+    path.write_bytes(b"torn")
+    with pytest.raises(StoreError, match=r"torn or not a store .*; change --store$"):
+        store_files([tmp_path])
+
+
+def test_torn_maps_on_the_disk_are_refused_with_the_cure_of_this_command(tmp_path: Path) -> None:
+    (store := DiskStore()).write(["a.png"], torch.ones(1, 1, 2, 2))
+    path = tmp_path / "1_guide.safetensors"
+    save_stores(path, {"A": store.save(tmp_path, "A", path, "path=")}, {})
+    del store
+    next(tmp_path.glob("*.sqlite")).write_bytes(b"torn")
+    with pytest.raises(StoreError, match=r"change --store$"):
+        maps_in_store(path)
