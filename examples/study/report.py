@@ -88,7 +88,8 @@ def _mixture(told: Mapping[str, Any]) -> Iterator[str]:
             by_value.setdefault(told["versions"][fact], []).append("this report")
         if len(by_value) > 1 or ", then " in next(iter(by_value)):
             yield f"- **Not of one {fact}**: " + "; ".join(
-                f"{value} ({'; '.join(of)})" for value, of in by_value.items()
+                f"{value} ({'; '.join(of) if len(of) < len(made) or len(made) == 1 else 'all runs'})"
+                for value, of in by_value.items()
             )
 
 

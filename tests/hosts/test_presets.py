@@ -116,9 +116,9 @@ def test_ours_is_for_every_model_and_changes_options_of_the_guidance_alone(parse
         before = parse(script, "--model", model)
         options = parse(script, "--model", model, "--guide_preset", "recommended")
         changed = {name: value for name, value in options.items() if before[name] != value}
-        assert changed == {"guide_preset": "recommended", "guide_test_map": "mean"}
-        typed = parse(script, "--model", model, "--guide_preset", "recommended", "--guide_test_map", "ones")
-        assert typed["guide_test_map"] == "ones"
+        assert changed == {"guide_preset": "recommended", "guide_concat": "gradient"}
+        typed = parse(script, "--model", model, "--guide_preset", "recommended", "--guide_concat", "rhp")
+        assert typed["guide_concat"] == "rhp"
 
 
 @pytest.mark.parametrize(
