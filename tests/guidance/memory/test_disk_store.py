@@ -17,7 +17,7 @@ import torch
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
-from guidegan_plugin.guidance.memory import disk_state, disk_store, map_database, map_file
+from guidegan_plugin.guidance.memory import disk_cache, disk_state, map_database, map_file
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import load_into, some_of
@@ -96,7 +96,7 @@ def test_a_save_frees_what_it_has_written_and_main_memory_holds_what_was_visited
 def test_images_that_are_only_read_do_not_gather_in_main_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_store, "_READ", 20)
+    monkeypatch.setattr(disk_cache, "_READ", 20)
     store, memory = DiskStore(), AttentionStore()
     visit([store, memory], [f"{number}" for number in range(200)], 1)
     save(store, tmp_path)
