@@ -36,6 +36,7 @@ class DiskCache(AttentionStore):
         self._opened = 0  # the save with which this training began
         self._outside = Totals()  # of the images that are not in main memory
         self._changed: dict[str, None] = {}  # images, since the last save
+        self._kept = 0  # images that could not be freed when images were freed last
         self._home = torch.device("cpu")  # where maps come from
 
     def __len__(self) -> int:
@@ -91,7 +92,7 @@ class DiskCache(AttentionStore):
         """Bring images into main memory, those of them that are known and not there."""
         if self._file is None:
             return
-        if len(self._columns) > 2 * len(self._changed) + _READ:
+        if len(self._columns) > 2 * max(len(self._changed), self._kept) + _READ:
             self._keep(self._not_elsewhere())
         rows = self._columns.rows
         if not (missing := [key for key in dict.fromkeys(keys) if key not in rows]):
@@ -133,6 +134,7 @@ class DiskCache(AttentionStore):
         self._add(tensors, stamps, fresh)
         self._changed = {key: None for key in self._changed if key in self._columns.rows}
         self._outside += before - self._inside()
+        self._kept = len(self._columns)
 
     def _packed(self, save: int) -> Iterator[Packed]:
         """The rows of the images that changed, some at a time, keys ascending."""

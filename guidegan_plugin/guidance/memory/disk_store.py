@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,6 @@ class DiskStore(DiskCache):
                 f"{here} are on this machine; change store (--guide_store memory)"
             )
         self._seen = 0  # the last save whose images were freed
-        self._told: Path | None = None
 
     @property
     def nbytes(self) -> int:
@@ -93,10 +92,12 @@ class DiskStore(DiskCache):
             self._columns, self._slabs, self._writes = Columns(), {}, 0
             self._version += 1
             self._file, self._opened, self._seen, self._changed = file, file.save, file.save, {}
+            self._kept = 0
             self._outside = Totals(file.totals.images, file.totals.visits, 0, file.totals.bytes)
         else:
             super().load_state(dict(tensors), device)
             self._file, self._opened, self._seen, self._outside = None, 0, 0, Totals()
+            self._kept = 0
             self._changed = dict.fromkeys(self._columns.rows)
         self._home = device
 
@@ -150,22 +151,42 @@ class DiskStore(DiskCache):
         self._fetch(list(told))
         super().merge(changes, device, own)
         self._changed.update(told)
-        files = [tensors[_FILE] for tensors in changes if _FILE in tensors]
-        self._told = Path(os.fsdecode(files[0].numpy().tobytes())) if files else None
-        if not is_first_rank():
-            self._see(told)
 
-    def _see(self, told: Iterable[str]) -> None:
+    def catch_up(self, changes: Sequence[Mapping[str, Tensor]], meet: Callable[[], None]) -> None:
         """See what the first process has saved: all that was told before this exchange.
 
-        What is told in this exchange may be in the file already, but without all visits; so it stays in main memory.
+        While nobody reads the file, the first process empties its log, which grows by every save otherwise.
+        Collective, behind :meth:`merge`.
+
+        Args:
+            changes: As :meth:`merge` took them in.
+            meet: Waits for all processes.
+
+        Raises:
+            StoreError: If the file is missing, torn or foreign.
         """
-        if self._told is None:
+        if self._file is not None:
+            self._file.release()
+        meet()
+        first = is_first_rank()
+        if self._file is not None and first:
+            self._file.checkpoint()
+        meet()
+        if not first:
+            self._see(changes)
+        meet()  # nobody saves before all have seen what was saved until here
+
+    def _see(self, changes: Sequence[Mapping[str, Tensor]]) -> None:
+        """What is told in this exchange may be in the file, but without all visits; so it stays in main memory."""
+        files = [tensors[_FILE] for tensors in changes if _FILE in tensors]
+        if not files:
             return
-        if self._file is None or self._file.path != self._told:
-            self._file = MapFile(self._told, held=True)
+        path = Path(os.fsdecode(files[0].numpy().tobytes()))
+        if self._file is None or self._file.path != path or not self._file.held:
+            self._file = MapFile(path, held=True)
         else:
             self._file.renew()
         if self._file.save > self._seen:
             self._seen = self._file.save
+            told = dict.fromkeys(key for tensors in changes for key in unpack_keys(tensors))
             self._keep(self._columns.rows_of(told))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import safetensors.torch
 import torch
@@ -29,8 +31,8 @@ def exchange(store: AttentionStore, device: torch.device) -> None:
     gathered = enumerate(_all_gather(told, device))
     changes = [told if rank == own else safetensors.torch.load(_bytes(part)) for rank, part in gathered]
     store.merge(changes, device, own)
-    if isinstance(store, DiskStore):  # nobody saves before all have seen what the first process saved until here
-        _meet(device)
+    if isinstance(store, DiskStore):
+        store.catch_up(changes, partial(_meet, device))
 
 
 def _meet(device: torch.device) -> None:

@@ -67,6 +67,22 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return db
 
 
+def connect_once(path: Path, mode: str) -> sqlite3.Connection:
+    """As :func:`connect`, of a database that is read once, so that it can be read again.
+
+    Raises:
+        sqlite3.Error: If it cannot be opened or read.
+        ConfigError: As :func:`connect`.
+    """
+    db = connect(path, mode)
+    try:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 def connect_to_write(path: Path) -> sqlite3.Connection:
     """Open a database that is written to later; where nobody may, it is read, and the writing fails.
 
@@ -75,8 +91,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
         ConfigError: Likewise.
     """
     try:
-        db = connect(path, "rw")
-        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        db = connect_once(path, "rw")
     except Error:
         db = connect_to_read(path)
     return db
@@ -90,8 +105,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         ConfigError: Likewise.
     """
     try:
-        db = connect(path, "ro")
-        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        db = connect_once(path, "ro")
     except sqlite3.OperationalError:
         # It is read as it is, where all of it is in its place.
         log = path.with_name(f"{path.name}-wal")
@@ -110,11 +124,20 @@ def remove(path: Path, db: sqlite3.Connection) -> None:
             path.with_name(path.name + ending).unlink()
 
 
-def close(db: sqlite3.Connection, process: int) -> None:
-    """Close a database that a process has opened; in a child of this process nothing happens."""
-    if os.getpid() == process:
-        with contextlib.suppress(sqlite3.Error):
-            db.close()
+def close(db: sqlite3.Connection, process: int, shared: Path | None = None) -> None:
+    """Close a database that a process has opened; in a child of this process nothing happens.
+
+    Args:
+        db: The database.
+        process: Number of the process.
+        shared: The file, where another process wrote to it. Only who may write empties the log on closing last.
+    """
+    if os.getpid() != process:
+        return
+    with contextlib.suppress(*Error):
+        db.close()
+        if shared is not None and shared.is_file():
+            connect_once(shared, "rw").close()
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ class MapFile:
 
     Attributes:
         path: The file.
+        held: As given.
         save: The number of the newest save that is seen.
         totals: Of what is seen.
 
@@ -52,7 +53,7 @@ class MapFile:
     """
 
     def __init__(self, path: Path, writable: bool = False, held: bool = False) -> None:
-        self.path, self._held = path.absolute(), held
+        self.path, self.held = path.absolute(), held
         if writable and (drive := network_drive(self.path.parent)):
             _log.warning(
                 "store=mmap: %s lies on a network drive (%s), on which SQLite's locks and log may fail; save on a disk "
@@ -62,7 +63,7 @@ class MapFile:
             )
         with self._reading():
             self._db = database.connect_to_write(self.path) if writable else database.connect_to_read(self.path)
-            weakref.finalize(self, database.close, self._db, os.getpid())
+            weakref.finalize(self, database.close, self._db, os.getpid(), self.path if held else None)
             (application,) = self._db.execute("PRAGMA application_id").fetchone()
             tables = [sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_master ORDER BY name") if sql]
             if application != database.APPLICATION or tuple(tables) != database.TABLES:
@@ -132,9 +133,8 @@ class MapFile:
             StoreError: If the file is torn, or none of ours.
         """
         with self._reading():
-            if self._held:
-                if self._db.in_transaction:
-                    self._db.execute("COMMIT")
+            self.release()
+            if self.held:
                 self._db.execute("BEGIN")
             facts = dict(self._db.execute("SELECT name, value FROM facts").fetchmany(100))
             names = [each.name for each in fields(Totals)]
@@ -146,6 +146,25 @@ class MapFile:
             if name is None or int(name[1], 16) != facts["id"]:
                 raise StoreError("was renamed, or is of another memory")
         self.save, self.totals = facts["save"], Totals(*(facts[name] for name in names))
+
+    def release(self) -> None:
+        """Let go of what is held, until :meth:`renew`: what another process saves is seen meanwhile.
+
+        Raises:
+            StoreError: If the file is torn.
+        """
+        with self._reading():
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+
+    def checkpoint(self) -> None:
+        """Move what was saved from the log into its place. Where that cannot be now, the log is read as well."""
+        with contextlib.suppress(*database.Error):
+            self._db.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {int(database.PATIENCE * 1000)}")
 
     def read(self, keys: Sequence[str]) -> Unpacked:
         """What is known of images; those that are not known are left out, and order is kept for nothing.
@@ -222,11 +241,7 @@ class MapFile:
                     db.execute("ROLLBACK")
                 raise
         self.save, self.totals = self.save + 1, totals
-        # What was saved moves from the log into its place. Where that cannot be now, the log is read as well.
-        with contextlib.suppress(*database.Error):
-            db.execute("PRAGMA busy_timeout = 0")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            db.execute(f"PRAGMA busy_timeout = {int(database.PATIENCE * 1000)}")
+        self.checkpoint()
 
     def remove(self) -> None:
         """Delete the file."""

@@ -8,17 +8,15 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from maps_on_disk import CPU, ENTRY, load, maps_file, same, save, visit
 
-from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
 from guidegan_plugin.guidance.memory import disk_cache, disk_state, map_database, map_file
-from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import load_into, some_of
 from guidegan_plugin.guidance.memory.map_file import MapFile
@@ -26,48 +24,6 @@ from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
-
-CPU = torch.device("cpu")
-ENTRY = "latest_guide.safetensors"
-
-
-def visit(stores: Sequence[AttentionStore], keys: Sequence[str], seed: int, side: int = 5) -> None:
-    """Read and write a batch, in each store the same."""
-    draw = torch.Generator().manual_seed(seed)
-    maps = torch.rand(len(keys), 1, side, side, generator=draw)
-    view = None if seed % 3 == 0 else View.stack([View.crop((seed % 7, 1), (20, 20), (30, 30))] * len(keys))
-    recalled = [store.recall(keys) for store in stores]
-    for store, found in zip(stores, recalled, strict=True):
-        assert torch.equal(found.maps, recalled[0].maps)
-        assert (found.ages, found.visits) == (recalled[0].ages, recalled[0].visits)
-        store.write(keys, maps, view)
-
-
-def save(store: DiskStore, folder: Path, entry: str = ENTRY) -> DiskState:
-    state = store.save(folder, "A", folder / entry, "path=")
-    save_stores(folder / entry, {"A": state}, {"A.digest": "weights"})
-    return state
-
-
-def load(folder: Path, entry: str = ENTRY) -> DiskStore:
-    store = DiskStore()
-    load_into(store, load_stores(folder / entry)[0]["A"], CPU)
-    return store
-
-
-def same(store: AttentionStore, other: AttentionStore) -> None:
-    """Nothing that can be asked tells one from the other."""
-    assert sorted(store) == sorted(other) and len(store) == len(other)
-    keys = sorted(other)
-    found, wanted = store.recall(keys), other.recall(keys)
-    assert torch.equal(found.maps, wanted.maps) and found.visits == wanted.visits
-    assert (found.views is None) == (wanted.views is None)
-    assert found.views is None or torch.equal(found.views.theta, wanted.views.theta)
-
-
-def maps_file(folder: Path) -> Path:
-    (path,) = folder.glob("*.sqlite")
-    return path
 
 
 def test_what_is_remembered_is_what_main_memory_would_remember_before_and_after_saves(tmp_path: Path) -> None:
@@ -202,7 +158,7 @@ KILLED = """
     from pathlib import Path
     import torch
     sys.path.insert(0, sys.argv[2])
-    from test_disk_store import DiskStore, save, visit
+    from maps_on_disk import DiskStore, save, visit
     from guidegan_plugin.guidance.memory.map_file import MapFile
     folder, store = Path(sys.argv[1]), DiskStore()
     for step in range(int(sys.argv[3])):
@@ -223,7 +179,15 @@ KILLED = """
 
 @pytest.mark.parametrize("moment", [0, 17, 1000], ids=["at the first row", "within the rows", "after the save"])
 def test_a_kill_loses_nothing_that_was_saved(tmp_path: Path, moment: int, caplog: pytest.LogCaptureFixture) -> None:
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), tmp_path, Path(__file__).parent, 30, moment]
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(KILLED),
+        tmp_path,
+        Path(__file__).parents[2] / "contracts",
+        30,
+        moment,
+    ]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=100)
     assert done.returncode == -signal.SIGKILL, done.stderr
     expected = AttentionStore()
