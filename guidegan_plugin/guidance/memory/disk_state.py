@@ -12,6 +12,7 @@ from torch import Tensor
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.memory.map_file import MapFile
 from guidegan_plugin.guidance.memory.mean_map import MEAN
+from guidegan_plugin.guidance.memory.state_check import check_keys
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
 
 _log = logging.getLogger(__name__)
@@ -105,6 +106,14 @@ class DiskState(Mapping[str, Tensor]):
             StoreError: As :meth:`open`.
         """
         return self.open().keys()
+
+    def visits(self) -> dict[str, int]:
+        """How often each image was visited; of more than a gigabyte of maps, evenly chosen ones.
+
+        Raises:
+            StoreError: As :meth:`whole`.
+        """
+        return dict(zip(check_keys(self), self["visits"].tolist(), strict=True))
 
     @cached_property
     def _some(self) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.memory.columns import Columns
 from guidegan_plugin.guidance.memory.disk_cache import DiskCache
 from guidegan_plugin.guidance.memory.disk_state import DiskState
+from guidegan_plugin.guidance.memory.map_database import require
 from guidegan_plugin.guidance.memory.map_file import MapFile
 from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.records import Counts, Totals
@@ -39,11 +40,12 @@ class DiskStore(DiskCache):
         dtype: As :class:`AttentionStore`.
 
     Raises:
-        ConfigError: If the training runs on several machines.
+        ConfigError: If the training runs on several machines, or this Python has no SQLite.
     """
 
     def __init__(self, device: str = "auto", dtype: str = "uint8") -> None:
         super().__init__(device, dtype)
+        require()
         ranks, here = os.environ.get("WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE")
         if here is not None and here != ranks:
             raise ConfigError(
@@ -104,7 +106,8 @@ class DiskStore(DiskCache):
     def save(self, folder: Path, pair: str, source: Path, cure: str) -> DiskState:
         """Write what changed since the last save, and free it.
 
-        A memory goes on in its file. Where the folder is another one, the file is copied there first.
+        A memory goes on in its file. Where the folder is another one, or the file was deleted or moved, the file is
+        copied there first.
 
         Args:
             folder: Where the file of maps lies, or is to lie.
@@ -124,7 +127,7 @@ class DiskStore(DiskCache):
         file, made = self._file, False
         if file is None:
             file, made = MapFile.create(folder, pair, cure), True
-        elif not file.path.parent.samefile(folder):
+        elif not file.is_in(folder):
             file, made = file.copied(folder, pair, cure), True
         if self._changed:
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.utils.text import short
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +21,8 @@ else:
 
 Error = () if sqlite3 is None else (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises, and Python where what is torn stands in SQLite's message."""
+
+_OperationalError = () if sqlite3 is None else (sqlite3.OperationalError,)
 
 APPLICATION = 0x47474D31
 """Says whose database it is."""
@@ -42,6 +45,16 @@ PATIENCE = 10.0
 _WARY = ("trusted_schema = OFF", "cell_size_check = ON")
 
 
+def require() -> None:
+    """Refuse a Python that was built without SQLite.
+
+    Raises:
+        ConfigError: If this one was.
+    """
+    if sqlite3 is None:
+        raise ConfigError("store=mmap needs SQLite, which this Python was built without; change --guide_store")
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a database.
 
@@ -53,8 +66,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         sqlite3.Error: If it cannot be opened; some of what is wrong shows when it is read.
         ConfigError: If this Python has no SQLite.
     """
-    if sqlite3 is None:
-        raise ConfigError("store=mmap needs SQLite, which this Python was built without; change --guide_store")
+    require()
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode if '=' in mode else f'mode={mode}'}",
         uri=True,
@@ -92,13 +104,19 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     """
     try:
         db = connect_once(path, "rw")
-    except Error:
+    except _OperationalError as error:
+        if not _is_closed(error):
+            raise
         db = connect_to_read(path)
     return db
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open a database that nobody is to write to, which may lie where nobody may.
+def connect_to_read(path: Path, held: bool = False) -> sqlite3.Connection:
+    """Open a database that is not written to, which may lie where nobody may write.
+
+    Args:
+        path: The file.
+        held: Whether others may write to it meanwhile, where their folder permits it.
 
     Raises:
         sqlite3.Error: As :func:`connect`.
@@ -106,18 +124,47 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """
     try:
         db = connect_once(path, "ro")
-    except sqlite3.OperationalError:
-        # It is read as it is, where all of it is in its place.
-        log = path.with_name(f"{path.name}-wal")
-        if not path.is_file() or (log.exists() and log.stat().st_size):
+    except _OperationalError as error:
+        # It is read as it is, where all of it is in its place, and stays so.
+        if not _is_closed(error) or not path.is_file() or _log(path) or (held and os.access(path.parent, os.W_OK)):
             raise
         db = connect(path, "immutable=1")
     return db
 
 
+def _is_closed(error: Exception) -> bool:
+    """Whether a database lies where nobody may write: reading needs that, too, while others write."""
+    return any(said in str(error) for said in ("unable to open", "readonly"))
+
+
+def _log(path: Path) -> Path | None:
+    """The log of a database, where something in the log is not in its place yet."""
+    log = path.with_name(f"{path.name}-wal")
+    return log if log.exists() and log.stat().st_size else None
+
+
+def cause(path: Path, error: Exception) -> str:
+    """What keeps a database from being read, and what helps: a sentence that begins with the name of the file.
+
+    Args:
+        path: The file.
+        error: What was raised; a StoreError says the first half of the sentence itself.
+    """
+    said = str(error)
+    if not isinstance(error, StoreError):
+        if "locked" in said:
+            return f"is in use ({said}); wait until the other process is over"
+        if _is_closed(error) and (log := _log(path)):
+            return f"has a log ({log.name}) that must be taken in once; open both where their folder may be written to"
+        if _is_closed(error):
+            return f"cannot be opened ({said}); change its permissions, or put a whole copy in its place"
+        said = f"is torn or no file of maps ({short(said)})"
+    return f"{said}; put a whole copy in its place, or delete the *_guide.safetensors that name it to start from ones"
+
+
 def remove(path: Path, db: sqlite3.Connection) -> None:
     """Close and delete a database."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*Error):
         db.close()
     for ending in ("", "-wal", "-shm", "-journal"):
         with contextlib.suppress(OSError):

@@ -17,9 +17,8 @@ from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.memory import map_database as database
 from guidegan_plugin.guidance.memory.disk_rows import Packed, Unpacked, decoded, encoded, unpack
 from guidegan_plugin.guidance.memory.records import Totals
-from guidegan_plugin.utils.files import sweep
+from guidegan_plugin.utils.files import staging
 from guidegan_plugin.utils.mounts import network_drive
-from guidegan_plugin.utils.text import short
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +61,8 @@ class MapFile:
                 drive,
             )
         with self._reading():
-            self._db = database.connect_to_write(self.path) if writable else database.connect_to_read(self.path)
+            self._db = database.connect_to_write(self.path) if writable else database.connect_to_read(self.path, held)
+            self._place = _place(self.path)
             weakref.finalize(self, database.close, self._db, os.getpid(), self.path if held else None)
             (application,) = self._db.execute("PRAGMA application_id").fetchone()
             tables = [sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_master ORDER BY name") if sql]
@@ -100,10 +100,10 @@ class MapFile:
         return cls(path, writable=True)
 
     def copied(self, folder: Path, pair: str, cure: str) -> MapFile:
-        """A copy in another folder, of what the last save left, with a number of its own.
+        """A copy of what the last save left, with a number of its own, even where the file itself was deleted.
 
         Args:
-            folder: The folder.
+            folder: The folder; it is made where it is missing.
             pair: As for :meth:`create`.
             cure: As for :meth:`create`.
 
@@ -111,20 +111,22 @@ class MapFile:
             StoreError: If it cannot be written.
         """
         path, number = _new_path(folder, pair)
-        sweep(folder)
-        unfinished = path.with_name(f".guide-{secrets.token_hex(8)}.tmp")
-        with database.writing(path, cure):
-            db = database.connect(unfinished, "rwc")
+        with database.writing(path, cure), staging(path) as hidden:
+            db = database.connect(unfinished := hidden / path.name, "rwc")
             try:
                 self._db.backup(db)
                 db.execute("UPDATE facts SET value = ? WHERE name = 'id'", (number,))
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                db.close()
-                unfinished.replace(path)
-            except BaseException:
-                database.remove(unfinished, db)
-                raise
+            finally:
+                db.close()  # which takes the log in
+            unfinished.replace(path)
         return MapFile(path, writable=True)
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether the file lies in a folder: nobody has deleted, replaced or moved it, or the folder."""
+        try:
+            return _place(self.path) == self._place and self.path.parent.samefile(folder)
+        except OSError:
+            return False
 
     def renew(self) -> None:
         """See what was saved since.
@@ -258,12 +260,14 @@ class MapFile:
         """What is wrong with the file is said with its name, and what helps."""
         try:
             yield
-        except (StoreError, *database.Error, OverflowError) as error:
-            said = str(error) if isinstance(error, StoreError) else f"is torn or no file of maps ({short(str(error))})"
-            raise StoreError(
-                f"{self.path} {said}; put a whole copy in its place, or delete the *_guide.safetensors that name it "
-                "to start from ones"
-            ) from error
+        except (StoreError, *database.Error, OSError, OverflowError) as error:
+            raise StoreError(f"{self.path} {database.cause(self.path, error)}") from error
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """Where a file lies, whatever its name."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _new_path(folder: Path, pair: str) -> tuple[Path, int]:

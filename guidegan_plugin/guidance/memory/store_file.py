@@ -136,15 +136,15 @@ def load_visits(path: Path) -> dict[str, dict[str, int]]:
     Raises:
         StoreError: If the file is missing, torn, or not one of ours.
     """
-    visits = {}
+    visits: dict[str, dict[str, int]] = {}
     with _named(path):
         tensors, facts = _read(path, (".keys", ".offsets", ".visits"))
-        for pair in _check_facts(facts):
-            own: Mapping[str, Tensor] = {name.removeprefix(f"{pair}."): tensor for name, tensor in tensors.items()}
+        on_disk = {pair: _on_disk(path, facts, pair, {}) for pair in _check_facts(facts)}
+        for pair in [pair for pair, maps in on_disk.items() if maps is None]:
+            own = {name.removeprefix(f"{pair}."): tensor for name, tensor in tensors.items()}
             with _said_of(pair):
-                own = _on_disk(path, facts, pair, {}) or own
                 visits[pair] = dict(zip(check_keys(own), own["visits"].tolist(), strict=True))
-    return visits
+    return visits | {pair: maps.visits() for pair, maps in on_disk.items() if maps is not None}  # errors name it
 
 
 def config_of(facts: Mapping[str, str]) -> dict[str, Value]:

@@ -413,14 +413,6 @@ def test_a_training_on_several_machines_is_refused_at_its_start(monkeypatch: pyt
         DiskStore()
 
 
-def test_a_python_without_sqlite_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(map_database, "sqlite3", None)
-    store = DiskStore()
-    visit([store], ["a"], 1)
-    with pytest.raises(ConfigError, match="needs SQLite, which this Python was built without; change --guide_store"):
-        save(store, tmp_path)
-
-
 def test_a_network_drive_is_named_where_maps_are_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
