@@ -44,18 +44,20 @@ class Unpacked:
         tensors: As ``AttentionStore.state`` returns them.
         stamps: ``(N,)``, in their order: when each map was written, counted in writes of its training.
         saves: ``(N,)``, with which save each row was written.
+        bytes: ``(N,)``, of each map in the file.
     """
 
     tensors: dict[str, Tensor]
     stamps: npt.NDArray[np.int64]
     saves: npt.NDArray[np.int64]
+    bytes: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.stamps)
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class Known:
     """What is packed of N images besides keys and maps; see :class:`Unpacked`."""
 
     visits: npt.NDArray[np.integer]
@@ -64,18 +66,18 @@ class Column:
     save: int
 
 
-def pack(keys: Sequence[str], maps: Tensor, column: Column) -> Iterator[Packed]:
+def pack(keys: Sequence[str], maps: Tensor, known: Known) -> Iterator[Packed]:
     """The rows of images whose maps have one size.
 
     Args:
         keys: N keys.
         maps: ``(N, 1, h, w)``, uint8, float16 or float32, on the CPU.
-        column: What else is known of them, in this order.
+        known: What else is known of them, in this order.
     """
     heads = np.zeros(len(keys), dtype=_HEAD)
     heads["height"], heads["width"] = maps.shape[-2:]
-    heads["dtype"], heads["save"] = _DTYPES.index(maps.dtype), column.save
-    heads["visits"], heads["stamp"], heads["view"] = column.visits, column.stamps, column.views
+    heads["dtype"], heads["save"] = _DTYPES.index(maps.dtype), known.save
+    heads["visits"], heads["stamp"], heads["view"] = known.visits, known.stamps, known.views
     content = maps.contiguous().view(len(maps), -1).view(torch.uint8).numpy()
     for key, head, cells in zip(keys, heads, content, strict=True):
         name, row = encoded(key), head.tobytes() + cells.tobytes()
@@ -105,7 +107,9 @@ def unpack(rows: Iterable[Packed]) -> Unpacked:
     tensors |= pack_keys([decoded(packed[number][0]) for number in order])
     tensors["views"] = torch.from_numpy(heads["view"].astype(np.float32))
     tensors["visits"] = torch.from_numpy(heads["visits"].astype(np.int64))
-    return Unpacked(tensors, heads["stamp"].astype(np.int64), heads["save"].astype(np.int64))
+    stamps, saves = (heads[name].astype(np.int64) for name in ("stamp", "save"))
+    lengths = [len(packed[number][1]) - _HEAD.itemsize for number in order]
+    return Unpacked(tensors, stamps, saves, np.array(lengths, dtype=np.int64))
 
 
 def _check(heads: npt.NDArray[np.void]) -> None:

@@ -97,7 +97,7 @@ class DiskState(Mapping[str, Tensor]):
         Raises:
             StoreError: As :meth:`open`, or if a row was altered.
         """
-        return {**self.open().evenly(1).tensors, **self.tensors}
+        return {**self.open(held=True).evenly(1).tensors, **self.tensors}
 
     def images(self) -> Iterator[str]:
         """The keys of all images, one by one; maps are not read.
@@ -105,7 +105,7 @@ class DiskState(Mapping[str, Tensor]):
         Raises:
             StoreError: As :meth:`open`.
         """
-        return self.open().keys()
+        return self.open(held=True).keys()
 
     def visits(self) -> dict[str, int]:
         """How often each image was visited; of more than a gigabyte of maps, evenly chosen ones.
@@ -117,7 +117,7 @@ class DiskState(Mapping[str, Tensor]):
 
     @cached_property
     def _some(self) -> dict[str, Tensor]:
-        file = self.open()
+        file = self.open(held=True)
         step = max(1, -(-file.totals.bytes // _MOST))
         found = file.evenly(step)
         if step > 1:

@@ -94,12 +94,12 @@ class DiskStore(DiskCache):
             self._columns, self._slabs, self._writes = Columns(), {}, 0
             self._version += 1
             self._file, self._opened, self._seen, self._changed = file, file.save, file.save, {}
-            self._kept = 0
+            self._kept, self._rooms, self._excess = 0, {}, {}
             self._outside = Totals(file.totals.images, file.totals.visits, 0, file.totals.bytes)
         else:
             super().load_state(dict(tensors), device)
             self._file, self._opened, self._seen, self._outside = None, 0, 0, Totals()
-            self._kept = 0
+            self._kept, self._rooms, self._excess = 0, {}, {}
             self._changed = dict.fromkeys(self._columns.rows)
         self._home = device
 
@@ -137,7 +137,7 @@ class DiskStore(DiskCache):
                     file.remove()
                 raise
         self._file, self._changed = file, {}
-        self._keep(self._not_elsewhere())
+        self._free_all_but(self._not_elsewhere())
         return DiskState(file.path, file.save, mean, source)
 
     def changes(self) -> dict[str, Tensor]:
@@ -153,7 +153,7 @@ class DiskStore(DiskCache):
         told = dict.fromkeys(key for tensors in changes for key in unpack_keys(tensors))
         self._fetch(list(told))
         super().merge(changes, device, own)
-        self._changed.update(told)
+        self._note_changed(told)
 
     def catch_up(self, changes: Sequence[Mapping[str, Tensor]], meet: Callable[[], None]) -> None:
         """See what the first process has saved: all that was told before this exchange.
@@ -192,4 +192,4 @@ class DiskStore(DiskCache):
         if self._file.save > self._seen:
             self._seen = self._file.save
             told = dict.fromkeys(key for tensors in changes for key in unpack_keys(tensors))
-            self._keep(self._columns.rows_of(told))
+            self._free_all_but(self._columns.rows_of(told))

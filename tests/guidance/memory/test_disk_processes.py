@@ -84,8 +84,8 @@ def test_what_other_processes_have_not_heard_of_is_not_copied_at_every_step_afte
     store, freed = DiskStore(), []
     visit([store], [f"{number}" for number in range(200)], 1)
     save(store, tmp_path)
-    keep = DiskStore._keep
-    monkeypatch.setattr(DiskStore, "_keep", lambda self, rows: (freed.append(len(rows)), keep(self, rows)))
+    keep = DiskStore._free_all_but
+    monkeypatch.setattr(DiskStore, "_free_all_but", lambda self, rows: (freed.append(len(rows)), keep(self, rows)))
     for step in range(20):
         visit([store], [f"{step}"], step)
     assert not freed and len(store._columns) == 200

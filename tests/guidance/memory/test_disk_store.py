@@ -17,11 +17,13 @@ from maps_on_disk import CPU, ENTRY, load, maps_file, same, save, visit
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.evaluation.map_sources import maps_in_store
 from guidegan_plugin.guidance.memory import disk_cache, disk_state, map_database, map_file
+from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import load_into, some_of
 from guidegan_plugin.guidance.memory.map_file import MapFile
 from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.statistics import statistics
+from guidegan_plugin.guidance.memory.storage import Slab
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
 
@@ -111,6 +113,43 @@ def test_maps_keep_their_type_and_another_type_is_converted_as_from_a_store_file
     visit([eight_bits], ["b", "c"], 2)
     save(eight_bits, tmp_path)  # of one size, maps of two types
     assert load_whole(tmp_path).recall(["a"]).maps.shape == (1, 1, 5, 5)
+
+
+def test_bytes_are_those_of_the_maps_in_the_file_whatever_their_type(tmp_path: Path) -> None:
+    keys = [f"{number}" for number in range(20)]
+    visit([store := DiskStore()], keys, 1)
+    save(store, tmp_path)
+    wide = DiskStore(dtype="float32")
+    load_into(wide, load_stores(tmp_path / ENTRY)[0]["A"], CPU)
+    wide.recall(keys)
+    assert wide.nbytes == 20 * 25
+    visit([wide], keys[:5], 2)
+    assert wide.nbytes == 15 * 25 + 5 * 100
+    for _ in range(2):
+        save(wide, tmp_path)
+        assert wide.nbytes == load(tmp_path).nbytes == 15 * 25 + 5 * 100
+        wide.recall(keys)
+    visit([wide], keys, 3)
+    save(wide, tmp_path)
+    assert wide.nbytes == load(tmp_path).nbytes == 20 * 100
+
+
+def test_maps_grow_once_and_not_anew_after_every_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown, grow = [], Slab._grow
+
+    def counting(self: Slab, rows: int) -> None:
+        grown.append(rows > len(self._maps))
+        grow(self, rows)
+
+    monkeypatch.setattr(Slab, "_grow", counting)
+    store, times = DiskStore(), []
+    for epoch in range(3):
+        grown.clear()
+        for number in range(500):
+            visit([store], [f"{number}"], epoch)
+        times.append(sum(grown))
+        save(store, tmp_path)
+    assert times[0] > 0 and times[1:] == [0, 0]
 
 
 def test_a_store_file_names_the_file_of_maps_and_holds_their_mean_alone(tmp_path: Path) -> None:
@@ -341,6 +380,27 @@ def test_a_reader_does_not_keep_a_training_from_saving(tmp_path: Path) -> None:
     next(reading)
     visit([store], ["5"], 2)
     assert save(store, tmp_path).save == 2
+
+
+def test_a_command_that_reads_while_a_training_saves_reads_one_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit([store := DiskStore()], ["a", "b"], 1)
+    save(store, tmp_path)
+    state, renew = load_stores(tmp_path / ENTRY)[0]["A"], MapFile.renew
+    assert isinstance(state, DiskState)
+
+    def slowly(self: MapFile) -> None:
+        renew(self)
+        if self.path.parent == tmp_path:
+            monkeypatch.setattr(MapFile, "renew", renew)
+            visit([store], [f"{store.version}"], 2)
+            save(store, tmp_path)
+
+    for read in (lambda: len(state["visits"]), lambda: len(state.whole()["visits"]), lambda: len([*state.images()])):
+        count = len(store)
+        monkeypatch.setattr(MapFile, "renew", slowly)
+        assert read() == count == len(store) - 1
 
 
 def test_every_damaged_file_is_refused_by_name_or_read_as_it_was(tmp_path: Path) -> None:
