@@ -122,16 +122,17 @@ def save_guides(
 def _say_unnamed(folder: Path, files: set[str]) -> None:
     """Say which files of maps no store in a folder names any more, so that they can be deleted."""
     found = [path for path in folder.glob("*.sqlite") if NAME.fullmatch(path.name)]
-    if len(found) > len(files):
-        with contextlib.suppress(StoreError):  # of a torn one nobody knows what it names
-            for path in folder.glob(f"*{STORE_ENDING}"):
-                files |= file_names(load_facts(path))
-            for path in found:
-                if path.name not in files:
-                    size = path.stat().st_size / 2**20
-                    _log.warning(
-                        "no *%s names %s (%.0f MiB) any more; delete it unless it is in use", STORE_ENDING, path, size
-                    )
+    if len(found) <= len(files):
+        return
+    with contextlib.suppress(StoreError):  # of a torn one nobody knows what it names
+        for path in folder.glob(f"*{STORE_ENDING}"):
+            files |= file_names(load_facts(path))
+        for path in [path for path in found if path.name not in files]:
+            log = "".join(f", {path.name}{end}" for end in ("-wal", "-shm") if Path(f"{path}{end}").exists())
+            with contextlib.suppress(OSError):  # gone meanwhile
+                size = path.stat().st_size / 2**20
+                said = "no *%s names %s (%.0f MiB) any more; delete it%s unless it is in use"
+                _log.warning(said, STORE_ENDING, path, size, log and f" with{log[1:]},")
 
 
 def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> tuple[States, dict[str, str]]:

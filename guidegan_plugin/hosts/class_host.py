@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from guidegan_plugin.attaching.decorator import guided
-from guidegan_plugin.attaching.guides_file import NETWORKS_ENDING, save_guides, save_networks
+from guidegan_plugin.attaching.guides_file import NETWORKS_ENDING, Saved, save_guides, save_networks
 from guidegan_plugin.attaching.mechanism_options import config_from, full_config
 from guidegan_plugin.attaching.pairs import Pair
 from guidegan_plugin.config import GuideConfig
@@ -226,8 +226,10 @@ def _alone(method: _Method, host: ClassHost, config: GuideConfig) -> _Method:
 
 def _remembered_after(method: _Method, host: ClassHost, config: GuideConfig, resumed: ResumedMemory) -> _Method:
     count, failed, run = itertools.count(1), FailedSaves(), host._run
+    saved: Saved | None = None
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal saved
         result, counted = method(self, *args, **kwargs), next(count)
         epoch = next((value for value in (*args, *kwargs.values()) if type(value) is int), resumed.epoch + counted)
         for guide in self.guides.values():
@@ -240,7 +242,7 @@ def _remembered_after(method: _Method, host: ClassHost, config: GuideConfig, res
                 options = full_config(create_manager(), config)
                 with os_errors_as(StoreError, f"{run} cannot be written to", elsewhere):
                     save_networks(run / f"{epoch}{NETWORKS_ENDING}", self.guides)
-                save_guides(store, self.guides, options, elsewhere.removeprefix("change "))
+                saved = save_guides(store, self.guides, options, elsewhere.removeprefix("change "), saved)
                 failed.made_good(store.name)
             except StoreError as error:
                 failed.add(store.name, error)

@@ -130,6 +130,18 @@ def test_files_of_maps_that_no_store_names_any_more_are_named_at_the_first_save(
     assert f"no *_guide.safetensors names {left} (0 MiB) any more; delete it unless it is in use" == said
 
 
+def test_a_log_beside_such_a_file_is_named_with_it_and_a_file_that_is_gone_meanwhile_is_not(
+    guides: dict[str, Guide], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left, gone = (tmp_path / f"guide_maps_A_{number:016x}.sqlite" for number in (1, 2))
+    for end in ("", "-wal", "-shm"):
+        Path(f"{left}{end}").touch()
+    gone.symlink_to("nowhere")
+    save_guides(tmp_path / "latest_guide.safetensors", guides, CONFIG)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert f"{left} (0 MiB) any more; delete it with {left.name}-wal, {left.name}-shm, unless it is in use" in said
+
+
 def test_maps_on_the_disk_are_not_left_behind_when_the_same_is_saved_into_another_folder(
     tmp_path: Path, make_generator: Make, make_discriminator: Make
 ) -> None:

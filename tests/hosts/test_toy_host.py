@@ -44,6 +44,16 @@ def test_the_launcher_trains_and_what_is_remembered_lies_beside_the_checkpoints(
     assert '"concat": "rhp"' in facts["config"]
 
 
+def test_a_file_of_maps_that_no_checkpoint_names_is_named_once_a_training(
+    guidegan: Command, toy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):  # each begins from ones; the third finds what the second left without a name
+        caplog.clear()
+        train(guidegan, toy, "--epochs", 3, "--guide_store", "mmap")
+    assert len(list(Path("run").glob("*.sqlite"))) == 3
+    assert caplog.text.count("any more; delete it") == 1
+
+
 @pytest.mark.slow
 def test_without_attention_the_codebase_trains_as_if_we_were_not_there(
     guidegan: Command, toy: Path, warm_python: str
