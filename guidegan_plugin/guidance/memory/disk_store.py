@@ -16,13 +16,12 @@ from guidegan_plugin.guidance.memory.disk_cache import DiskCache
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.map_database import require
 from guidegan_plugin.guidance.memory.map_file import MapFile
-from guidegan_plugin.guidance.memory.mean_map import mean_map
+from guidegan_plugin.guidance.memory.mean_map import MOST, mean_map
 from guidegan_plugin.guidance.memory.records import Counts, Totals
 from guidegan_plugin.guidance.memory.state_dict import shapes_in, unpack_keys
 from guidegan_plugin.guidance.memory.storage import as_float
 from guidegan_plugin.utils.distributed import is_first_rank
 
-_SAMPLE = 1 << 14  # images that stand for all, at most: as many as a mean map is made of
 _FILE = "file"  # among what a process tells the others: where the maps lie
 
 
@@ -73,7 +72,7 @@ class DiskStore(DiskCache):
 
     def sample(self) -> dict[str, Tensor]:
         """As :meth:`state`, of at most about 16384 images, evenly chosen."""
-        step = max(1, -(-len(self) // _SAMPLE))
+        step = max(1, -(-len(self) // MOST))
         known = self._columns.rows
         there = [] if self._file is None else self._file.keys_evenly(step)
         return self.state([*list(known)[::step], *(key for key in there if key not in known)])
@@ -95,7 +94,7 @@ class DiskStore(DiskCache):
             self._version += 1
             self._file, self._opened, self._seen, self._changed = file, file.save, file.save, {}
             self._kept, self._rooms, self._excess = 0, {}, {}
-            self._outside = Totals(file.totals.images, file.totals.visits, 0, file.totals.bytes)
+            self._outside = file.totals
         else:
             super().load_state(dict(tensors), device)
             self._file, self._opened, self._seen, self._outside = None, 0, 0, Totals()

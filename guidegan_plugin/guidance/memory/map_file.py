@@ -9,7 +9,6 @@ import re
 import secrets
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ _WRITE = (
     "INSERT INTO maps (key, row, checksum) VALUES (?, ?, ?) "
     "ON CONFLICT (key) DO UPDATE SET row = excluded.row, checksum = excluded.checksum"
 )
+_SUMS = ("images", "visits", "bytes")  # of a memory's totals, in the file
 _ASKED = 500  # values in one statement: SQLite takes 999
 
 
@@ -90,7 +90,7 @@ class MapFile:
                 for statement in (*(f"PRAGMA {one}" for one in database.PRAGMAS), "BEGIN", *database.TABLES):
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {database.APPLICATION}")
-                facts = {"id": number, "save": 0, **{each.name: 0 for each in fields(Totals)}}
+                facts = {"id": number, "save": 0, **dict.fromkeys(_SUMS, 0)}
                 db.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
                 db.execute("COMMIT")
             except BaseException:
@@ -139,15 +139,15 @@ class MapFile:
             if self.held:
                 self._db.execute("BEGIN")
             facts = dict(self._db.execute("SELECT name, value FROM facts").fetchmany(100))
-            names = [each.name for each in fields(Totals)]
-            if facts.keys() != {"id", "save", *names} or not all(
+            facts.pop("stamps", None)  # which files had at first
+            if facts.keys() != {"id", "save", *_SUMS} or not all(
                 type(one) is int and one >= 0 for one in facts.values()
             ):
                 raise StoreError("is no file of maps")
             name = NAME.fullmatch(self.path.name)
             if name is None or int(name[1], 16) != facts["id"]:
                 raise StoreError("was renamed, or is of another memory")
-        self.save, self.totals = facts["save"], Totals(*(facts[name] for name in names))
+        self.save, self.totals = facts["save"], Totals(**{name: facts[name] for name in _SUMS})
 
     def release(self) -> None:
         """Let go of what is held, until :meth:`renew`: what another process saves is seen meanwhile.
@@ -183,12 +183,10 @@ class MapFile:
         Raises:
             StoreError: As :meth:`read`.
         """
-        numbers = range(1, self.totals.images + 1, step)
         with self._reading():
-            all_rows = "SELECT key, row, checksum FROM maps ORDER BY id"
-            found = unpack(self._db.execute(all_rows) if step == 1 else self._ask("key, row, checksum", "id", numbers))
-            if len(found) != len(numbers):
-                raise StoreError(f"holds {len(found)} rows where {len(numbers)} are counted")
+            found = unpack(self._evenly("key, row, checksum", step))
+            if len(found) != (count := -(-self.totals.images // step)):
+                raise StoreError(f"holds {len(found)} rows where {count} are counted")
         return found
 
     def keys_evenly(self, step: int) -> list[str]:
@@ -198,9 +196,7 @@ class MapFile:
             StoreError: If the file is torn.
         """
         with self._reading():
-            if step == 1:
-                return [decoded(key) for (key,) in self._db.execute("SELECT key FROM maps ORDER BY id")]
-            return [decoded(one[0]) for one in self._ask("key", "id", range(1, self.totals.images + 1, step))]
+            return [decoded(key) for (key,) in self._evenly("key", step)]
 
     def keys(self) -> Iterator[str]:
         """All keys, in the order of their bytes; maps are not read.
@@ -235,7 +231,7 @@ class MapFile:
                 if save != self.save:
                     raise StoreError(f"{self.path}: another training has saved into it; change {cure}")
                 db.executemany(_WRITE, rows)
-                facts = {"save": save + 1, **{each.name: getattr(totals, each.name) for each in fields(totals)}}
+                facts = {"save": save + 1, **{name: getattr(totals, name) for name in _SUMS}}
                 db.executemany("UPDATE facts SET value = ? WHERE name = ?", [(two, one) for one, two in facts.items()])
                 db.execute("COMMIT")
             except BaseException:  # Ctrl-C, too
@@ -248,6 +244,11 @@ class MapFile:
     def remove(self) -> None:
         """Delete the file."""
         database.remove(self.path, self._db)
+
+    def _evenly(self, columns: str, step: int) -> Iterator[Any]:
+        if step == 1:
+            return self._db.execute(f"SELECT {columns} FROM maps ORDER BY id")
+        return self._ask(columns, "id", range(1, self.totals.images + 1, step))
 
     def _ask(self, columns: str, by: str, values: Sequence[bytes] | range) -> Iterator[Any]:
         for start in range(0, len(values), _ASKED):

@@ -16,9 +16,10 @@ MEAN = "mean"
 """The name of the mean map among the tensors of a memory in a file."""
 
 _ROWS = 1024  # maps moved at a time
-# Maps that are averaged at most. Moving them takes much longer than saving them, and so many have the mean of all, to
-# less than a level of 8 bits.
-_MOST = 1 << 14
+# Moving maps takes much longer than saving them, and so many have the mean of all, to less than a level of 8 bits.
+MOST = 1 << 14
+"""Maps that are averaged at most."""
+
 _CELLS = 512  # along a side of the mean, at most
 _ROUNDING = 1e-6  # of a centre that lies on the border of a visit
 
@@ -48,7 +49,7 @@ def mean_map(state: Mapping[str, Tensor]) -> Tensor | None:
     groups = list(_groups(state))
     if not groups:
         return None
-    step = -(-sum(len(maps) for maps, _ in groups) // _MOST)
+    step = -(-sum(len(maps) for maps, _ in groups) // MOST)
     groups = [(maps[::step], thetas[::step]) for maps, thetas in groups]
     size = _size(*max(groups, key=lambda group: len(group[0])))
     total = torch.zeros(1, *size, dtype=torch.float64, device="cpu")

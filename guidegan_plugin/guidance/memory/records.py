@@ -79,7 +79,7 @@ class Totals:
     Attributes:
         images: How many there are.
         visits: Of all.
-        stamps: When their maps were written, counted in writes of one training.
+        stamps: When their maps were written, counted in writes of one training; for no longer than this training.
         bytes: Of their maps.
     """
 

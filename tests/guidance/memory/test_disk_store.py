@@ -429,6 +429,18 @@ def test_every_damaged_file_is_refused_by_name_or_read_as_it_was(tmp_path: Path)
     assert refused > len(cut) + len(flipped) // 2
 
 
+def test_a_file_of_maps_with_a_sum_that_nobody_reads_is_read_as_it_was(tmp_path: Path) -> None:
+    visit([store := DiskStore()], ["a", "b"], 1)
+    save(store, tmp_path)
+    memory = load_whole(tmp_path)
+    assert store._file is not None
+    store._file._db.execute("INSERT INTO facts VALUES ('stamps', 7)")  # as the first files had
+    same(load(tmp_path), memory)
+    visit([store, memory], ["b", "c"], 2)
+    save(store, tmp_path)
+    same(load(tmp_path), memory)
+
+
 def test_a_foreign_database_is_refused_by_name(tmp_path: Path) -> None:
     store = DiskStore()
     visit([store], ["a"], 1)

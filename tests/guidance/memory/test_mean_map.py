@@ -90,7 +90,7 @@ def test_of_very_many_maps_some_are_averaged_evenly_chosen(monkeypatch: pytest.M
     store.write(list(map(str, range(20))), maps := torch.rand(20, 1, 5, 5), View.stack(views))
     some.write(list(map(str, range(0, 20, 3))), maps[::3], View.stack(views[::3]))
     wanted = mean_map(some.state())
-    monkeypatch.setattr("guidegan_plugin.guidance.memory.mean_map._MOST", 8)
+    monkeypatch.setattr("guidegan_plugin.guidance.memory.mean_map.MOST", 8)
     found = mean_map(store.state())
     assert found is not None and wanted is not None and torch.equal(found, wanted)
 
