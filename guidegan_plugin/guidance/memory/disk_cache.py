@@ -91,11 +91,12 @@ class DiskCache(AttentionStore):
         return Totals(count, visits, stamps, super().nbytes + sum(self._excess.values()))
 
     def _note_changed(self, keys: Iterable[str]) -> None:
-        """Maps that the next save writes; as they are here."""
+        """Maps that the next save writes, as they are here."""
         changed = dict.fromkeys(keys)
         self._changed.update(changed)
         if self._excess:
-            self._excess = {key: more for key, more in self._excess.items() if key not in changed}
+            for key in changed:
+                self._excess.pop(key, None)
 
     def _note_excess(self, found: Unpacked) -> None:
         """Maps that an earlier training kept in another type: in the file they stay so until they are written."""
