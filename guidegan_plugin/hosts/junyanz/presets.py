@@ -60,7 +60,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 )
 
 RECOMMENDED = "recommended"
-"""Ours: what did better than the paper's settings in our studies, and gives the bare host its own weights."""
+"""Ours: the guidance that needs no map at test time, and was as good as the paper's in our studies or better."""
 
 # By option: the value, and where it was measured.
 _RECOMMENDED: Mapping[str, tuple[Value, str]] = MappingProxyType(
