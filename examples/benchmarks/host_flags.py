@@ -1,9 +1,19 @@
-"""Options that only one generation of the junyanz family has, and that a measurement needs there."""
+"""What a measurement needs to know of its host, whichever generation of the junyanz family it is."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+from pathlib import Path
+
+from guidegan_plugin.plugins.host import Host
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def described(host: Host) -> str:
+    """The host in words, with a folder of this repository by its name there."""
+    return host.description.replace(f"{ROOT}/", "")
 
 
 def host_flags(gpu: bool) -> list[str]:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from host_flags import host_flags
+from host_flags import described, host_flags
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -163,7 +163,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
     return {
         "settings": {
-            "host": host.description,
+            "host": described(host),
             "device": args.device,
             "size": args.size,
             "steps": args.steps,

@@ -45,7 +45,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from host_flags import host_flags
+from host_flags import described, host_flags
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -286,7 +286,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         shown = windows(monitor) if args.monitor == "visdom" else 0
         inspected = {name: inspected_step(models[name], batches[-1], device) for name in names if name != "null"}
     settings = {name: value for name, value in vars(args).items() if name != "json"}
-    settings |= {"host": host.description, "options": " ".join(args.options), "first_visits": first_visits}
+    settings |= {"host": described(host), "options": " ".join(args.options), "first_visits": first_visits}
     settings |= {"windows": shown, "clock": "wall" if args.wall else "process"}
     settings["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     if args.alone:
