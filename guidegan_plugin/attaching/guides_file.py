@@ -17,6 +17,7 @@ from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.either_store import state_to_save
 from guidegan_plugin.guidance.memory.map_file import NAME
@@ -24,7 +25,6 @@ from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import (
     STORE_ENDING,
     States,
-    checksum,
     config_of,
     file_names,
     load_facts,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.evaluation.user_modules import at_rest, failing_as, load_named
-from guidegan_plugin.guidance.memory.store_file import networks_digest
+from guidegan_plugin.guidance.memory.digests import networks_digest
 
 _FLAG = "--segmenter"
 _TORCHVISION = "torchvision:"

@@ -12,11 +12,12 @@ from torch import Tensor
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
+from guidegan_plugin.guidance.memory.digests import networks_digest
 from guidegan_plugin.guidance.memory.either_store import load_into, state_to_save
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, networks_digest, save_stores
+from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.reports import Reporter
 from guidegan_plugin.guidance.test_time.given_map import GivenMap, States

@@ -12,7 +12,7 @@ import safetensors.torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.memory.store_file import checksum
+from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.test_time.predictor_file import predictor_path
 from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
 

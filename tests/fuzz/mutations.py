@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.store_file import checksum
+from guidegan_plugin.guidance.memory.digests import checksum
 
 Mutate = Callable[[random.Random, bytes], bytes]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.map_file import NAME
 from guidegan_plugin.guidance.memory.mean_map import MEAN, with_mean
@@ -256,35 +254,3 @@ def _parsed(facts: Mapping[str, str], name: str, default: str = "") -> object:
     except (ValueError, RecursionError) as error:
         raise StoreError(f"has {name} that are no JSON ({type(error).__name__})") from error
     return found
-
-
-def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
-    """One fingerprint of tensors and of what is said of them: 64 hexadecimal digits (SHA-256)."""
-    digest = hashlib.sha256(json.dumps(sorted(facts.items())).encode())
-    for name in sorted(tensors):
-        _add(digest, name, tensors[name])
-    return digest.hexdigest()
-
-
-def networks_digest(networks: Mapping[str, nn.Module]) -> str:
-    """One fingerprint of the weights of several networks, the same on every device.
-
-    Args:
-        networks: Networks by name; wrappers that hold the real one as ``module`` or ``_orig_mod`` do not matter.
-
-    Returns:
-        64 hexadecimal digits (SHA-256).
-    """
-    digest = hashlib.sha256()
-    for name in sorted(networks):
-        for key, tensor in sorted(unwrap(networks[name]).state_dict().items()):
-            if isinstance(tensor, Tensor):  # a module may keep state of another kind
-                _add(digest, f"{name}.{key}", tensor)
-    return digest.hexdigest()
-
-
-def _add(digest: hashlib._Hash, name: str, tensor: Tensor) -> None:
-    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-    flat = tensor.detach().cpu().contiguous().flatten()
-    if len(flat):  # what NumPy made empty has strides that cannot be looked at otherwise
-        digest.update(flat.view(torch.uint8).numpy().data)

@@ -12,7 +12,8 @@ import safetensors
 import safetensors.torch
 
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, checksum
+from guidegan_plugin.guidance.memory.digests import checksum
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
 from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
 from guidegan_plugin.utils.text import short

@@ -12,9 +12,10 @@ import safetensors.torch
 import torch
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.mean_map import mean_map, with_mean
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import checksum, load_stores, save_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
 from guidegan_plugin.guidance.memory.view import View
 
 Array = npt.NDArray[np.float64]

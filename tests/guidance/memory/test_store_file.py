@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.guidance.memory.digests import networks_digest
 from guidegan_plugin.guidance.memory.storage import Rows, Slab
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, networks_digest, save_stores
+from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
 
 
 @pytest.fixture
