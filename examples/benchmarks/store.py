@@ -33,7 +33,6 @@ from parts import machine
 
 from guidegan_plugin import View
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
-from guidegan_plugin.guidance.memory.either_store import load_into
 from guidegan_plugin.guidance.memory.statistics import statistics as facts_of
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
@@ -132,12 +131,12 @@ def fill_and_save(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     return {**figures, "file_bytes": (folder / FILE).stat().st_size, "peak_bytes_saving": peak()}
 
 
-def save_on_disk(store: DiskStore, folder: Path) -> None:
+def save_on_disk(store: AttentionStore, folder: Path) -> None:
     """Save what was visited since the last save."""
     save_stores(folder / FILE, {"A": store.save(folder, "A", folder / FILE, "--folder")}, {})
 
 
-def visit_some(store: DiskStore, args: argparse.Namespace) -> int:
+def visit_some(store: AttentionStore, args: argparse.Namespace) -> int:
     """Read and write one image in a hundred, drawn at random, in batches."""
     draw, maps = random.Random(1), torch.rand(64, 1, args.side, args.side)
     chosen = [key(number) for number in draw.sample(range(args.images), max(1, args.images // 100))]
@@ -178,23 +177,30 @@ def fill_on_disk(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     return {**figures, "file_bytes": sum(path.stat().st_size for path in files), "peak_bytes_saving": peak()}
 
 
-def open_on_disk(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """The second process, with maps on the disk."""
+def loaded(kind: type[AttentionStore], folder: Path, args: argparse.Namespace) -> tuple[AttentionStore, dict[str, Any]]:
+    """What was saved, in a memory of one kind; with what the loading cost, and the main memory held afterwards."""
     torch.set_num_threads(1)
     spent: dict[str, list[float]] = {}
     warm_up(folder)
     before, held = resident(), 0
     for _ in range(args.repeats):
-        store = DiskStore()
+        store = kind()
         with timed(spent, "load"):
-            load_into(store, load_stores(folder / FILE)[0]["A"], CPU)
+            store.load_state(load_stores(folder / FILE)[0]["A"], CPU)
         assert len(store) == args.images
         held = held or resident() - before
+    figures: dict[str, Any] = {name: statistics.median(values) for name, values in spent.items()}
+    return store, {**figures, "before": before, "held": held}
+
+
+def open_on_disk(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """The second process, with maps on the disk."""
+    store, figures = loaded(DiskStore, folder, args)
     visit_some(store, args)
     save_on_disk(store, folder)
-    figures: dict[str, Any] = {name: statistics.median(values) for name, values in spent.items()}
-    figures["bytes_held_open"] = held
-    return {**figures, "bytes_held_visited": resident() - before, "peak_bytes_loading": peak()}
+    visited = resident() - figures.pop("before")
+    held = {"bytes_held_open": figures.pop("held"), "bytes_held_visited": visited}
+    return {**figures, **held, "peak_bytes_loading": peak()}
 
 
 def show_on_disk(figures: dict[str, Any]) -> None:
@@ -209,18 +215,9 @@ def show_on_disk(figures: dict[str, Any]) -> None:
 
 def load(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The second process."""
-    torch.set_num_threads(1)
-    spent: dict[str, list[float]] = {}
-    warm_up(folder)
-    before, held = resident(), 0
-    for _ in range(args.repeats):
-        store = AttentionStore()
-        with timed(spent, "load"):
-            store.load_state(load_stores(folder / FILE)[0]["A"], CPU)
-        assert len(store) == args.images
-        held = held or resident() - before
-    figures = {name: statistics.median(values) for name, values in spent.items()}
-    return {**figures, "bytes_an_image": held / args.images, "peak_bytes_loading": peak()}
+    _, figures = loaded(AttentionStore, folder, args)
+    del figures["before"]
+    return {**figures, "bytes_an_image": figures.pop("held") / args.images, "peak_bytes_loading": peak()}
 
 
 def main() -> None:

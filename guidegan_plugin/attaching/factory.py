@@ -25,7 +25,7 @@ from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.either_store import make_store
+from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.reports import Losses
 from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
@@ -145,7 +145,7 @@ class GuideFactory:
             None if self.attention is None else [build(self.attention, config) for _ in range(judges)],
             build(self.concatenation, config),
             self.transfer,
-            make_store(config.store, config.store_device, config.store_dtype),
+            _store_class(config.store)(config.store_device, config.store_dtype),
             name=name,
             behaviour=Behaviour(
                 config.cycle,
@@ -167,6 +167,15 @@ class GuideFactory:
             on_epoch=self.listeners.epoch,
             losses=losses,
         )
+
+
+def _store_class(kind: str) -> type[AttentionStore]:
+    """The memory that ``store`` asks for."""
+    if kind == "memory":
+        return AttentionStore
+    from guidegan_plugin.guidance.memory.disk_store import DiskStore  # and SQLite
+
+    return DiskStore
 
 
 def share_of(total_steps: int | None) -> Callable[[int], float] | None:

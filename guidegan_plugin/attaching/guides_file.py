@@ -18,9 +18,7 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.digests import checksum
-from guidegan_plugin.guidance.memory.disk_store import DiskStore
-from guidegan_plugin.guidance.memory.either_store import state_to_save
-from guidegan_plugin.guidance.memory.map_file import NAME
+from guidegan_plugin.guidance.memory.map_names import NAME
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import (
     STORE_ENDING,
@@ -67,7 +65,7 @@ class Saved:
         try:
             if (self.facts, self.versions) != (facts, versions) or _status(self.path) != self.status:
                 return False
-            if self.path.parent != folder and any(isinstance(store, DiskStore) for store, _ in versions.values()):
+            if self.path.parent != folder and any(store.on_disk for store, _ in versions.values()):
                 return False  # its maps lie beside it
             write_again(self.path, path)
         except OSError:  # it is gone, or there is no room: writing it anew says why
@@ -110,9 +108,7 @@ def save_guides(
     versions = {name: (guide.store, guide.store.version) for name, guide in guides.items()}
     folder = folder or path.parent
     if before is None or not before.written_again(path, facts, versions, folder):
-        states = {
-            name: state_to_save(guide.store, folder, name, folder / path.name, where) for name, guide in guides.items()
-        }
+        states = {name: guide.store.save(folder, name, folder / path.name, where) for name, guide in guides.items()}
         save_stores(path, states, facts, where)
     if before is None:
         _say_unnamed(folder, file_names(load_facts(path)))

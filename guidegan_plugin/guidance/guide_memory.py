@@ -13,7 +13,6 @@ from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.memory.digests import networks_digest
-from guidegan_plugin.guidance.memory.either_store import load_into, state_to_save
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -77,7 +76,7 @@ class GuideMemory:
             StoreError: If it cannot be written.
         """
         path = Path(path)
-        state = state_to_save(self.store, path.parent, self.name, path)
+        state = self.store.save(path.parent, self.name, path, "path=")
         save_stores(path, {self.name: state}, {**(metadata or {}), **self.facts()})
 
     def load(self, path: str | Path) -> None:
@@ -110,7 +109,7 @@ class GuideMemory:
             StoreError: As :func:`~guidegan_plugin.guidance.memory.store_file.check_belongs`; nothing is taken then.
         """
         check_belongs(states, facts, self.name, self.digest, source)
-        load_into(self.store, states[self.name], self._attachment.device)
+        self.store.load_state(states[self.name], self._attachment.device)
         self._schedule.steps = int(facts.get(f"{self.name}.steps", 0))
         self._reporter.steps = int(facts.get(f"{self.name}.visits", 0))
 

@@ -10,7 +10,6 @@ import torch
 from guidegan_plugin import View
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.disk_store import DiskStore
-from guidegan_plugin.guidance.memory.either_store import load_into
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import load_stores, save_stores
 
@@ -40,7 +39,7 @@ def save(store: DiskStore, folder: Path, entry: str = ENTRY) -> DiskState:
 def load(folder: Path, entry: str = ENTRY) -> DiskStore:
     """What a training that goes on there is given."""
     store = DiskStore()
-    load_into(store, load_stores(folder / entry)[0]["A"], CPU)
+    store.load_state(load_stores(folder / entry)[0]["A"], CPU)
     return store
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from guidegan_plugin.guidance.memory.columns import Columns
+from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.state_check import check_state
 from guidegan_plugin.guidance.memory.state_dict import name_of, pack_keys, shapes_in
 from guidegan_plugin.guidance.memory.storage import Rows, Shape, Slab, as_float
@@ -22,7 +25,12 @@ class Contents:
     Args:
         device: ``"auto"`` keeps maps on the device they come from, ``"cpu"`` in (pinned) main memory.
         dtype: ``"uint8"``, ``"float16"`` or ``"float32"``.
+
+    Attributes:
+        on_disk: Whether maps lie in a file of their own, beside the store's file.
     """
+
+    on_disk: ClassVar[bool] = False
 
     def __init__(self, device: str = "auto", dtype: str = "uint8") -> None:
         self._device = None if device == "auto" else torch.device(device)
@@ -57,6 +65,24 @@ class Contents:
             slots = self._columns.numbers("slots")[rows].astype(np.int64)
             for start in range(0, len(slots), size):
                 yield as_float(slab.gather(slots[start : start + size]))
+
+    def sample(self) -> dict[str, Tensor]:
+        """As :meth:`state`, of enough images for their mean map; here of all."""
+        return self.state()
+
+    def save(self, folder: Path, pair: str, source: Path, cure: str) -> Mapping[str, Tensor]:
+        """What belongs into a store's file: here all that is remembered. A memory on the disk saves its maps now.
+
+        Args:
+            folder: Where the store's file is to lie in the end.
+            pair: Name of the pair.
+            source: The store's file.
+            cure: What the user can change to write it elsewhere, for the error.
+
+        Raises:
+            StoreError: If maps on the disk cannot be written.
+        """
+        return self.state()
 
     def state(self, keys: Sequence[str] | None = None) -> dict[str, Tensor]:
         """What is remembered, as tensors on the CPU.
@@ -99,12 +125,13 @@ class Contents:
         """Replace what is remembered with what :meth:`state` returned: all of it, or nothing where that fails.
 
         Args:
-            tensors: As :meth:`state` returns them; maps of any of the three dtypes.
+            tensors: As :meth:`state` returns them; maps of any of the three dtypes. What lies on disk is read whole.
             device: Where ``"auto"`` keeps them.
 
         Raises:
-            StoreError: If they are no such tensors.
+            StoreError: If they are no such tensors, or as :meth:`DiskState.whole`.
         """
+        tensors = tensors.whole() if isinstance(tensors, DiskState) else tensors
         keys = check_state(tensors)
         self._version += 1
         before = self._columns, self._slabs

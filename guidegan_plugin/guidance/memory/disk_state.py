@@ -6,14 +6,17 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.guidance.memory.map_file import MapFile
 from guidegan_plugin.guidance.memory.mean_map import MEAN
 from guidegan_plugin.guidance.memory.state_check import check_keys
 from guidegan_plugin.guidance.memory.state_dict import unpack_keys
+
+if TYPE_CHECKING:
+    from guidegan_plugin.guidance.memory.map_file import MapFile
 
 _log = logging.getLogger(__name__)
 _MOST = 1 << 30  # bytes of maps that are read at once, unless all are asked for
@@ -68,6 +71,8 @@ class DiskState(Mapping[str, Tensor]):
         Raises:
             StoreError: If it is missing, torn or foreign, or older than the store's file.
         """
+        from guidegan_plugin.guidance.memory.map_file import MapFile  # and SQLite, which few need
+
         if not self.path.is_file():
             raise StoreError(
                 f"{self._source} keeps its maps in {self.path.name}, which is not beside it; copy it there, too, or "

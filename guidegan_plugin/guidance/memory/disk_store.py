@@ -42,6 +42,8 @@ class DiskStore(DiskCache):
         ConfigError: If the training runs on several machines, or this Python has no SQLite.
     """
 
+    on_disk = True
+
     def __init__(self, device: str = "auto", dtype: str = "uint8") -> None:
         super().__init__(device, dtype)
         require()
@@ -96,7 +98,7 @@ class DiskStore(DiskCache):
             self._kept, self._rooms, self._excess = 0, {}, {}
             self._outside = file.totals
         else:
-            super().load_state(dict(tensors), device)
+            super().load_state(tensors, device)
             self._file, self._opened, self._seen, self._outside = None, 0, 0, Totals()
             self._kept, self._rooms, self._excess = 0, {}, {}
             self._changed = dict.fromkeys(self._columns.rows)

@@ -10,7 +10,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.disk_store import DiskStore
 from guidegan_plugin.guidance.memory.pieces import pieces
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.utils.distributed import is_one_of_several
@@ -31,8 +30,7 @@ def exchange(store: AttentionStore, device: torch.device) -> None:
     gathered = enumerate(_all_gather(told, device))
     changes = [told if rank == own else safetensors.torch.load(_bytes(part)) for rank, part in gathered]
     store.merge(changes, device, own)
-    if isinstance(store, DiskStore):
-        store.catch_up(changes, partial(_meet, device))
+    store.catch_up(changes, partial(_meet, device))
 
 
 def _meet(device: torch.device) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
-import secrets
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,14 +13,12 @@ from typing import Any
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.memory import map_database as database
 from guidegan_plugin.guidance.memory.disk_rows import Packed, Unpacked, decoded, encoded, unpack
+from guidegan_plugin.guidance.memory.map_names import NAME, new_path
 from guidegan_plugin.guidance.memory.records import Totals
 from guidegan_plugin.utils.files import staging
 from guidegan_plugin.utils.mounts import network_drive
 
 _log = logging.getLogger(__name__)
-
-NAME = re.compile(r"guide_maps_\w{1,100}_([0-9a-f]{16})\.sqlite", re.ASCII)
-"""What such files are called: the pair, and a number of its own for each memory that began from ones."""
 
 _WRITE = (
     "INSERT INTO maps (key, row, checksum) VALUES (?, ?, ?) "
@@ -83,7 +79,7 @@ class MapFile:
             StoreError: If it cannot be written.
             ConfigError: If this Python has no SQLite.
         """
-        path, number = _new_path(folder, pair)
+        path, number = new_path(folder, pair)
         with database.writing(path, cure):
             db = database.connect(path, "rwc")
             try:
@@ -110,7 +106,7 @@ class MapFile:
         Raises:
             StoreError: If it cannot be written.
         """
-        path, number = _new_path(folder, pair)
+        path, number = new_path(folder, pair)
         with database.writing(path, cure), staging(path) as hidden:
             db = database.connect(unfinished := hidden / path.name, "rwc")
             try:
@@ -269,9 +265,3 @@ def _place(path: Path) -> tuple[int, int]:
     """Where a file lies, whatever its name."""
     found = path.stat()
     return found.st_dev, found.st_ino
-
-
-def _new_path(folder: Path, pair: str) -> tuple[Path, int]:
-    number = secrets.randbits(63)
-    name = f"guide_maps_{pair}_{number:016x}.sqlite"
-    return folder / (name if NAME.fullmatch(name) else f"guide_maps_pair_{number:016x}.sqlite"), number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -156,6 +156,16 @@ class AttentionStore(Contents):
         columns.rows.update(new)
         # Taking in what others saw is no visit, but a map of theirs may be newer than all of ours.
         self._writes = max(self._writes, int(found.stamps.max(initial=0)))
+
+    def catch_up(self, changes: Sequence[Mapping[str, Tensor]], meet: Callable[[], None]) -> None:
+        """See what the first process has saved meanwhile: nothing, where each process holds all maps.
+
+        Collective, behind :meth:`merge`.
+
+        Args:
+            changes: As :meth:`merge` took them in.
+            meet: Waits for all processes.
+        """
 
 
 def _ones(count: int, shape: Shape, device: torch.device) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.disk_state import DiskState
-from guidegan_plugin.guidance.memory.map_file import NAME
+from guidegan_plugin.guidance.memory.map_names import NAME
 from guidegan_plugin.guidance.memory.mean_map import MEAN, with_mean
 from guidegan_plugin.guidance.memory.pieces import pieces
 from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_mean, check_state
@@ -45,7 +45,7 @@ def save_stores(
 
     Args:
         path: File name, by convention ``<epoch>_guide.safetensors``.
-        stores: ``AttentionStore.state()``, or what ``DiskStore.save`` returned, by the pair's name.
+        stores: ``AttentionStore.state()``, or what ``AttentionStore.save`` returned, by the pair's name.
         metadata: Small facts to keep with them, such as the config and the networks' digests.
         where: What the user can change to write it elsewhere, for the error.
 

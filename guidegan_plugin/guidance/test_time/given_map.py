@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.guidance.memory.either_store import some_of
 from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View, resample
@@ -111,7 +110,7 @@ class MeanMap(GivenMap):
     def _bring_up_to_date(self) -> None:
         store = self._store
         if store is not None and store.version != self._version:
-            self._mean, self._version = mean_map(some_of(store)), store.version
+            self._mean, self._version = mean_map(store.sample()), store.version
         if self._mean is None and not self._warned:
             self._warned = True
             _log.warning("pair %s: nothing is remembered yet, so ones stand for the mean map", self.pair)
