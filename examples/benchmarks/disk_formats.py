@@ -82,7 +82,7 @@ class Lmdb:
     """LMDB."""
 
     def __init__(self, path: Path) -> None:
-        import lmdb  # type: ignore[import-not-found, unused-ignore]
+        import lmdb  # type: ignore[import-not-found, unused-ignore]  # for this benchmark alone
 
         self._env = lmdb.open(str(path), map_size=1 << 40, subdir=False, readahead=False)
 
@@ -103,7 +103,7 @@ class Zarr:
     """A zarr array of chunks of 64 rows; an image's row is its number, since zarr knows no keys."""
 
     def __init__(self, path: Path) -> None:
-        import zarr  # type: ignore[import-not-found, unused-ignore]
+        import zarr  # type: ignore[import-not-found, unused-ignore]  # for this benchmark alone
 
         self._zarr, self._path = zarr, path
         self._array: Any = zarr.open_array(path, mode="r+") if path.exists() else None
