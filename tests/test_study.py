@@ -66,9 +66,10 @@ def read(load: Load, tmp_path: Path) -> Callable[[str], Any]:
     return study
 
 
-@pytest.mark.parametrize("name", ["shapes", "shapes_128", "camvid", "camvid_systems", "baselines", "test_maps"])
-def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, name: str, tmp_path: Path) -> None:
-    study = load("reading").read_study(STUDY / f"{name}.yaml", tmp_path if name.startswith("camvid") else None)
+@pytest.mark.parametrize("path", sorted(STUDY.glob("*.yaml")), ids=lambda path: str(path.stem))
+def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, path: Path, tmp_path: Path) -> None:
+    drawn = "kind: shapes" in path.read_text(encoding="utf-8")
+    study = load("reading").read_study(path, None if drawn else tmp_path)
     assert study.methods[0].name.endswith("bare") and not study.methods[0].options and len(study.seeds) > 1
 
 
@@ -510,6 +511,21 @@ def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Pat
     data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
     dataset = load("dataset").prepare(data, tmp_path / "out")
     assert dataset.tested == len(list(dataset.test["A"].iterdir())) == len(list(dataset.test["B"].iterdir())) == 2
+
+
+def test_outputs_are_named_as_their_inputs_whatever_the_page_calls_them(
+    load: Load, tmp_path: Path, unpaired: Path
+) -> None:
+    for number, path in enumerate(sorted((unpaired / "testB").iterdir())):
+        path.rename(path.with_name(f"night{number}{path.suffix}"))
+    data = load("settings").Data("unpaired", 32, 0, 2, 0, unpaired, "AtoB")
+    dataset = load("dataset").prepare(data, tmp_path / "out")
+    (tmp_path / "page").mkdir()
+    for day, visual in itertools.product(dataset.names("A"), ("fake_B", "fake_A", "attention_A", "attention_B")):
+        (tmp_path / "page" / f"{day}_{visual}.png").touch()
+    found = load("evaluator").collect(tmp_path / "page", tmp_path / "outputs", dataset, ("A->B", "B->A"))
+    for folder, domain in ((found["A->B"], "A"), (found["B->A"], "B"), (tmp_path / "outputs" / "attention_B", "B")):
+        assert {path.name for path in folder.iterdir()} == {path.name for path in dataset.test[domain].iterdir()}
 
 
 def test_a_segmenter_trained_on_photos_tells_them_from_noise(

@@ -39,6 +39,13 @@ class Dataset:
         """A system's --dataroot."""
         return self.root if self.apart is None or system.pairs else self.apart
 
+    def names(self, source: str) -> dict[str, str]:
+        """What test images of a domain are called, by what a host's page calls them: it names both domains as A's."""
+        return {
+            shown.stem: own.stem
+            for shown, own in zip(list_images(self.test["A"]), list_images(self.test[source]), strict=True)
+        }
+
 
 def prepare(data: Data, out: Path, pairs: bool = False, apart: bool = False) -> Dataset:
     """Make or find the data set; what is there already is left alone.

@@ -153,19 +153,25 @@ def changes(fakes: Path, inputs: Path, regions: Path) -> Figures:
     return {"background_change": outside, "object_change": inside}
 
 
-def collect(page: Path, folder: Path, directions: Sequence[str]) -> dict[str, Path]:
-    """Take outputs and attention maps out of a host's page into folders of their own; outputs by direction."""
+def collect(page: Path, folder: Path, dataset: Dataset, directions: Sequence[str]) -> dict[str, Path]:
+    """Take outputs and attention maps out of a host's page into folders of their own; outputs by direction.
+
+    Each is named as its input, whatever the page calls it.
+    """
     found: dict[str, Path] = {}
-    visuals = {f"fake_{direction[-1]}": direction for direction in directions}
-    for visual in (*visuals, "attention_A", "attention_B"):
-        paths = [path for path in list_images(page) if path.stem.endswith(f"_{visual}")]
-        if not paths:
-            continue
-        (folder / visual).mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            shutil.move(path, folder / visual / f"{path.stem.removesuffix(f'_{visual}')}{path.suffix}")
-        if visual in visuals:
-            found[visuals[visual]] = folder / visual
+    for direction in directions:
+        source, target = direction.split("->")
+        names = dataset.names(source)
+        for visual in (f"fake_{target}", f"attention_{source}"):
+            paths = [path for path in list_images(page) if path.stem.endswith(f"_{visual}")]
+            if not paths:
+                continue
+            (folder / visual).mkdir(parents=True, exist_ok=True)
+            for path in paths:
+                name = names[path.stem.removesuffix(f"_{visual}")]
+                shutil.move(path, folder / visual / f"{name}{path.suffix}")
+            if visual.startswith("fake"):
+                found[direction] = folder / visual
     return found
 
 

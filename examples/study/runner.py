@@ -81,7 +81,7 @@ class Runner:
         folder = run.folder / f"outputs_{epoch}"
         shutil.rmtree(folder, ignore_errors=True)
         directions = run.method.system.directions
-        outputs = collect(page, folder, directions)
+        outputs = collect(page, folder, self._dataset, directions)
         missing = [direction for direction in directions if direction not in outputs]
         if missing:
             raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
