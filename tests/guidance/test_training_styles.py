@@ -184,3 +184,37 @@ def test_a_checkpointed_call_that_outlives_its_visit_is_refused(pair: Networks, 
         losses.append((source, discriminator(checkpoint(generator, source, use_reentrant=reentrant)).mean()))
     with pytest.raises(GuideError, match=r"computed again .* call backward\(\) before the next bind"):
         torch.stack([loss for _, loss in losses]).sum().backward()
+
+
+@pytest.mark.parametrize("loader", ["views of one tensor", "one buffer"])
+def test_a_checkpointed_identity_pass_is_no_lost_call_wherever_the_batches_lie(
+    make_generator: Make, make_discriminator: Make, loader: str
+) -> None:
+    pairs = {name: (make_generator(), make_discriminator()) for name in "AB"}
+    first = attach(*pairs["A"], name="A")
+    guides = [first, attach(*pairs["B"], name="B", beside=first)]
+    generator, discriminator = pairs["A"]
+    whole, buffers = [torch.rand(6, 3, 64, 64) for _ in "AB"], [torch.empty(2, 3, 64, 64) for _ in "AB"]
+    for sources in zip(*[images.split(2) for images in whole], strict=True):
+        if loader == "one buffer":
+            sources = tuple(buffer.copy_(batch) for buffer, batch in zip(buffers, sources, strict=True))
+        for guide, source in zip(guides, sources, strict=True):
+            guide.bind(source, ["a", "b"])
+        identity = checkpoint(generator, sources[1], use_reentrant=False)
+        (discriminator(generator(sources[0])).mean() + (identity - sources[1]).abs().mean()).backward()
+    assert first.statistics()["visits"] == 6
+
+
+def test_a_checkpointed_call_is_lost_though_another_pair_shows_its_images_still(
+    make_generator: Make, make_discriminator: Make
+) -> None:
+    (generator, discriminator), others = [(make_generator(), make_discriminator()) for _ in "AB"]
+    guide = attach(generator, discriminator, name="A")
+    other = attach(*others, name="B", beside=guide)
+    source = torch.rand(2, 3, 64, 64)
+    for one in (guide, other):
+        one.bind(source, ["a", "b"])
+    loss = discriminator(checkpoint(generator, source, use_reentrant=False)).mean()
+    guide.bind(torch.rand(2, 3, 64, 64), ["c", "d"])
+    with pytest.raises(GuideError, match="computed again"):
+        loss.backward()

@@ -17,7 +17,7 @@ from guidegan_plugin.guidance.calls.companion import Companion
 from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.key_watch import KeyWatch
-from guidegan_plugin.guidance.calls.lineage import Lineage, Shown
+from guidegan_plugin.guidance.calls.lineage import Lineage, Shown, is_part
 from guidegan_plugin.guidance.calls.rows import Call, Made, Row, Rows
 from guidegan_plugin.guidance.calls.seen import Seen
 from guidegan_plugin.guidance.memory.view import View
@@ -159,7 +159,8 @@ class SourceBinding:
         self.companions: dict[str, Companion] = {}
         self._bound: set[str] = set()  # since the step began
         self._datasets = KeyWatch()
-        self._over: deque[weakref.ReferenceType[Tensor]] = deque(maxlen=16)  # images of visits that are over
+        # By the pair's name: images of visits that are over.
+        self._over: deque[tuple[str, weakref.ReferenceType[Tensor]]] = deque(maxlen=16)
 
     def claim(self, pair: str) -> None:
         """A pair joins the training.
@@ -211,7 +212,7 @@ class SourceBinding:
         over = self.visits.get(pair)
         self.lineage.forget(over)
         if over is not None:
-            self._over.append(over.images)
+            self._over.append((pair, over.images))
             over.end()
         self.visits[pair] = visit
         self.lineage.begin(images, visit.shown)
@@ -224,11 +225,11 @@ class SourceBinding:
         """Refuse a call of the generator that is computed again when its visit, and so its map, is over.
 
         Raises:
-            GuideError: If these are images of such a visit.
+            GuideError: If these are images of such a visit, and of no visit of that pair that is under way.
         """
-        storage = images.untyped_storage()._cdata
-        living = [before for there in self._over if (before := there()) is not None]
-        if any(before.untyped_storage()._cdata == storage for before in living):
+        again = {row.visit.pair for one in self.lineage.shown(images) for row in one.rows if row is not None}
+        living = [before for name, there in self._over if name not in again and (before := there()) is not None]
+        if any(is_part(images, before) for before in living):
             raise GuideError(
                 f"pair {pair}: a call of the generator is computed again (activation checkpoint) after the next batch "
                 "was bound, and its map is gone; call backward() before the next bind"
