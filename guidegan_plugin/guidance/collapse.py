@@ -39,7 +39,7 @@ class CollapseWatch:
         """Take in the maps of one visit.
 
         Args:
-            maps: ``(N, 1, h, w)``, in [0, 1].
+            maps: ``(n, 1, h, w)``, in [0, 1], of the images that were judged.
             attachment: Knows D, to find the cause in.
         """
         if self._told:

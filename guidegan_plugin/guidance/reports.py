@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from guidegan_plugin.guidance.calls.attachment import Attachment
@@ -27,7 +28,8 @@ class StepReport:
         step: Judged visits of the pair, from 1; a resumed training counts on.
         keys: One key per image.
         images: Source images ``(N, C, H, W)``.
-        maps: What the discriminator looked at in this visit, ``(N, 1, h, w)``, float32 in [0, 1].
+        maps: What the discriminator looked at in this visit, ``(N, 1, h, w)``, float32 in [0, 1]; ones for an image
+            whose fake was not judged.
         blended: Maps that went into the generator, ``(N, 1, h, w)``, float32 in [0, 1].
         output: What the generator made, ``(N, C', H, W)``.
         ages: How many batches ago the map blended for each image was written, None at an image's first visit; none
@@ -132,7 +134,10 @@ class Reporter:
             visit.reported = True
         if visit is not None and visit.judged and newest is not None:
             self.steps += 1
-            self._collapse.see(newest.maps, attachment)
+            if newest.judged is None:
+                self._collapse.see(newest.maps, attachment)
+            elif newest.judged:
+                self._collapse.see(torch.stack([newest.maps[row] for row in newest.judged]), attachment)
             if self._on_step is not None and self._images is not None and visit.maps is not None and output is not None:
                 self._on_step(self._report(self._images, visit, visit.maps, newest, output))
         self._images = images if self._on_step is not None else None

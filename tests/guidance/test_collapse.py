@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from guidegan_plugin import Guide, GuideConfig, attach
+from guidegan_plugin import Guide, GuideConfig, StepReport, attach, hookimpl
 
 Make = Callable[..., nn.Module]
 
@@ -70,3 +70,28 @@ def test_maps_with_a_range_are_no_reason_to_warn(
     train(guide, generator, discriminator, 101, torch.rand(1, 3, 32, 32))
     guide.end_epoch()
     assert not caplog.records
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_images_that_are_judged_in_other_calls_or_not_at_all_are_not_taken_for_collapsed(
+    make_generator: Make, make_discriminator: Make, caplog: pytest.LogCaptureFixture, parts: int
+) -> None:
+    generator, discriminator = make_generator(), make_discriminator()
+    heard: list[StepReport] = []
+
+    class Listener:
+        @hookimpl
+        def guidegan_step_end(self, report: StepReport) -> None:
+            heard.append(report)
+
+    guide = attach(generator, discriminator, GuideConfig(store_dtype="float32"), [Listener()])
+    for _ in range(3):
+        guide.bind(images := torch.rand(4, 3, 32, 32), list("abcd"))
+        fakes = generator(images).split(1)
+        torch.stack([discriminator(fake).mean() for fake in fakes[:parts]]).sum().backward()
+    guide.bind(torch.rand(4, 3, 32, 32), list("abcd"))
+    guide.end_epoch()
+    assert not caplog.records and guide.latest is not None and len(heard) == 3
+    for maps in (guide.latest, *(report.maps for report in heard)):
+        assert (maps.flatten(1).amin(1) < 1).tolist() == [row < parts for row in range(4)]
+    assert torch.equal(guide.latest[:parts], guide.maps(list("abcd")[:parts])[0])

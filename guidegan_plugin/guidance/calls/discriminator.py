@@ -156,8 +156,9 @@ class DiscriminatorTap:
             return
         if weighed is not None and self._weights_of is not None:
             weighed.weigh(maps, [row is not None and row.visit is visit for row in made.rows], self._weights_of)
+        binding, judged = self._binding, None
         if made.rows is not visit.rows and made.rows != visit.rows:
-            maps = self._in_order(visit, made, maps)
+            maps, judged = _in_order(visit, made, maps, binding.newest.get(self._pair))
         if made.rows is visit.rows and not visit.judgements and visit.remember is None:
             # The whole batch for the first time, as nearly always.
             if made.keys:
@@ -167,20 +168,11 @@ class DiscriminatorTap:
         elif made.keys:
             self._remember(visit, made, maps)
         visit.judged = self.has_judged = True
-        binding = self._binding
-        binding.newest[self._pair] = Judgement(made, maps, score(output) if self._scores else None)
+        binding.newest[self._pair] = Judgement(made, maps, score(output) if self._scores else None, judged)
         if self._pair in binding.calls:
             binding.calls[self._pair].add(made.call)
         else:
             binding.calls[self._pair] = {made.call}
-
-    def _in_order(self, visit: Visit, made: Made, maps: Tensor) -> Tensor:
-        """The maps of a visit's images in the order of their binding, in its frame; ones where D judged none."""
-        ordered = torch.ones_like(maps[:1]).expand(visit.shape[0], *maps.shape[1:]).clone()
-        for place, index in made.rows_of(visit).items():
-            row = made.rows[place]
-            ordered[index] = turned(maps[place], "" if row is None else row.flips)
-        return ordered
 
     def _remember(self, visit: Visit, made: Made, maps: Tensor) -> None:
         """Write the maps of images whose fakes were judged; those judged before are brought up to date."""
@@ -213,6 +205,26 @@ def _given_for(
         Tensor, lambda one: other if one is fake else one, (args, kwargs)
     )
     return given
+
+
+def _in_order(
+    visit: Visit, made: Made, maps: Tensor, before: Judgement | None
+) -> tuple[Tensor, tuple[int, ...] | None]:
+    """The maps of a visit's images in the order of their binding, in its frame, and which of them are judged by now.
+
+    What was judged only before in the visit keeps its map; ones where D judged nothing.
+    """
+    places, count = made.rows_of(visit), visit.shape[0]
+    judged = set(places.values())
+    if before is not None and before.made.visit is visit:
+        ordered = _as_large(before.maps, maps).clone()
+        judged.update(range(count) if before.judged is None else before.judged)
+    else:
+        ordered = torch.ones_like(maps[:1]).expand(count, *maps.shape[1:]).clone()
+    for place, index in places.items():
+        row = made.rows[place]
+        ordered[index] = turned(maps[place], "" if row is None else row.flips)
+    return ordered, None if len(judged) == count else tuple(sorted(judged))
 
 
 def _as_large(before: Tensor, maps: Tensor) -> Tensor:
