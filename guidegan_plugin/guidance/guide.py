@@ -75,7 +75,7 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         self.concatenation, how = concatenation, behaviour or Behaviour()
         self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation, how.strict)
         self._schedule = how.schedule
-        self._fresh = BatchMemory(self.look, how.judged) if how.memory == "batch" else None
+        self._fresh = BatchMemory(self.look, name, self.binding, how.judged) if how.memory == "batch" else None
         self.given = given_map(how.test_map, name, store)
         self._blend = PlaceholderBlend(concatenation, transfer, given=self.given)
         adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)

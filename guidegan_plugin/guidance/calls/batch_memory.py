@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.arguments import Place, replace_argument, translations
-from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, Method
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.lineage import Shown
@@ -25,13 +25,19 @@ class BatchMemory:
 
     Args:
         look: Asks D, as ``Guide.look``.
+        pair: Name of the pair.
+        binding: Knows which of G's outputs was judged, and so is the translation.
         judged: What D is called with, from source ``(N, C, H, W)`` and fake ``(N, C', H, W)``; by default the fake.
     """
 
     def __init__(
-        self, look: Callable[[Tensor], tuple[Any, Tensor]], judged: Callable[[Tensor, Tensor], Tensor] | None = None
+        self,
+        look: Callable[[Tensor], tuple[Any, Tensor]],
+        pair: str,
+        binding: SourceBinding,
+        judged: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        self._look, self._judged = look, judged
+        self._look, self._pair, self._binding, self._judged = look, pair, binding, judged
 
     def __call__(
         self, generator: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any], source: Tensor
@@ -54,10 +60,12 @@ class BatchMemory:
         with torch.no_grad(), unnoticed(generator):
             returned = method(*args, **kwargs)
         leaves = [("", returned)] if isinstance(returned, Tensor) else translations(returned)
-        made = [image for _, image in leaves if image.dim() == 4 and len(image) == len(source)]
+        made = {path: image for path, image in leaves if image.dim() == 4 and len(image) == len(source)}
         if not made:
             raise ConfigError("memory='batch': the generator returned no images (N, C, H, W); change generator=")
-        judged = made[0] if self._judged is None else self._judged(source, made[0])
+        newest = self._binding.newest.get(self._pair)
+        image = made.get("" if newest is None else newest.made.path, next(iter(made.values())))
+        judged = image if self._judged is None else self._judged(source, image)
         try:
             return self._look(judged)[1]
         except torch.OutOfMemoryError:

@@ -149,3 +149,27 @@ def test_collated_numbers_are_keys(make_generator: Make, make_discriminator: Mak
     guide.bind(source, torch.tensor([4, 2]))
     discriminator(generator(source))
     assert guide.maps(["4", "2"])[1].all()
+
+
+def test_d_looks_at_the_output_that_it_was_seen_to_judge(
+    make_generator: Make, make_discriminator: Make, source: Tensor
+) -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.translate = make_generator()
+
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            image = self.translate(images)
+            return torch.zeros_like(image), image
+
+    generator, discriminator = Masked(), make_discriminator()
+    guide = attach(generator, discriminator, memory="batch")
+    guide.bind(source)
+    discriminator(generator(source)[1]).mean().backward()
+    looked_at: list[Tensor] = []
+    discriminator[0].register_forward_pre_hook(lambda _, args: looked_at.append(args[0].detach()))
+    guide.bind(again := source.clone())
+    generator(again)
+    expected = generator.translate(2 * source)
+    assert torch.allclose(looked_at[0], expected, atol=1e-6) and len(looked_at) == 1
