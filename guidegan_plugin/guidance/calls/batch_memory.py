@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -64,7 +65,16 @@ class BatchMemory:
         if not made:
             raise ConfigError("memory='batch': the generator returned no images (N, C, H, W); change generator=")
         newest = self._binding.newest.get(self._pair)
-        image = made.get("" if newest is None else newest.made.path, next(iter(made.values())))
+        if newest is not None and newest.made.path in made:
+            return self._maps(source, made[newest.made.path])
+        *others, last = made.values()
+        for image in others:  # until D was seen to judge one: the first that it can judge
+            with suppress(ConfigError):
+                return self._maps(source, image)
+        return self._maps(source, last)
+
+    def _maps(self, source: Tensor, image: Tensor) -> Tensor:
+        """Where D looks on one of G's outputs."""
         judged = image if self._judged is None else self._judged(source, image)
         try:
             return self._look(judged)[1]

@@ -151,19 +151,22 @@ def test_collated_numbers_are_keys(make_generator: Make, make_discriminator: Mak
     assert guide.maps(["4", "2"])[1].all()
 
 
+class Masked(nn.Module):
+    """Returns a mask beside the translation."""
+
+    def __init__(self, translate: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.translate, self.channels = translate, channels
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        image = self.translate(images)
+        return torch.zeros_like(image[:, : self.channels]), image
+
+
 def test_d_looks_at_the_output_that_it_was_seen_to_judge(
     make_generator: Make, make_discriminator: Make, source: Tensor
 ) -> None:
-    class Masked(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.translate = make_generator()
-
-        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-            image = self.translate(images)
-            return torch.zeros_like(image), image
-
-    generator, discriminator = Masked(), make_discriminator()
+    generator, discriminator = Masked(make_generator(), 3), make_discriminator()
     guide = attach(generator, discriminator, memory="batch")
     guide.bind(source)
     discriminator(generator(source)[1]).mean().backward()
@@ -173,3 +176,13 @@ def test_d_looks_at_the_output_that_it_was_seen_to_judge(
     generator(again)
     expected = generator.translate(2 * source)
     assert torch.allclose(looked_at[0], expected, atol=1e-6) and len(looked_at) == 1
+
+
+def test_before_it_judged_any_output_d_looks_at_one_that_it_can_judge(
+    make_generator: Make, make_discriminator: Make, source: Tensor
+) -> None:
+    generator, discriminator = Masked(make_generator(), 1), make_discriminator()
+    guide = attach(generator, discriminator, memory="batch")
+    guide.bind(source)
+    generator(source)
+    assert torch.equal(guide_maps(guide), guide.look(generator.translate(2 * source))[1])
