@@ -48,7 +48,7 @@ def find_images(args: tuple[Any, ...], kwargs: Mapping[str, Any], known: Place |
     )
 
 
-def replace_argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place, value: Tensor) -> Arguments:
+def replace_argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place, value: object) -> Arguments:
     """The same arguments with one replaced."""
     if isinstance(place, int):
         return (*args[:place], value, *args[place + 1 :]), kwargs

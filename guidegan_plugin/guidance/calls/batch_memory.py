@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.arguments import Place, replace_argument, translations
@@ -108,8 +110,26 @@ def made_now(
         given: The call's arguments.
         at: Where the images stand among these.
     """
-    if shown.rows not in visit.reads:
+    call = shown.rows, *map(_known, tree_leaves(replace_argument(*given, at, None)))
+    if call not in visit.reads:
         images: Tensor = given[0][at] if isinstance(at, int) else given[1][at]
         made = make(*replace_argument(*given, at, blend(images, None, shown.channels)), images)
-        visit.reads[shown.rows] = schedule.apply(made, (), ())
-    return visit.reads[shown.rows]
+        visit.reads[call] = schedule.apply(made, (), ())
+    return visit.reads[call]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """An argument that is known by a mark; held, so that nothing else comes to have the mark."""
+
+    mark: object
+    argument: object = field(compare=False)
+
+
+def _known(argument: object) -> object:
+    """What tells an argument of one call from that of another; the same for a detached tensor (checkpoints)."""
+    if isinstance(argument, Tensor) and argument.layout is torch.strided:
+        version = 0 if argument.is_inference() else argument._version
+        place = argument.untyped_storage()._cdata, argument.storage_offset(), argument.shape, argument.stride()
+        return _Held((*place, argument.dtype, version), argument.detach())
+    return argument if isinstance(argument, Hashable) else _Held(id(argument), argument)

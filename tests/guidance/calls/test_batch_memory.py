@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -186,3 +187,34 @@ def test_before_it_judged_any_output_d_looks_at_one_that_it_can_judge(
     guide.bind(source)
     generator(source)
     assert torch.equal(guide_maps(guide), guide.look(generator.translate(2 * source))[1])
+
+
+class Conditional(nn.Module):
+    """Given a target beside the images."""
+
+    def __init__(self, translate: nn.Module) -> None:
+        super().__init__()
+        self.translate = translate
+
+    def forward(self, images: Tensor, target: Any, *, options: dict[str, Any] | None = None) -> Tensor:
+        return self.translate(images + torch.as_tensor(target)[..., None, None, None])
+
+
+@pytest.mark.parametrize("target", [torch.tensor([0.0, 1.0]), 0.5, np.full(2, 0.25, np.float32)])
+def test_each_target_is_looked_at_for_itself_and_once(
+    make_generator: Make, make_discriminator: Make, source: Tensor, target: Any
+) -> None:
+    generator, discriminator = Conditional(make_generator()), make_discriminator()
+    guide, looks = attach(generator, discriminator, memory="batch"), []
+    discriminator.register_forward_pre_hook(lambda *_: looks.append(1))
+    guide.bind(source)
+    for number, other in enumerate((target, target * 4), 1):
+        for again in (other, other.detach() if isinstance(other, Tensor) else other):
+            generator(source, again, options={"a": [again]})
+            made = generator.translate(2 * source + torch.as_tensor(other)[..., None, None, None])
+            assert torch.allclose(guide_maps(guide), guide.look(made)[1], atol=1e-5)
+        assert len(looks) == 3 * number, "one for the maps of both calls, and two of the test's own"
+    if isinstance(target, Tensor):
+        target.mul_(2)
+        generator(source, target)
+        assert len(looks) == 7, "it was written to"
