@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, Pair, View, guided, hookimpl
 from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.guidance.calls.row_maps import maps_behind
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, Transfer
 
 PAIR = Pair(generator="netG", discriminator="netD", source="real_A", keys="paths")
@@ -474,7 +475,7 @@ def test_a_look_up_binds_nothing(networks: Any, batches: Any) -> None:
     guide = translator.guides["A"]
     for _ in range(2):
         assert guide.binding.shown(translator.real_A, "A") is None
-        assert guide.binding.behind(translator.real_A) is None and guide.binding.translation("A") is None
+        assert maps_behind(translator.real_A, guide.binding) is None and guide.binding.translation("A") is None
     assert guide.binding.current("A") is None and guide.statistics()["bound"] == 0
     translator.optimize()
     assert guide.binding.shown(translator.real_A, "A") is not None, "a call of the generator binds"

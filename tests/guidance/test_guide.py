@@ -221,6 +221,24 @@ def test_cycle_source_reuses_the_sources_map_on_its_way_back(
     assert torch.allclose(seen[-1], (1 + full) * fake.detach(), atol=1e-6)
 
 
+@pytest.mark.parametrize("memory", ["image", "batch"])
+@pytest.mark.parametrize(
+    "seen_as", [lambda x: x[:1], lambda x: x[1:], lambda x: x.flip(-1), lambda x: torch.cat([x[1:], x[:1]])]
+)
+def test_cycle_source_gives_a_reconstruction_the_maps_of_its_own_rows(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], memory: str, seen_as: Callable[[Tensor], Tensor]
+) -> None:
+    guide = attach(*pair, GuideConfig(cycle="source", store_dtype="float32"), memory=memory)
+    guide.bind(batch[0], ["a", "b"])
+    pair[1](pair[0](batch[0]))
+    guide.bind(batch[0], ["a", "b"])
+    source, seen = seen_as(batch[0]), input_of(pair[0])
+    fake = pair[0](source)
+    blended = seen[-1] / source - 1
+    pair[0](fake)
+    assert blended.std() > 0.1 and torch.allclose(seen[-1], (1 + blended) * fake.detach(), atol=1e-4)
+
+
 @pytest.mark.parametrize("cycle", ["ones", "source", "off"])
 def test_in_eval_mode_every_pass_gets_the_placeholder(
     pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], cycle: str

@@ -77,7 +77,7 @@ class Visit:
     view: View | None
     remember: tuple[bool, ...] | None = None
     maps: Tensor | None = None
-    reads: dict[object, Tensor] = field(default_factory=dict)
+    reads: dict[tuple[object, ...], Tensor] = field(default_factory=dict)
     ages: tuple[int | None, ...] = ()
     refined: Tensor | None = None
     fakes: list[tuple[weakref.ReferenceType[Tensor], Made]] = field(default_factory=list)
@@ -262,13 +262,6 @@ class SourceBinding:
             if one.visit is visit:
                 return one
         return shown[0] if shown else None
-
-    def behind(self, images: Tensor) -> Visit | None:
-        """The visit of any pair whose source or fake this tensor is, None for a stranger."""
-        for visit in self.visits.values():
-            if visit.images() is images or visit.made(images) is not None:
-                return visit
-        return None
 
     def translation(self, pair: str) -> Tensor | None:
         """What the pair's generator made of the visit under way, the newest that somebody still holds."""

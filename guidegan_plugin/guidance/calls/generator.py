@@ -27,7 +27,7 @@ from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.fake_tracking import mark
 from guidegan_plugin.guidance.calls.lineage import Shown
-from guidegan_plugin.guidance.calls.row_maps import maps_of_rows, placeholder, with_noise
+from guidegan_plugin.guidance.calls.row_maps import maps_behind, maps_of_rows, placeholder, with_noise
 from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
 from guidegan_plugin.guidance.calls.sharing import answers_for
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
@@ -273,8 +273,7 @@ class GeneratorAdapter:
             return self._blend.blend(images, self._blend.at_test(images))
         if self._how.cycle == "off":
             return self._blend.concatenation.without_map(images)
-        behind = self._binding.behind(images) if self._how.cycle == "source" else None
-        return self._blend.blend(images, None if behind is None else behind.maps)
+        return self._blend.blend(images, maps_behind(images, self._binding) if self._how.cycle == "source" else None)
 
     def _recalled(self, visit: Visit, keys: tuple[str, ...], device: torch.device) -> Tensor:
         """Equation (1): the maps of the same images at their previous visit, moved to where they are seen now."""

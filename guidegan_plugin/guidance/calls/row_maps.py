@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from guidegan_plugin.guidance.calls.binding import Visit
+from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.rows import Rows
 
 
@@ -20,6 +20,28 @@ def maps_of_rows(maps: Tensor, rows: Rows, visit: Visit) -> Tensor:
     return torch.stack(
         [turned(maps[row.index], row.flips) if row is not None and row.visit is visit else nobody for row in rows]
     )
+
+
+def maps_behind(images: Tensor, binding: SourceBinding) -> Tensor | None:
+    """The maps with which the source of a tensor was translated: of the fake it is, or of the source itself.
+
+    Args:
+        images: ``(N, C, H, W)``.
+        binding: Knows the visits under way.
+
+    Returns:
+        ``(N, 1, h, w)``, of the rows of the tensor; None for a stranger, and where no map was blended.
+    """
+    for visit in binding.visits.values():
+        made = visit.made(images)
+        if made is None and visit.images() is not images:
+            continue
+        rows = visit.rows if made is None else made.rows
+        if not visit.keys:  # made within the step (batch_memory), in the order of the rows of each call
+            return next((maps for call, maps in reversed(visit.reads.items()) if call[:1] == (rows,)), None)
+        maps = visit.maps if made is None else visit.reads.get(made.keys, visit.maps)
+        return None if maps is None else maps_of_rows(maps, rows, visit)
+    return None
 
 
 def placeholder(images: Tensor) -> Tensor:

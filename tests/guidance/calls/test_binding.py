@@ -8,6 +8,7 @@ import torch
 from guidegan_plugin import View
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding
+from guidegan_plugin.guidance.calls.row_maps import maps_behind
 from guidegan_plugin.guidance.calls.rows import Made
 
 
@@ -44,8 +45,9 @@ def test_a_fake_leads_back_to_its_visit() -> None:
     binding, images, fake = SourceBinding(), torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
     visit = binding.bind("A", images, ["a"])
     visit.note(fake, Made(visit.rows, "", (1, ())))
-    assert binding.behind(fake) is visit and binding.behind(images) is visit
-    assert binding.behind(fake.clone()) is None
+    visit.maps = torch.rand(1, 1, 2, 2)
+    assert maps_behind(fake, binding) is visit.maps and maps_behind(images, binding) is visit.maps
+    assert maps_behind(fake.clone(), binding) is None
 
 
 def test_of_several_outputs_the_one_that_was_judged_is_the_translation() -> None:
