@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, View, attach
-from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.errors import ConfigError, GuideError, StoreError
 from guidegan_plugin.guidance.guide import Guide
 
 Make = Callable[..., nn.Module]
@@ -484,6 +484,43 @@ def test_a_pair_that_is_never_guided_says_so_once(
         pair[1](pair[0](batch[0] * 1.0)).mean().backward()
         optimizer.step()
     assert caplog.text.count("pair A is not guided: in 3 updates of the generator it was called with a tensor") == 1
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "SGD that leaves no gradient"])
+def test_a_pair_is_never_guided_also_where_the_generator_has_a_weight_that_nothing_uses(
+    make_generator: Make, make_discriminator: Make, batch: tuple[Tensor, Tensor], optimizer: str
+) -> None:
+    class Unused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused, self.translate = nn.Parameter(torch.zeros(3)), make_generator()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.translate(images)
+
+    generator, discriminator = Unused(), make_discriminator()
+    guide, update = attach(generator, discriminator, GuideConfig(strict=True)), torch.optim.SGD(generator.parameters())
+    with pytest.raises(GuideError, match="not guided: in 3 updates of the generator"):
+        for _ in range(5):
+            guide.bind(batch[0], ["a", "b"])
+            discriminator(torch.sin(generator(batch[0]))).mean().backward()
+            update.step()
+            if optimizer != "SGD":
+                update.zero_grad()
+
+
+def test_updates_of_weights_that_are_the_discriminators_too_are_none_of_the_generator(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    generator, discriminator = pair
+    generator.register_parameter("shared", discriminator[0].weight)
+    guide, update = attach(generator, discriminator), torch.optim.SGD(discriminator.parameters(), 0.1)
+    for _ in range(9):
+        guide.bind(batch[0], ["a", "b"])
+        update.zero_grad()
+        (discriminator(generator(batch[0]).detach()).mean() - discriminator(batch[1]).mean()).backward()
+        update.step()
+    assert not caplog.records
 
 
 def test_flags_must_be_as_many_as_images(pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]) -> None:

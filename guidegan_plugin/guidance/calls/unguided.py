@@ -52,8 +52,8 @@ class UnguidedWatch:
         self._pair, self._strict = pair, strict
         self.counts = Counts()
         self._missed, self._called = 0, False
-        self._weight: weakref.ReferenceType[nn.Parameter] | None = None
-        self._state: tuple[object, ...] | None = None
+        self._weights: list[weakref.ReferenceType[nn.Parameter]] = []
+        self._state: list[object] | None = None
 
     def over(self, visit: Visit | None, attachment: Attachment, images: Tensor) -> None:
         """A visit is over, and the next begins.
@@ -66,12 +66,14 @@ class UnguidedWatch:
         Raises:
             GuideError: If guidance is strict, and the generator is trained without it.
         """
-        weight = self._weight() if self._weight is not None else None
-        if weight is None:
-            self._weight, weight = _first_weight(attachment.generator)
-        # What an update changes: a weight's version, and its gradient, since a fused step counts none.
-        gradient = None if weight is None else weight.grad
-        state = (None if weight is None else weight._version, id(gradient), getattr(gradient, "_version", 0))
+        if not self._weights or self._weights[0]() is None:
+            self._weights = _own_weights(attachment)
+        state: list[object] = []
+        for there in self._weights:
+            if (weight := there()) is not None:
+                # What an update changes: a weight's version, and its gradient, since a fused step counts none.
+                gradient = weight.grad
+                state += (weight._version, id(gradient), getattr(gradient, "_version", 0))
         updated, self._state = self._state not in (None, state), state
         if visit is None or visit.seen.sample:
             return
@@ -181,7 +183,11 @@ def _described(stranger: Stranger | None) -> str:
     return f"a tensor {tuple(shape)} of {str(dtype).removeprefix('torch.')} on {device}"
 
 
-def _first_weight(generator: nn.Module) -> tuple[weakref.ReferenceType[nn.Parameter] | None, nn.Parameter | None]:
-    """A weight of a network that is trained, held weakly and in hand."""
-    weight = next((one for one in unwrap(generator).parameters() if one.requires_grad), None)
-    return (None if weight is None else weakref.ref(weight)), weight
+def _own_weights(attachment: Attachment) -> list[weakref.ReferenceType[nn.Parameter]]:
+    """The weights of a generator that is trained, each held weakly; not those that its discriminators have, too.
+
+    All of them, since a network may have weights that no call uses.
+    """
+    theirs = {id(one) for judge in attachment.discriminators for one in judge.parameters()}
+    own = [one for one in unwrap(attachment.generator).parameters() if one.requires_grad]
+    return [weakref.ref(one) for one in own if id(one) not in theirs]
