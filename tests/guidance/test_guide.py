@@ -572,9 +572,11 @@ def test_maps_of_visits_that_are_over_do_not_wait_for_the_garbage_collector(
             assert visit is not None and visit.maps is not None
             alive.append(weakref.ref(visit.maps))
             del visit
+        assert sum(there() is not None for there in alive) <= 1
+        guide.detach()
+        assert not any(there() is not None for there in alive), "the last visit is over, too"
     finally:
         gc.enable()
-    assert sum(there() is not None for there in alive) <= 1
 
 
 def test_what_is_done_to_the_latest_maps_does_not_reach_the_memory(

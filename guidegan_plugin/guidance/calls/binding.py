@@ -274,6 +274,7 @@ class SourceBinding:
         if visit is not None:
             self.lineage.forget(visit)
         self.lineage.pause()
+            visit.end()
         for known in (self.translators, self.newest, self.calls):
             known.pop(pair, None)
         self._claimed.discard(pair)
