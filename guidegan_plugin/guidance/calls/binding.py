@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -30,8 +30,9 @@ def as_keys(keys: Sequence[object] | Tensor) -> tuple[str, ...]:
     Raises:
         ConfigError: If a key is None, more than one value, or no text that a file can hold.
     """
-    if isinstance(keys, Tensor) and keys.numel() != len(keys):
-        raise ConfigError(f"bind: expected one key an image, found a tensor of {tuple(keys.shape)}; change keys=")
+    if (keys.dim() == 0 or keys.numel() != len(keys)) if isinstance(keys, Tensor) else not isinstance(keys, Iterable):
+        found = f"a tensor of {tuple(keys.shape)}" if isinstance(keys, Tensor) else type(keys).__name__
+        raise ConfigError(f"bind: expected one key an image (a path, a word or a number), found {found}; change keys=")
     values = [keys] if isinstance(keys, str) else keys.tolist() if isinstance(keys, Tensor) else list(keys)
     named = tuple(map(str, values))
     if None in values:
@@ -273,8 +274,8 @@ class SourceBinding:
         visit = self.visits.pop(pair, None)
         if visit is not None:
             self.lineage.forget(visit)
-        self.lineage.pause()
             visit.end()
+        self.lineage.pause()
         for known in (self.translators, self.newest, self.calls):
             known.pop(pair, None)
         self._claimed.discard(pair)

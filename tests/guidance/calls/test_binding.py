@@ -86,9 +86,11 @@ def test_a_mode_of_somebody_elses_is_left_on() -> None:
         ([None, "a"], "found None"),
         (["a", "\ud800"], "cannot be written"),
         (torch.rand(2, 3), r"found a tensor of \(2, 3\)"),
+        (torch.tensor(3), r"expected one key an image \(a path, a word or a number\), found a tensor of \(\)"),
+        (3, "found int; change keys="),
     ],
 )
-def test_what_can_be_no_key_is_refused(keys: list[object], found: str) -> None:
+def test_what_can_be_no_key_is_refused(keys: object, found: str) -> None:
     with pytest.raises(ConfigError, match=found):
         SourceBinding().bind("A", torch.rand(2, 3, 4, 4), keys)  # type: ignore[arg-type]
 
