@@ -228,8 +228,9 @@ class SourceBinding:
         Raises:
             GuideError: If these are images of such a visit, and of no visit of that pair that is under way.
         """
-        again = {row.visit.pair for one in self.lineage.shown(images) for row in one.rows if row is not None}
-        living = [before for name, there in self._over if name not in again and (before := there()) is not None]
+        shown = [one.visit for one in self.lineage.shown(images)]
+        over = [there for name, there in self._over if self.visits.get(name) not in shown]
+        living = [before for there in over if (before := there()) is not None]
         if any(is_part(images, before) for before in living):
             raise GuideError(
                 f"pair {pair}: a call of the generator is computed again (activation checkpoint) after the next batch "

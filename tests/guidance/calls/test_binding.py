@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from guidegan_plugin import View
-from guidegan_plugin.errors import ConfigError
+from guidegan_plugin.errors import ConfigError, GuideError
 from guidegan_plugin.guidance.calls.binding import Judgement, SourceBinding
+from guidegan_plugin.guidance.calls.lineage import Shown
 from guidegan_plugin.guidance.calls.row_maps import maps_behind
-from guidegan_plugin.guidance.calls.rows import Made
+from guidegan_plugin.guidance.calls.rows import Made, Row
 
 
 def rows_of(binding: SourceBinding, images: torch.Tensor, pair: str = "A") -> list[tuple[object, int] | None]:
@@ -48,6 +49,16 @@ def test_a_fake_leads_back_to_its_visit() -> None:
     visit.maps = torch.rand(1, 1, 2, 2)
     assert maps_behind(fake, binding) is visit.maps and maps_behind(images, binding) is visit.maps
     assert maps_behind(fake.clone(), binding) is None
+
+
+def test_a_call_is_lost_with_its_visit_though_a_loader_knows_the_batch_still() -> None:
+    binding, old, new, arrival = SourceBinding(), torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4), object()
+    binding.lineage.begin(old, Shown((Row(arrival, 0),), (0, 3), arrival))
+    for images in (old, new):
+        binding.bind("A", images, ["a"])
+        binding.refuse_lost(images, "A")
+    with pytest.raises(GuideError, match="computed again"):
+        binding.refuse_lost(old, "A")
 
 
 def test_of_several_outputs_the_one_that_was_judged_is_the_translation() -> None:
