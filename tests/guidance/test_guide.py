@@ -164,6 +164,22 @@ def test_only_the_judgement_of_the_fresh_fake_writes(
     assert guide.maps(["a", "b"])[1].all() and guide.statistics()["visits"] == 2
 
 
+def test_fakes_of_several_pairs_that_one_call_judges_are_each_remembered(
+    pair: tuple[nn.Module, nn.Module], make_generator: Make, batch: tuple[Tensor, Tensor]
+) -> None:
+    first, discriminator = pair
+    second, real = make_generator(), torch.rand(1, 3, 64, 64)
+    one = attach(first, discriminator)
+    other = attach(second, discriminator, name="B", beside=one)
+    one.bind(batch[0], ["a", "b"])
+    other.bind(batch[1], ["c", "d"])
+    fakes = first(batch[0]), second(batch[1])
+    discriminator(torch.cat([fakes[0], real, fakes[1]]))
+    for guide, keys, fake in ((one, ["a", "b"], fakes[0]), (other, ["c", "d"], fakes[1])):
+        maps, visited = guide.maps(keys)
+        assert visited.all() and np.abs(maps.numpy() - numpy_map(discriminator, fake)).max() < 0.5 / 255 + 1e-5
+
+
 def test_only_the_translation_of_the_bound_source_reads(
     pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]
 ) -> None:

@@ -138,7 +138,7 @@ class DiscriminatorTap:
         alone = len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
         for images in args if alone else tree_leaves((args, kwargs)):
             if isinstance(images, Tensor) and images.requires_grad:
-                made = fresh_fake(images, self._affine) or visit.made(images)
+                made = fresh_fake(images, self._affine, visit) or visit.made(images)
                 if made is not None and made.visit is visit:
                     return made, images
                 visit.seen.judgements += 1

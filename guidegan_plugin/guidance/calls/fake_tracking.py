@@ -35,7 +35,7 @@ def mark(fake: Tensor, made: Made, name: str = FAKE) -> bool:
     return fake.grad_fn is not None
 
 
-def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:
+def fresh_fake(images: Tensor, affine: bool = False, visit: object = None) -> Made | None:
     """The fresh fakes, with their gradient, that a tensor shows.
 
     Real images, pooled or detached fakes, reconstructions and gradient-penalty mixes show none.
@@ -43,6 +43,7 @@ def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:
     Args:
         images: What a discriminator is called with, ``(N, ...)``.
         affine: Whether the fake may have been computed upon pixel by pixel, padded or resized, too.
+        visit: Whose fake is looked for, where fakes of several pairs were joined.
 
     Returns:
         What was noted of the fake, its rows those of the tensor; None where no row shows a fresh fake.
@@ -51,7 +52,7 @@ def fresh_fake(images: Tensor, affine: bool = False) -> Made | None:
     if node is None:
         return None
     found: Made | None = cast("dict[str, Any]", node.metadata).get(FAKE, {}).get(images.output_nr)
-    return found or _walked(images, Walk(AFFINE if affine else NOTHING))
+    return found or _walked(images, Walk(AFFINE if affine else NOTHING, visit=visit))
 
 
 def fresh_code(tensor: Tensor) -> Made | None:

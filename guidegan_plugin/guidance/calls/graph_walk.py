@@ -57,14 +57,15 @@ class Walk:
     Args:
         upon: Operations upon values that are passed, beside moves.
         mark: What is looked for.
+        visit: Whose fakes are looked for, where those of several pairs were joined.
 
     Attributes:
-        made: What was found last.
+        made: What was found last, of that visit if there is something of it.
         shifts: Whether pixels may have been moved one by one, each within its row.
     """
 
-    def __init__(self, upon: frozenset[str] = NOTHING, mark: str = FAKE) -> None:
-        self._upon, self._mark = upon, mark
+    def __init__(self, upon: frozenset[str] = NOTHING, mark: str = FAKE, visit: object = None) -> None:
+        self._upon, self._mark, self._visit = upon, mark, visit
         self.shifts = upon is AFFINE
         self.made: Made | None = None
         self.shapes = Shapes()
@@ -81,8 +82,9 @@ class Walk:
             return None
         found = cast("dict[str, Any]", node.metadata).get(self._mark, {}).get(output)
         if found is not None:
-            self.made = cast(Made, found)
-            return self.made.rows
+            if self.made is None or self.made.visit is not self._visit or found.visit is self._visit:
+                self.made = found
+            return cast(Made, found).rows
         name, parents = operation(node), node.next_functions
         if name != "Cat":  # whose axis counts
             self.shapes.pass_on(node, output, name)
