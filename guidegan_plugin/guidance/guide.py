@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.attachment import Attachment
-from guidegan_plugin.guidance.calls.batch_memory import BatchMemory
+from guidegan_plugin.guidance.calls.batch_memory import BatchMemory, Fresh, ones_now
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
@@ -75,7 +75,10 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         self.concatenation, how = concatenation, behaviour or Behaviour()
         self._reporter = Reporter(name, on_step, on_epoch, losses, concatenation, how.strict)
         self._schedule = how.schedule
-        self._fresh = BatchMemory(self.look, name, self.binding, how.judged) if how.memory == "batch" else None
+        self._fresh: Fresh | None = None
+        if how.memory == "batch":
+            own = BatchMemory(self.look, name, self.binding, how.judged)
+            self._fresh = ones_now if concatenation.weighs else own
         self.given = given_map(how.test_map, name, store)
         self._blend = PlaceholderBlend(concatenation, transfer, given=self.given)
         adapter = GeneratorAdapter(name, self.binding, store, self._blend, how, self._fresh)

@@ -17,6 +17,7 @@ from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, Method
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.lineage import Shown
+from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 
 Fresh = Callable[[nn.Module, Method, tuple[Any, ...], dict[str, Any], Tensor], Tensor]
@@ -88,6 +89,13 @@ class BatchMemory:
                 f"memory='batch': the discriminator cannot judge {tuple(judged.shape)} ({reason}); change judged=, for "
                 "a conditional one to lambda source, fake: torch.cat([source, fake], 1)"
             ) from error
+
+
+def ones_now(
+    generator: nn.Module, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any], source: Tensor
+) -> Tensor:
+    """As :class:`BatchMemory`, where the generator's input is left alone: no map is looked for."""
+    return placeholder(source)
 
 
 def made_now(

@@ -17,7 +17,7 @@ from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
-from guidegan_plugin.guidance.calls.gradient_weights import WeighedInput, WeightsOf
+from guidegan_plugin.guidance.calls.gradient_weights import GradientWeights, WeighedInput, WeightsOf
 from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.row_maps import turned
 from guidegan_plugin.guidance.calls.rows import Made
@@ -55,7 +55,8 @@ class DiscriminatorTap:
         weights_of: WeightsOf | None = None,
     ) -> None:
         self._pair, self._binding, self._store, self._attention = pair, binding, store, attention
-        self._scores, self._affine, self._mean, self._weights_of = scores, affine, mean, weights_of
+        self._scores, self._affine, self._mean = scores, affine, mean
+        self._weights = None if weights_of is None else GradientWeights(pair, weights_of)
         self._looking, self._method = False, "forward"
         self.has_judged = False
         # A discriminator called in two threads at once would be read in both.
@@ -119,10 +120,9 @@ class DiscriminatorTap:
             if visit is not None and (len(args) != 1 or kwargs or getattr(args[0], "requires_grad", True)):
                 made, fake = self._judged(visit, args, kwargs)
             self._attention.listening = self._looking or made is not None
-            weighed = None
-            if fake is not None and self._weights_of is not None:
-                weighed = WeighedInput(fake)
-                args, kwargs = _given_for(fake, weighed.images, args, kwargs)
+            weighed = None if self._weights is None else self._weights.given_for(fake, args, kwargs)
+            if weighed is not None:
+                args, kwargs = weighed.put_into(args, kwargs)
             output = method(*args, **kwargs)
             if visit is not None and made is not None:
                 self._attention.listening = False
@@ -154,8 +154,8 @@ class DiscriminatorTap:
             visit.seen.judgements += 1
             visit.seen.answered = f"gave {found} for {len(made.rows)} images"
             return
-        if weighed is not None and self._weights_of is not None:
-            weighed.weigh(maps, [row is not None and row.visit is visit for row in made.rows], self._weights_of)
+        if weighed is not None and self._weights is not None:
+            self._weights.weigh(weighed, maps, [row is not None and row.visit is visit for row in made.rows], output)
         binding, judged = self._binding, None
         if made.rows is not visit.rows and made.rows != visit.rows:
             maps, judged = _in_order(visit, made, maps, binding.newest.get(self._pair))
@@ -195,16 +195,6 @@ class DiscriminatorTap:
             view = None if view is None else View.trusted(view.theta[rows])
         if keys:
             self._store.write(keys, maps, view, first=first)
-
-
-def _given_for(
-    fake: Tensor, other: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments with another tensor where the fake stands."""
-    given: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(
-        Tensor, lambda one: other if one is fake else one, (args, kwargs)
-    )
-    return given
 
 
 def _in_order(

@@ -151,6 +151,115 @@ def test_of_a_batch_that_joins_fakes_and_reals_the_reals_gradient_stays() -> Non
     assert torch.equal(bare, seen)
 
 
+def adversarial(judge: nn.Module, generator: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """What comes back to a fake, weighed by hand; and the fake."""
+    fake = generator(images).detach().requires_grad_()
+    bare = torch.autograd.grad((judge(fake) - 1).pow(2).mean(), fake)[0]
+    return bare * weights(judge, fake, 1.0).double(), fake
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+@pytest.mark.parametrize("bound_again", [False, True])
+def test_a_judgement_that_is_computed_again_in_the_backward_pass_is_weighed(reentrant: bool, bound_again: bool) -> None:
+    generator, judge = networks()
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    expected, _ = adversarial(judge, generator, images)
+    with attach(generator, judge, GuideConfig(concat="gradient", layer=2)) as guide:
+        guide.bind(images, ["a", "b"])
+        fake = generator(images)
+        fake.retain_grad()
+        loss = (checkpoint(judge, fake, use_reentrant=reentrant) - 1).pow(2).mean()
+        if bound_again:
+            guide.bind(images.clone(), ["c", "d"])
+        loss.backward()
+    assert fake.grad is not None
+    torch.testing.assert_close(fake.grad, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_a_penalty_on_the_judgements_own_gradient_is_as_bare_and_the_cure_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    generator, judge = networks()
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+
+    def penalty() -> list[Tensor]:
+        judge.zero_grad()
+        fake = generator(images)
+        gradient = torch.autograd.grad(judge(fake).sum(), fake, create_graph=True)[0]
+        gradient.pow(2).sum().backward()
+        return [gradient.detach(), *(one.grad.clone() for one in judge.parameters() if one.grad is not None)]
+
+    bare = penalty()
+    with attach(generator, judge, GuideConfig(concat="gradient", layer=2)) as guide:
+        for _ in range(2):
+            guide.bind(images, ["a", "b"])
+            assert all(torch.equal(one, other) for one, other in zip(penalty(), bare, strict=True))
+    assert caplog.text.count("judge fake.detach().requires_grad_() in a call of its own") == 1
+
+
+def test_a_discriminator_that_writes_over_its_input_is_refused_as_nothing_could_be_weighed() -> None:
+    generator, judge = networks()
+    judge = nn.Sequential(nn.ELU(inplace=True), *judge)
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    with attach(generator, judge, GuideConfig(concat="gradient", layer=2)) as guide:
+        guide.bind(images, ["a", "b"])
+        with pytest.raises(ConfigError, match=r"in place on the very images.*inplace=False, or concat \(--guide_con"):
+            judge(generator(images))
+
+
+def test_an_answer_with_more_than_a_prediction_is_weighed_as_a_whole_and_that_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Features(nn.Sequential):
+        def forward(self, images: Tensor) -> list[Tensor]:
+            found = []
+            for layer in self:
+                found.append(images := layer(images))
+            return [found[0], found[-1]]
+
+    generator, judge = networks()
+    judge = Features(*judge)
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    with attach(generator, judge, GuideConfig(concat="gradient", layer=2)) as guide:
+        for _ in range(2):
+            guide.bind(images, ["a", "b"])
+            judge(generator(images))
+    assert caplog.text.count("with 1 tensors beside its prediction (features, classes)") == 1
+
+
+def test_fakes_of_two_pairs_judged_in_one_call_are_weighed_by_their_own_maps() -> None:
+    (first, judge), (second, _) = networks(), networks()
+    sources = torch.randn(2, 3, 16, 16, dtype=torch.float64), torch.randn(3, 3, 16, 16, dtype=torch.float64)
+    expected = [adversarial(judge, net, images)[0] for net, images in zip((first, second), sources, strict=True)]
+    config = GuideConfig(concat="gradient", layer=2)
+    with attach(first, judge, config) as one, attach(second, judge, config, name="B", beside=one) as other:
+        one.bind(sources[0], ["a", "b"])
+        other.bind(sources[1], ["a", "b", "c"])
+        fakes = first(sources[0]), second(sources[1])
+        judged = judge(torch.cat(fakes))
+        found = [
+            torch.autograd.grad((part - 1).pow(2).mean(), fake, retain_graph=True)[0]
+            for part, fake in zip(judged.split([2, 3]), fakes, strict=True)
+        ]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_without_keys_no_call_of_a_network_is_added() -> None:
+    generator, judge = networks()
+    calls: list[str] = []
+    for name, network in (("G", generator), ("D", judge)):
+        network.register_forward_hook(lambda *_, name=name: calls.append(name))  # type: ignore[misc]
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    expected, _ = adversarial(judge, generator, images)
+    calls.clear()
+    with attach(generator, judge, GuideConfig(concat="gradient", layer=2), memory="batch") as guide:
+        guide.bind(images)
+        fake = generator(images)
+        found = torch.autograd.grad((judge(fake) - 1).pow(2).mean(), fake)[0]
+    assert calls == ["G", "D"]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-12)
+
+
 def test_a_transfer_block_that_would_not_be_trained_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--guide_transfer bilinear"):
         attach(*networks(), GuideConfig(concat="gradient", transfer="conv", layer=2))
