@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.errors import ConfigError, DataError, StoreError
+from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.state_dict import Entry, unpack, unpack_keys
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -89,6 +90,11 @@ def make_predictors(
         ConfigError: If the file cannot be written.
     """
     states, facts = load_stores(store)
+    # Whoever trains meanwhile writes another file, but people copy one over it, and this takes minutes.
+    states = {
+        pair: state if isinstance(state, DiskState) else {name: tensor.clone() for name, tensor in state.items()}
+        for pair, state in states.items()
+    }
     out = predictor_path(store)
     pairs = [pair for pair, state in states.items() if len(state["visits"])]
     if not pairs:

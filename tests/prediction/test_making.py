@@ -109,6 +109,23 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_as_one_that_never_was(
     assert all(torch.equal(value, weights(whole)[name]) for name, value in weights(cut).items())
 
 
+def test_a_store_that_is_written_over_meanwhile_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = remembered(tmp_path / "one", 20), remembered(tmp_path / "other", 20)
+    wanted = make_predictors(store, Sources([tmp_path / "one"]), passes=2)[1]
+    own = Learning.one_pass
+
+    def write_over(self: Learning, groups: Sequence[making.Group]) -> None:
+        content = other.read_bytes()
+        with other.open("r+b") as file:
+            file.write(bytes(len(content)))
+        own(self, groups)
+
+    monkeypatch.setattr(Learning, "one_pass", write_over)
+    assert make_predictors(other, Sources([tmp_path / "other"]), passes=2)[1] == wanted
+
+
 def test_what_was_left_of_another_memory_or_torn_is_not_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -70,7 +70,8 @@ def load_stores(path: Path) -> tuple[States, dict[str, str]]:
     """Read a file of :func:`save_stores`.
 
     Returns:
-        The states by the pair's name, and the metadata. A state on the disk is a :class:`DiskState`, which reads its
+        The states by the pair's name, and the metadata. The tensors lie in the file still, the mean map aside: copy
+        what is kept for longer than a file stays as it is. A state on the disk is a :class:`DiskState`, which reads its
         file of maps, and refuses it where it has to, when it is asked.
 
     Raises:
@@ -85,7 +86,8 @@ def load_stores(path: Path) -> tuple[States, dict[str, str]]:
             match = _PART.fullmatch(name)
             if match is None or match[1] not in found:
                 raise StoreError(f"holds {short(name)}, which is of none of its pairs {short([*found])}")
-            found[match[1]][match[2]] = tensor
+            # What was read lies in the file still, and the mean map is held for long: somebody may write over the file.
+            found[match[1]][match[2]] = tensor.clone() if match[2] == MEAN else tensor
         states: States = {}
         for pair, state in found.items():
             with _said_of(pair):

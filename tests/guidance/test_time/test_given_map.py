@@ -109,6 +109,18 @@ def test_predict_gives_each_image_its_own_map_also_in_copies(concat: str, transf
 
 
 @pytest.mark.parametrize("test_map", ["mean", "predict"])
+def test_what_was_loaded_stays_when_its_files_are_written_over(test_map: str, tmp_path: Path) -> None:
+    _, guide = guided(test_map)
+    with_predictor(guide, tmp_path)
+    before = guide.test_maps(IMAGES).clone()
+    for path in tmp_path.iterdir():
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.write(bytes(size))
+    assert torch.equal(guide.test_maps(IMAGES), before)
+
+
+@pytest.mark.parametrize("test_map", ["mean", "predict"])
 def test_a_step_of_training_is_bit_equal_whatever_test_time_gives(test_map: str) -> None:
     weights = []
     for kind in ("ones", test_map):
