@@ -146,8 +146,8 @@ def _rows_in_storage(tensor: Tensor, known: Tensor) -> list[int | None] | None:
 class _Watching(TorchFunctionMode):
     """Notes copies of known tensors while they are made; in the thread that bound the batch.
 
-    Modes are a stack of the whole thread. So there is one of ours at most, and one of somebody else's above it is left
-    where it is.
+    Modes are a stack of the whole thread, and the end of a ``with`` takes off whatever is on top of it. So ours, one a
+    training that watches, lie below all others, and are taken out from wherever they lie by then.
     """
 
     def __init__(self, lineage: Lineage) -> None:
@@ -155,16 +155,30 @@ class _Watching(TorchFunctionMode):
         self._lineage = weakref.ref(lineage)
 
     def start(self) -> None:
-        """Begin to note; whoever noted before, in another training, stops."""
-        if isinstance(torch.overrides._get_current_function_mode(), _Watching):
-            self.stop()
-        self.__enter__()  # type: ignore[no-untyped-call]  # torch has no types here
+        """Begin to note."""
+        others = self._others_taken_off()
+        # Torch refuses to change the default device unless what torch.set_default_device left is the lowest of all.
+        lowest = int(bool(others) and hasattr(others[0], "old_device"))
+        _put_on(*others[:lowest], self, *others[lowest:])
 
-    @staticmethod
-    def stop() -> None:
+    def stop(self) -> None:
         """Stop to note."""
-        while isinstance(top := torch.overrides._get_current_function_mode(), _Watching):
-            top.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        _put_on(*self._others_taken_off())
+
+    def _others_taken_off(self) -> list[TorchFunctionMode]:
+        """Take all modes off the thread's stack; the others among them that still do something, the lowest first."""
+        others: list[TorchFunctionMode] = []
+        while (top := torch.overrides._get_current_function_mode()) is not None:
+            TorchFunctionMode.__exit__(top, None, None, None)  # type: ignore[no-untyped-call]  # torch has no types
+            if top is not self and not (isinstance(top, _Watching) and top.lineage is None):
+                others.insert(0, top)
+        return others
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """Whose copies are noted; None where nobody's are any more, be it that another thread said so."""
+        lineage = self._lineage()
+        return lineage if lineage is not None and lineage.watching else None
 
     def __torch_function__(
         self,
@@ -179,7 +193,7 @@ class _Watching(TorchFunctionMode):
         return result
 
     def _note(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> None:
-        lineage = self._lineage()
+        lineage = self.lineage
         if lineage is None:
             return
         if name in _COPIES and isinstance(args[0], Tensor) and result is not args[0]:
@@ -201,6 +215,20 @@ class _Watching(TorchFunctionMode):
             found = _shown_in_join([lineage.shown(one) if one.dim() == 4 else [] for one in tensors], tensors, axis)
             if found is not None:
                 lineage.note(result, found)
+
+
+def _others_taken_off() -> list[TorchFunctionMode]:
+    """Take all modes off the thread's stack; those that are not ours, the lowest first."""
+    others: list[TorchFunctionMode] = []
+    while (top := torch.overrides._get_current_function_mode()) is not None:
+        TorchFunctionMode.__exit__(top, None, None, None)  # type: ignore[no-untyped-call]
+        others[:0] = [] if isinstance(top, _Watching) else [top]
+    return others
+
+
+def _put_on(*modes: TorchFunctionMode) -> None:
+    for mode in modes:
+        TorchFunctionMode.__enter__(mode)  # type: ignore[no-untyped-call]
 
 
 def _shown_in_join(shown: Sequence[Sequence[Shown]], tensors: Sequence[Tensor], axis: int) -> Shown | None:

@@ -132,3 +132,41 @@ def test_a_tensor_is_no_view() -> None:
     images = torch.rand(1, 3, 4, 4)
     with pytest.raises(ConfigError, match="expected a View, found Tensor; change view="):
         SourceBinding().bind("A", images, ["a"], torch.eye(3)[None, :2])  # type: ignore[arg-type]
+
+
+def test_the_devices_of_the_training_stay_what_they_are_wherever_a_batch_is_bound_or_its_network_called() -> None:
+    binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
+    with torch.device("meta"):
+        binding.bind("A", images, ["a"])
+        assert torch.rand(1).device.type == "meta"
+    assert torch.rand(1).device.type == "cpu"
+    with torch.device("meta"):
+        binding.lineage.pause()
+        assert torch.rand(1).device.type == "meta"
+    assert torch.rand(1).device.type == "cpu"
+
+
+def test_the_default_device_may_change_while_copies_are_noted() -> None:
+    binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
+    try:
+        torch.set_default_device("meta")
+        binding.bind("A", images, ["a"])
+        for device in ("cpu", "meta", None):
+            torch.set_default_device(device)
+            assert torch.rand(1).device.type == (device or "cpu")
+            assert len(rows_of(binding, images.clone())) == 1
+    finally:
+        torch.set_default_device(None)
+        binding.lineage.pause()
+    assert torch.overrides._get_current_function_mode() is None
+
+
+def test_two_trainings_note_their_copies_beside_each_other() -> None:
+    trainings = [(SourceBinding(), torch.rand(1, 3, 4, 4)) for _ in range(2)]
+    for binding, images in trainings:
+        binding.bind("A", images, ["a"])
+    copies = [images.clone() for _, images in trainings]
+    for (binding, _), copied in zip(trainings, copies, strict=True):
+        binding.lineage.pause()
+        assert len(rows_of(binding, copied)) == 1
+    assert torch.overrides._get_current_function_mode() is None
