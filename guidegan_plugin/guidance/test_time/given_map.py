@@ -91,26 +91,38 @@ class MeanMap(GivenMap):
     def __init__(self, pair: str, store: AttentionStore | None = None, mean: Tensor | None = None) -> None:
         super().__init__(pair)
         self._store, self._mean, self._version = store, mean, 0
+        self._elsewhere: dict[torch.device, Tensor] = {}
         self._warned = False
 
     def __reduce__(self) -> tuple[Any, ...]:
+        self._bring_up_to_date()  # what is taken along has no memory to ask
         return MeanMap, (self.pair, None, self._mean)
 
     def __call__(self, images: Tensor, view: View | None = None) -> Tensor | None:
         """The mean map ``(N, 1, h, w)``, moved to where the images show it; see :class:`GivenMap`."""
         if not torch.compiler.is_compiling():
             self._bring_up_to_date()
-        if self._mean is None:
+            self._warn_of_ones()
+        mean, elsewhere, device = self._mean, self._elsewhere, images.device
+        if mean is None:
             return None
-        if self._mean.device != images.device:
-            self._mean = self._mean.to(images.device)
-        maps = self._mean.expand(images.shape[0], -1, -1, -1)
+        if mean.device != device:
+            if device not in elsewhere:  # a copy, since replicas on several devices may call at once
+                elsewhere[device] = mean.to(device)
+            mean = elsewhere[device]
+        maps = mean.expand(images.shape[0], -1, -1, -1)
         return maps if view is None else resample(maps, view.theta)
 
     def _bring_up_to_date(self) -> None:
         store = self._store
         if store is not None and store.version != self._version:
-            self._mean, self._version = mean_map(store.sample()), store.version
+            self._keep(mean_map(store.sample()), store.version)
+
+    def _keep(self, mean: Tensor | None, version: int) -> None:
+        self._elsewhere = {}  # not emptied: another thread may be about to fill it
+        self._mean, self._version = mean, version
+
+    def _warn_of_ones(self) -> None:
         if self._mean is None and not self._warned:
             self._warned = True
             _log.warning("pair %s: nothing is remembered yet, so ones stand for the mean map", self.pair)
@@ -122,7 +134,7 @@ class MeanMap(GivenMap):
         if mean is None:
             found = "there is no store" if not states else f"no map of pair {self.pair} is in"
             self.refusal = f"test_map=mean: {found} {store}; change test_map (--guide_test_map ones)"
-        self._mean, self._version = mean, 0 if self._store is None else self._store.version
+        self._keep(mean, 0 if self._store is None else self._store.version)
 
 
 class PredictedMap(GivenMap):

@@ -62,7 +62,9 @@ def with_predictor(guide: Guide, folder: Path) -> MapPredictor:
     store = folder / "latest_guide.safetensors"
     guide.save(store)
     network = predictor_beside(store, guide)
+    state = torch.get_rng_state()
     guide.load(store)
+    assert torch.equal(torch.get_rng_state(), state), "a random number of the host's was drawn"
     return network
 
 
@@ -93,6 +95,22 @@ def test_mean_gives_the_memorys_mean_to_sources_strangers_and_copies(concat: str
     assert torch.allclose(generator(IMAGES.clone() + 0), wanted, atol=1e-6), "a stranger"
     assert torch.allclose(copy.deepcopy(generator)(IMAGES), wanted, atol=1e-6), "a copy"
     assert torch.allclose(pickle.loads(pickle.dumps(generator))(IMAGES), wanted, atol=1e-6), "a pickle"
+
+
+def test_what_is_taken_along_of_a_generator_has_the_mean_of_the_memory_as_it_is_then() -> None:
+    generator, guide = guided("mean")
+    known = copy.deepcopy(generator)  # of which a copy has no memory to ask
+    taken = [pickle.loads(pickle.dumps(generator)), copy.deepcopy(known)]
+    wanted = generator(IMAGES)
+    guide.store.write(["c"], torch.rand(1, 1, 4, 5))
+    assert all(torch.equal(network(IMAGES), wanted) for network in taken)
+
+
+def test_a_mean_that_is_asked_for_on_two_devices_is_kept_on_both() -> None:
+    _, guide = guided("mean")
+    mean = guide.test_maps(IMAGES)
+    assert guide.test_maps(IMAGES.to("meta")).device.type == "meta"
+    assert torch.equal(guide.test_maps(IMAGES), mean)
 
 
 @pytest.mark.parametrize(("concat", "transfer"), WAYS)
