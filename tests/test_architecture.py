@@ -167,6 +167,15 @@ def test_the_package_calls_nothing_on_what_belongs_to_the_host() -> None:
         assert not re.search(r"^\s*(assert |except:|exit\()", code, re.MULTILINE), path
 
 
+def test_no_tensor_is_made_on_whatever_device_the_host_made_torchs_default() -> None:
+    factories = {"arange", "empty", "eye", "full", "linspace", "ones", "rand", "randn", "randperm", "tensor", "zeros"}
+    elsewhere = {"cli", "diagnosis", "evaluation", "prediction", "reports"}  # our own commands, and no host beside them
+    for path in (path for path in MODULES if folder_of(name_of(path)) not in elsewhere and path.name != "baking.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"torch.{name}" for name in factories}:
+                assert "device" in {given.arg for given in node.keywords}, f"{path}:{node.lineno}"
+
+
 def public_things(module: ModuleType) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for name, value in vars(module).items():

@@ -70,7 +70,8 @@ class Batch:
         shown = [one.showing(path) for one in self.files]
         if len(shown) != count or None in shown:
             return None
-        return View(torch.tensor([one.theta for one in shown if one is not None]).view(-1, 2, 3))
+        thetas = [one.theta for one in shown if one is not None]
+        return View(torch.tensor(thetas, device="cpu").view(-1, 2, 3))
 
 
 def _key(opened: Opened, path: str, place: int, count: int) -> str | None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pluggy
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -29,6 +28,7 @@ from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.reports import Losses
 from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
+from guidegan_plugin.utils.random_states import networks_of_our_own
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class GuideFactory:
         concatenation = resolve(manager, "concatenation", config.concat, "concat")
         transfer_kind: type[Transfer] = resolve(manager, "transfer", config.transfer, "transfer")
         check_names(manager, config)
-        with torch.random.fork_rng(devices=[]):  # the weights of a new network are not the host's random numbers
+        with networks_of_our_own():
             transfer = build(transfer_kind, config)
         if concatenation.weighs and next(transfer.parameters(), None) is not None:
             raise ConfigError(

@@ -69,7 +69,7 @@ class Recording:
         """
         images = [(name, item[name]) for name in fields if isinstance(item.get(name), Tensor) and item[name].dim() == 3]
         shown = files_shown(images, self.moves)
-        return {one.path: torch.tensor(one.theta).view(2, 3) for one in shown or ()}
+        return {one.path: torch.tensor(one.theta, device="cpu").view(2, 3) for one in shown or ()}
 
     @contextmanager
     def lasting(self) -> Iterator[Recording]:

@@ -65,7 +65,7 @@ class CollapseWatch:
             collapsed = rows.view(len(batches), -1).any(1).sum()
             self._count = collapsed if self._count is None else self._count + collapsed
         self._uncounted = []
-        return torch.zeros((), dtype=torch.int64) if self._count is None else self._count
+        return torch.zeros((), dtype=torch.int64, device="cpu") if self._count is None else self._count
 
     def _tell(self, maps: Tensor, attachment: Attachment) -> None:
         """Warn if the count that has arrived says so."""

@@ -48,7 +48,7 @@ class GuideMemory:
             placeholder of ones.
         """
         recalled = self.store.recall(as_keys(keys))
-        return recalled.maps, torch.tensor(recalled.visited)
+        return recalled.maps, torch.tensor(recalled.visited, device="cpu")
 
     def views(self, keys: Sequence[str]) -> View | None:
         """Under which crop and flip each image was last seen; None where no view is known."""

@@ -1,4 +1,4 @@
-"""The states of the generators of random numbers: Python's, NumPy's and torch's (CPU)."""
+"""The host's random numbers: states of Python's, NumPy's and torch's generators (CPU), and networks made without."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ def rewound(state: tuple[Any, ...]) -> Iterator[None]:
         yield
     finally:
         set_random_state(now)
+
+
+@contextmanager
+def networks_of_our_own() -> Iterator[None]:
+    """While it lasts, networks are made on the CPU and in float32, and their weights are none of the host's numbers.
+
+    A host may have set another default device, whose random numbers are then the host's, or another default type.
+    """
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)

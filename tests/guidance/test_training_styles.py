@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from guidegan_plugin import GuideConfig, attach
 from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.guide import Guide
+from guidegan_plugin.guidance.memory.view import View
 
 Make = Callable[..., nn.Module]
 Networks = tuple[nn.Module, nn.Module]
@@ -218,3 +219,38 @@ def test_a_checkpointed_call_is_lost_though_another_pair_shows_its_images_still(
     guide.bind(torch.rand(2, 3, 64, 64), ["c", "d"])
     with pytest.raises(GuideError, match="computed again"):
         loss.backward()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"attention": "shuffled", "dropout": 0.5},
+        {"attention": "tam"},
+        {"transfer": "conv", "init": "random"},
+        {"concat": "alpha", "test_map": "mean"},
+        {"signal": "gradcam", "anneal": "0:1"},
+    ],
+    ids=str,
+)
+def test_torchs_default_device_and_type_are_none_of_the_guidances(pair: Networks, how: dict[str, Any]) -> None:
+    generator, discriminator = pair
+    optimizers = [torch.optim.SGD(network.parameters(), 0.1) for network in pair]
+    images, crop = torch.rand(2, 3, 64, 64), View.crop((4, 0), (60, 60), (64, 64))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):  # as "cuda", but where there is none
+            guide = attach(generator, discriminator, GuideConfig(**how), optimizers=optimizers, total_steps=9)
+            for left in range(3):
+                views = View.stack([crop, View.crop((left, 0), (60, 60), (64, 64))])
+                guide.bind(source := images.clone(), ["a", "b"], views)
+                discriminator(generator(source)).mean().backward()
+            guide.end_epoch()
+            maps, visited = guide.maps(["a", "c"])
+            guide.look(images)
+            generator.requires_grad_(False).training = False
+            generator(images)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert visited.tolist() == [True, False] and maps.device == images.device
+    parameters = [one for network in guide.networks().values() for one in network.parameters()]
+    assert all(one.dtype == torch.float32 and one.device == images.device for one in parameters)

@@ -69,5 +69,5 @@ class ShuffledAttention(PostHocAttention):
         cells, device = maps.shape[-2] * maps.shape[-1], maps.device
         if (cells, device) not in self._orders:
             generator = torch.Generator().manual_seed(self._seed)
-            self._orders[cells, device] = torch.randperm(cells, generator=generator).to(device)
+            self._orders[cells, device] = torch.randperm(cells, generator=generator, device="cpu").to(device)
         return self._orders[cells, device]

@@ -22,6 +22,7 @@ from guidegan_plugin.guidance.attention.maps import in_batch_order
 from guidegan_plugin.guidance.calls.copy_safe import Hook
 from guidegan_plugin.guidance.layers import channels_behind, convolutions, find_layer
 from guidegan_plugin.utils.options import option
+from guidegan_plugin.utils.random_states import networks_of_our_own
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -159,8 +160,8 @@ class TrainableAttention(Attention):
         """
         features, trunk = self._find(discriminator)
         if self._branch is None:
-            with torch.random.fork_rng(devices=[]):  # its weights are not the host's random numbers
-                widths = [channels_behind(discriminator, path) for path, _ in (features, trunk)]
+            widths = [channels_behind(discriminator, path) for path, _ in (features, trunk)]
+            with networks_of_our_own():
                 self._branch = MaskBranch(*widths).to(next(discriminator.parameters()).device)
             self._called = self._branch
         self._place = " to ".join(f"{path} ({type(module).__name__})" for path, module in (features, trunk))

@@ -48,7 +48,7 @@ def with_ones(maps: Tensor, dropped: Sequence[bool], weight: float) -> Tensor:
         ``(N, 1, h, w)``, in [0, 1]; the very maps where there is nothing to do.
     """
     if any(dropped):
-        ones = torch.tensor([row for row, drop in enumerate(dropped) if drop])
+        ones = torch.tensor([row for row, drop in enumerate(dropped) if drop], device="cpu")
         maps = maps.index_fill(0, ones.to(maps.device, non_blocking=True), 1)
     return maps if weight == 0 else (1 - weight) * maps + weight
 

@@ -123,7 +123,8 @@ class View:
             )
         scale_x, scale_y = w / width, h / height
         shift_x, shift_y = (2 * x + w) / width - 1, (2 * y + h) / height - 1
-        return cls(torch.tensor([[[-scale_x if flip else scale_x, 0.0, shift_x], [0.0, scale_y, shift_y]]]))
+        theta = [[[-scale_x if flip else scale_x, 0.0, shift_x], [0.0, scale_y, shift_y]]]
+        return cls(torch.tensor(theta, device="cpu"))
 
     @classmethod
     def stack(cls, views: Sequence[View]) -> View:

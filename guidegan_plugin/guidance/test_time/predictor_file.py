@@ -16,6 +16,7 @@ from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
 from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
+from guidegan_plugin.utils.random_states import networks_of_our_own
 from guidegan_plugin.utils.text import short
 
 FORMAT = "guidegan-predictors-1"
@@ -114,7 +115,8 @@ def _read(path: Path) -> dict[str, tuple[MapPredictor, Prediction]]:
         raise StoreError("was altered after it was written (checksum differs)")
     found = {}
     for pair, told in _pairs(facts).items():
-        network = MapPredictor(told.channels, told.cells, told.seen)
+        with networks_of_our_own():
+            network = MapPredictor(told.channels, told.cells, told.seen)
         for name, wanted in network.state_dict().items():
             value = tensors.get(f"{pair}.{name}", wanted[None])
             if value.shape != wanted.shape or value.dtype != wanted.dtype or not value.isfinite().all():

@@ -128,7 +128,7 @@ def _of_training(guides: HostGuides, pair: NamedPair, images: int) -> tuple[list
         return [("attention", read), seen(guide)], 0
     height, width = guide.latest.shape[-2:]
     kind = guides.config.store_dtype
-    size = images * height * width * torch.empty((), dtype=getattr(torch, kind)).element_size()
+    size = images * height * width * getattr(torch, kind).itemsize
     stored = f"{images} maps of {height} x {width} {kind}, {size / 2**20:.1f} MiB"
     return [("attention", f"{read}, maps {height} x {width}"), seen(guide), ("stored", stored)], size
 

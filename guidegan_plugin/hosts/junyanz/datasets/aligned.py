@@ -56,5 +56,5 @@ def _in_half(theta: Tensor, path: str) -> Tensor:
     """The view of A in A's own frame, the left half of a file, of its view ``(2, 3)`` in the file's."""
     with Image.open(path) as pair:
         share = (pair.width // 2) / pair.width
-    x = (theta[0] + torch.tensor([0.0, 0.0, 1 - share])) / share
+    x = (theta[0] + torch.tensor([0.0, 0.0, 1 - share], device="cpu")) / share
     return torch.stack([x, theta[1]])

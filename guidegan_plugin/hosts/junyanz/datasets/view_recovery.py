@@ -104,7 +104,7 @@ class Views:
 
 def unknown() -> Tensor:
     """The view of an image that nobody knows the crop and flip of."""
-    return torch.full((2, 3), float("nan"))
+    return torch.full((2, 3), float("nan"), device="cpu")
 
 
 def known_or_nan(recover: Callable[[], Tensor]) -> Tensor:
@@ -156,8 +156,8 @@ def fit_affine(coordinates: Tensor) -> Tensor:
         ``(2, 3)``, float32; NaN where no affine map explains it.
     """
     _, height, width = coordinates.shape
-    u = (2 * torch.arange(width) + 1) / width - 1
-    v = ((2 * torch.arange(height) + 1) / height - 1)[:, None]
+    u = (2 * torch.arange(width, device="cpu") + 1) / width - 1
+    v = ((2 * torch.arange(height, device="cpu") + 1) / height - 1)[:, None]
     offset = coordinates.mean((1, 2))
     # Pixel centres are symmetric about zero, so the three unknowns separate; one pixel alone has no slope.
     slope_u = (coordinates * u).mean((1, 2)) / (u * u).mean().clamp(min=1e-12)
