@@ -52,7 +52,13 @@ def test_weights_of_another_network_are_refused_and_the_network_stays(tmp_path: 
 @pytest.mark.slow_but_first
 @pytest.mark.parametrize(
     ("name", "resumed", "tested"),
-    [("T", "--continue_train", ""), ("G_A", "--continue_train", ""), ("D_A", "", "--guide_show"), ("T", "", "")],
+    [
+        ("D_A", "--continue_train", ""),
+        ("T", "--continue_train", ""),
+        ("G_A", "--continue_train", ""),
+        ("D_A", "", "--guide_show"),
+        ("T", "", ""),
+    ],
 )
 @pytest.mark.parametrize("torn", [True, False])
 def test_a_torn_or_foreign_network_is_named_at_resume_and_at_test(

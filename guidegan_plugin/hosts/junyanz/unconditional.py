@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.layers import convolutions, unwrap
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
+from guidegan_plugin.hosts.junyanz.weights_file import read_weights
 
 
 @contextmanager
@@ -84,14 +84,14 @@ def check_resumed(model: HostModel, suffix: str) -> None:
         suffix: First part of the names of the files the host loads.
 
     Raises:
-        StoreError: If a discriminator's checkpoint says so.
+        StoreError: If a discriminator's checkpoint says so, or is torn.
     """
     resumes = model.isTrain and read_option(model.opt, "continue_train")
     for name in [name for name in model.model_names if name.startswith("D")] if resumes else []:
         path, layers = Path(model.save_dir) / f"{suffix}_net_{name}.pth", convolutions(getattr(model, f"net{name}"))
         if not (path.is_file() and layers):
             continue  # the host says what is missing
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = read_weights(path, "change --name or --epoch")
         saved = next((weight.shape[1] for weight in weights.values() if weight.dim() == 4), None)
         if saved == layers[0][1].in_channels:
             continue
