@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -511,6 +512,24 @@ def test_no_more_is_tested_than_the_smaller_domain_has(load: Load, tmp_path: Pat
     data = load("settings").Data("unpaired", 32, 0, 50, 0, unpaired, "AtoB")
     dataset = load("dataset").prepare(data, tmp_path / "out")
     assert dataset.tested == len(list(dataset.test["A"].iterdir())) == len(list(dataset.test["B"].iterdir())) == 2
+
+
+def test_features_of_real_images_are_computed_once_a_study(
+    load: Load, read: Callable[[str], Any], tmp_path: Path, unpaired: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "seen = 0\ndef mean(x):\n    global seen\n    seen += len(x)\n    return x.mean((2, 3))"
+    (tmp_path / "colours.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = TINY.replace("kind: shapes, size: 32, train: 6", "kind: unpaired, size: 32")
+    study = read(text.replace("[kid, domain, change, attention]", "[kid], features: 'colours:mean'"), unpaired)
+    dataset = load("dataset").prepare(study.data, tmp_path / "out")
+    evaluator = load("evaluator").Evaluator(study, dataset, tmp_path / "out")
+    fakes = shutil.copytree(dataset.test["A"], tmp_path / "fakes")
+    first = evaluator.score(fakes, "A->B")[0]
+    of_fakes, of_real = len(list(fakes.iterdir())), 2 * dataset.tested
+    assert sys.modules["colours"].seen == of_fakes + of_real
+    assert evaluator.score(fakes, "A->B")[0] == first and evaluator.score(fakes, "B->A")[0] != first
+    assert sys.modules["colours"].seen == 3 * of_fakes + of_real
 
 
 def test_outputs_are_named_as_their_inputs_whatever_the_page_calls_them(

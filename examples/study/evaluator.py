@@ -44,6 +44,7 @@ class Evaluator:
         folder = out / "judge"
         self._features: Any = None
         self._network: Any = None
+        self._real: dict[Path, Any] = {}
         if study.features == "shapes":
             self.about["classifier"] = train_classifier(
                 folder / "classifier.safetensors", study.data.size, study.judge_images, study.judge_passes
@@ -124,10 +125,13 @@ class Evaluator:
         return found
 
     def _kid(self, fakes: Path, target: Path, source: Path, labels: Mapping[str, str] = MappingProxyType({})) -> Told:
-        from guidegan_plugin.evaluation.kid import evaluate_kid
+        from guidegan_plugin.evaluation.kid import evaluate_kid, folder_features
 
+        for folder in {target, source} - self._real.keys():
+            self._real[folder] = folder_features(folder, features=self._features)
+        real = self._real[target], self._real[source]
         # One subset of all images: the estimator is unbiased, and the spread that counts is that of seeds.
-        return evaluate_kid(fakes, target, source, features=self._features, subsets=1, labels=labels).as_dict()
+        return evaluate_kid(fakes, *real, features=self._features, subsets=1, labels=labels).as_dict()
 
     def _share(self, folder: Path, domain: str) -> float:
         striped = self._network.striped(torch.stack([_image(path) for path in list_images(folder)]))

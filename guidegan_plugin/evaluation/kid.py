@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,10 +74,46 @@ class KidResult:
         return {"metric": "kid", **asdict(self)}
 
 
+@dataclass(frozen=True, eq=False)
+class FolderFeatures:
+    """Features of a folder of real images, to score several folders of fakes against; of :func:`folder_features`.
+
+    Attributes:
+        features: what computed them.
+        paths: of the images.
+        rows: features (N, F), float64.
+        sizes: the sizes (H, W) of the images.
+    """
+
+    features: Features
+    paths: list[Path]
+    rows: Array
+    sizes: set[tuple[int, int]]
+
+
+def folder_features(
+    folder: Path, *, features: Features, flag: str = "--target", batch_size: int = 32
+) -> FolderFeatures:
+    """Compute the features of a folder of real images once, for several calls of :func:`evaluate_kid`.
+
+    Args:
+        folder: of real images.
+        features: as for :func:`evaluate_kid`.
+        flag: what named the folder, for errors.
+        batch_size: as for :func:`evaluate_kid`.
+
+    Raises:
+        DataError: If the folder or an image cannot be used.
+        ConfigError: If the number makes no sense, or the features fail.
+    """
+    _check_numbers(batch_size=batch_size)
+    return _computed(find_images(folder, flag, None, 2), features, flag, batch_size)
+
+
 def evaluate_kid(
     fake: Path,
-    target: Path,
-    source: Path | None = None,
+    target: Path | FolderFeatures,
+    source: Path | FolderFeatures | None = None,
     *,
     features: Features,
     suffix: str = "",
@@ -90,8 +127,8 @@ def evaluate_kid(
 
     Args:
         fake: folder of translated images.
-        target: folder of real images of the domain translated to.
-        source: folder of real images of the domain translated from; then the mean KID is computed, too.
+        target: folder of real images of the domain translated to, or its features.
+        source: likewise, of the domain translated from; then the mean KID is computed, too.
         features: from :func:`~guidegan_plugin.evaluation.features.load_features`.
         suffix: what a fake's file name ends with before its extension; empty takes every image.
         subsets: how many are drawn; the fakes' subsets are the same against target and source.
@@ -102,19 +139,31 @@ def evaluate_kid(
 
     Raises:
         DataError: If a folder or an image cannot be used.
-        ConfigError: If a number makes no sense for these folders, or the features fail.
+        ConfigError: If a number makes no sense for these folders, the features fail, or those of a folder are others.
     """
     folders = {"fake": fake, "target": target} | ({} if source is None else {"source": source})
+    for name, place in folders.items():
+        if isinstance(place, FolderFeatures) and place.features is not features:
+            raise ConfigError(f"{name}: its features are {place.features.name}'s, not these; compute them with these")
     paths = {
-        name: find_images(path, f"--{name}", suffix if name == "fake" else None, 2) for name, path in folders.items()
+        name: place.paths
+        if isinstance(place, FolderFeatures)
+        else find_images(place, f"--{name}", suffix if name == "fake" else None, 2)
+        for name, place in folders.items()
     }
     for name in paths.keys() - {"fake"}:
-        if {path.resolve() for path in paths["fake"]} & {path.resolve() for path in paths[name]}:
+        # realpath, which takes a link in a circle as it is: that it is no image is said where it is read.
+        if {*map(os.path.realpath, paths["fake"])} & {*map(os.path.realpath, paths[name])}:
             _log.warning("--fake and --%s have images in common, which makes the score too good", name)
     counts = {name: len(found) for name, found in paths.items()}
     _check_numbers(subsets=subsets, batch_size=batch_size, seed=seed)
     size = _subset_size(subset_size, counts)
-    rows = _features_of(paths, features, batch_size)
+    found = {
+        name: place if isinstance(place, FolderFeatures) else _computed(paths[name], features, f"--{name}", batch_size)
+        for name, place in folders.items()
+    }
+    _check_alike(found)
+    rows = {name: each.rows for name, each in found.items()}
     picks = draw_subsets(counts, subsets, size, seed)
     against = {name: subset_kids(rows["fake"], rows[name], picks[name]) for name in picks}
     mean = None if source is None else _score((against["target"] + against["source"]) / 2)
@@ -136,21 +185,22 @@ def evaluate_kid(
     )
 
 
-def _features_of(paths: Mapping[str, list[Path]], features: Features, batch_size: int) -> dict[str, Array]:
-    rows: dict[str, Array] = {}
-    sizes: dict[str, set[tuple[int, int]]] = {}
-    for name, found in paths.items():
-        values, sizes[name] = extract(found, features, f"--{name}", batch_size=batch_size)
-        rows[name] = values.numpy()
-    widths = {name: values.shape[1] for name, values in rows.items()}
+def _computed(paths: list[Path], features: Features, flag: str, batch_size: int) -> FolderFeatures:
+    rows, sizes = extract(paths, features, flag, batch_size=batch_size)
+    return FolderFeatures(features, paths, rows.numpy(), sizes)
+
+
+def _check_alike(found: Mapping[str, FolderFeatures]) -> None:
+    """Refuse features of several widths, and say what else counts as a difference."""
+    widths = {name: each.rows.shape[1] for name, each in found.items()}
     if len(set(widths.values())) > 1:
-        raise ConfigError(f"features {features.name} differ in width between folders ({widths}); change --features")
-    if len(set().union(*sizes.values())) > 1:
-        said = ", ".join(f"{name} {_said(found)}" for name, found in sizes.items())
+        name = found["fake"].features.name
+        raise ConfigError(f"features {name} differ in width between folders ({widths}); change --features")
+    if len(set().union(*(each.sizes for each in found.values()))) > 1:
+        said = ", ".join(f"{name} {_said(each.sizes)}" for name, each in found.items())
         _log.warning("image sizes differ (%s), and the score counts that as a difference, too", said)
-    if any(path.suffix.lower() in LOSSY for path in paths["fake"]):
+    if any(path.suffix.lower() in LOSSY for path in found["fake"].paths):
         _log.warning("fakes are compressed with loss, and the score counts that as a difference, too; save them as PNG")
-    return rows
 
 
 def _said(sizes: set[tuple[int, int]]) -> str:
@@ -177,7 +227,7 @@ def _subset_size(wanted: int | None, counts: Mapping[str, int]) -> int:
     return size
 
 
-def _check_numbers(*, subsets: int, batch_size: int, seed: int) -> None:
+def _check_numbers(*, batch_size: int, subsets: int = 1, seed: int = 0) -> None:
     for flag, found, least in (("--subsets", subsets, 1), ("--batch-size", batch_size, 1), ("--seed", seed, 0)):
         if not least <= found < 2**32:
             raise ConfigError(f"expected {least} or more, and less than 2^32, found {found}; change {flag}")

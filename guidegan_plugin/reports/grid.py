@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def write_grid(
     found = [
         images_by_stem(column.folder, f"--column {column.title}=...", column.suffix, deep=False) for column in columns
     ]
-    if out.resolve() in {path.resolve() for files in found for path in files.values()}:
+    if os.path.realpath(out) in {os.path.realpath(path) for files in found for path in files.values()}:
         raise ConfigError(f"{out} is one of the images that are read, and would be lost; change --out")
     stems = _choose(columns, found, count, seed) if images is None else _named(columns, found, images)
     picture = _page(titles, len(stems), size, title)

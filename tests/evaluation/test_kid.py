@@ -16,7 +16,7 @@ from guidegan_plugin.errors import ConfigError, DataError, GuideError
 from guidegan_plugin.evaluation.distances import draw_subsets, subset_kids
 from guidegan_plugin.evaluation.features import NamedFeatures, extract
 from guidegan_plugin.evaluation.image_folders import find_images
-from guidegan_plugin.evaluation.kid import evaluate_kid
+from guidegan_plugin.evaluation.kid import evaluate_kid, folder_features
 
 
 def colours(images: Tensor) -> Tensor:
@@ -47,6 +47,24 @@ def test_target_source_and_mean_are_averages_over_the_same_subsets_of_the_fakes(
         assert found is not None
         assert (found.kid_x100, found.std_x100) == pytest.approx((kids.mean(), kids.std()))
         assert found.std_x100 > 0
+
+
+def test_features_of_real_folders_that_are_computed_once_give_the_same_figures(folders: dict[str, Path]) -> None:
+    real = {name: folder_features(folders[name], features=FEATURES) for name in ("target", "source")}
+    fresh = evaluate_kid(**folders, features=FEATURES, subset_size=6)
+    assert evaluate_kid(folders["fake"], **real, features=FEATURES, subset_size=6) == fresh  # type: ignore[arg-type]
+
+
+def test_features_of_a_folder_are_refused_where_others_score(folders: dict[str, Path]) -> None:
+    real = folder_features(folders["target"], features=FEATURES)
+    with pytest.raises(ConfigError, match="target: its features are mine:colours's, not these"):
+        evaluate_kid(folders["fake"], real, features=NamedFeatures("mine:others", colours))
+
+
+def test_a_link_in_a_circle_is_no_readable_image(folders: dict[str, Path]) -> None:
+    (folders["fake"] / "circle.png").symlink_to("circle.png")
+    with pytest.raises(DataError, match=r"circle.png is no readable image .*change --fake"):
+        evaluate_kid(**folders, features=FEATURES)
 
 
 def test_golden_values(folders: dict[str, Path]) -> None:

@@ -193,3 +193,10 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     draw(tmp_path / "a.png")
     (tmp_path / "._a.png").write_bytes(b"a Mac's notes")
     assert write_grid(tmp_path / "out" / "grid.png", [GridColumn("one", tmp_path)]) == ["a"]
+
+
+def test_a_link_in_a_circle_is_no_readable_image(results: Path, tmp_path: Path) -> None:
+    images = results / "test_10" / "images"
+    (images / "circle_real_A.png").symlink_to("circle_real_A.png")
+    with pytest.raises(DataError, match=r"circle_real_A.png is no readable image"):
+        write_grid(tmp_path / "grid.png", [GridColumn("in", images, "_real_A")], images=["circle"], size=16)
