@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,8 @@ _STEPS = 320  # at least
 _SHOWN = 40_000  # images in all passes together, at most
 _HELD_OUT = 200  # images, at most
 _FEWEST = 2
+_CHANNELS = (1, 3)
+_MAY_BE_STORE = re.compile(r"(?!.*_guide_[a-z_]+\.).*\.safetensors")  # by convention a store ends in _guide
 
 
 def store_of(checkpoint: Path, epoch: str) -> Path:
@@ -56,6 +59,9 @@ def store_of(checkpoint: Path, epoch: str) -> Path:
     if not checkpoint.is_dir():
         if not checkpoint.is_file():
             raise ConfigError(f"{checkpoint} does not exist; change CKPT")
+        # A reader would say that it is torn and may be deleted, and it may be a generator: what lies beside a store.
+        if not _MAY_BE_STORE.fullmatch(checkpoint.name):
+            raise ConfigError(f"{checkpoint} is no store, <epoch>{STORE_ENDING}; change CKPT, to its folder say")
         return checkpoint
     store = checkpoint / f"{epoch}{STORE_ENDING}"
     if store.is_file():
@@ -87,8 +93,10 @@ def make_predictors(
     Raises:
         StoreError: If the store is torn or foreign.
         DataError: If images are missing or not readable.
-        ConfigError: If the file cannot be written.
+        ConfigError: If the file cannot be written, the device is none, or a pair's images have other channels than
+            files of images have.
     """
+    _check_device(device)
     states, facts = load_stores(store)
     # Whoever trains meanwhile writes another file, but people copy one over it, and this takes minutes.
     states = {
@@ -107,6 +115,12 @@ def make_predictors(
     unfinished, made = Unfinished(store, made_of), dict[str, tuple[MapPredictor, Prediction]]()
     kept = unfinished.read()
     for pair in pairs:
+        image = shape_of(facts, pair, "image")
+        if image is not None and image[0] not in _CHANNELS:
+            raise ConfigError(
+                f"pair {pair} translates images of {image[0]} channels, and a predictor reads files of 1 or 3; change "
+                "--guide_test_map to mean, which needs no predictor"
+            )
         found = _find(states[pair], sources, pair, store)
         maker = _Maker(found, states[pair], facts, pair, passes, device)
         if pair in kept:
@@ -119,6 +133,14 @@ def make_predictors(
     save_predictors(out, made)
     unfinished.remove()
     return out, {pair: told for pair, (_, told) in made.items()}
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.ones(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:
+        reason = short(" ".join(str(error).split()))
+        raise ConfigError(f"nothing can be trained on {device} ({reason}); change --device") from error
 
 
 def passes_for(images: int) -> int:
@@ -143,6 +165,11 @@ def _find(state: Mapping[str, Tensor], sources: Sources, pair: str, store: Path)
     files = [(entry, sources.find(entry.key)) for entry in entries]
     found = [Found(entry, file, sources.half(pair)) for entry, file in files if file is not None]
     missing = next((entry.key for entry, file in files if file is None), "")
+    if len(files) < _FEWEST:
+        raise DataError(
+            f"pair {pair}: {store} remembers {len(files)} image, at least {_FEWEST} are needed, to learn from one and "
+            "try the other; train longer, or change CKPT or --epoch"
+        )
     if len(found) < _FEWEST:
         where = ", ".join(map(str, sources.roots[:2])) or "no folder that is known"
         raise DataError(

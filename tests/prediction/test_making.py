@@ -186,6 +186,33 @@ def test_a_checkpoint_is_a_store_or_a_folder_and_an_epoch(tmp_path: Path) -> Non
         store_of(tmp_path / "nothing", "latest")
 
 
+@pytest.mark.parametrize(
+    "name", ["latest_net_G_A.pth", "latest_guide_predictor.safetensors", "G_guide_networks.safetensors"]
+)
+def test_a_file_that_is_no_store_is_not_said_to_be_one_that_may_be_deleted(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(
+        ConfigError, match=rf"{name} is no store, <epoch>_guide.safetensors; change CKPT, to its folder"
+    ):
+        store_of(tmp_path / name, "latest")
+    own = tmp_path / "my_guide_1.safetensors"
+    own.touch()
+    assert store_of(own, "latest") == own, "a store may have any name"
+
+
+def test_what_a_predictor_cannot_be_made_of_or_on_is_said_before_images_are_read(tmp_path: Path) -> None:
+    store = remembered(tmp_path, 1)
+    with pytest.raises(DataError, match=r"remembers 1 image, at least 2 are needed.*change CKPT or --epoch"):
+        make_predictors(store, Sources([tmp_path]))
+    for device in ("meta", "gpu0"):
+        with pytest.raises(ConfigError, match=rf"nothing can be trained on {device} \(.*\); change --device"):
+            make_predictors(store, Sources([tmp_path]), device=device)
+    states, facts = load_stores(store)
+    save_stores(store, states, {**facts, "A.image": "6x32x32"})
+    with pytest.raises(ConfigError, match=r"pair A translates images of 6 channels.*--guide_test_map to mean"):
+        make_predictors(store, Sources([tmp_path]))
+
+
 def test_passes_are_few_for_many_images_and_many_for_few() -> None:
     assert [passes_for(count) for count in (5, 60, 1000, 4000)] == [80, 80, 16, 10]
 
