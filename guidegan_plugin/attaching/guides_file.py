@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pluggy
-import safetensors
-import safetensors.torch
 
 from guidegan_plugin.attaching.mechanism_options import full_config, meaning_of_maps
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
-from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.map_names import NAME
+from guidegan_plugin.guidance.memory.sealed_file import named, read_sealed, write_sealed
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import (
     STORE_ENDING,
@@ -29,12 +27,10 @@ from guidegan_plugin.guidance.memory.store_file import (
     load_stores,
     save_stores,
 )
-from guidegan_plugin.utils.files import sweep, write_again, write_whole
+from guidegan_plugin.utils.files import write_again
 from guidegan_plugin.utils.options import Value
-from guidegan_plugin.utils.text import short
 
 _log = logging.getLogger(__name__)
-_SUM = "sha256"
 
 
 @dataclass(frozen=True)
@@ -172,7 +168,8 @@ def take_test_maps(path: Path, guides: Iterable[Guide]) -> None:
     """
     asking = [guide for guide in guides if guide.given is not None]
     if asking:
-        states, facts = load_stores(path) if path.is_file() else ({}, {})
+        cure = "load another checkpoint, or change test_map (--guide_test_map ones)"
+        states, facts = load_stores(path, cure) if path.is_file() else ({}, {})
         for guide in asking:
             guide.take_test_map(states, facts, path)
 
@@ -198,8 +195,7 @@ def save_networks(path: Path, guides: Mapping[str, Guide]) -> None:
         for key, value in network.state_dict().items()
     }
     if weights:
-        sweep(path.parent)
-        write_whole(path, safetensors.torch.save(weights, metadata={_SUM: checksum(weights, {})}))
+        write_sealed(path, weights, {})
 
 
 def load_networks(path: Path, guide: Guide) -> None:
@@ -216,14 +212,12 @@ def load_networks(path: Path, guide: Guide) -> None:
     if not networks:
         return
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a reader, not a dict
-            told = (file.metadata() or {}).get(_SUM)
-    except Exception as error:  # as in store_file: nobody lists what a reader makes of any bytes
-        reason = short(str(error))
-        raise StoreError(f"{path}, which has the weights of {', '.join(networks)}, cannot be read: {reason}") from error
-    if told != checksum(found, {}):
-        raise StoreError(f"{path} was altered after it was written (checksum differs); load an older checkpoint")
+        with named(path, "load another checkpoint"):
+            found, _ = read_sealed(path, f"not the weights of {', '.join(networks)}")
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"there is no {path}, the weights of {', '.join(networks)}; load another checkpoint"
+        ) from error
     own = {name: network.state_dict() for name, network in networks.items()}
     for name, state in own.items():
         for key, value in state.items():
@@ -245,7 +239,8 @@ def check_input(path: Path, manager: pluggy.PluginManager, config: GuideConfig) 
     Raises:
         StoreError: If the file says so, or is torn or foreign.
     """
-    saved, now = config_of(load_facts(path)), full_config(manager, config)
+    facts = load_facts(path, "load another checkpoint, or move it elsewhere")
+    saved, now = config_of(facts), full_config(manager, config)
     own = (f"{config.concat}_", f"{config.transfer}_")
     for name in ("concat", "strength", "transfer", *(option for option in now if option.startswith(own))):
         if name in saved and saved[name] != now[name]:

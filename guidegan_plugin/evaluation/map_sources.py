@@ -22,6 +22,7 @@ from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.memory.written_over import not_written_over
 
 _log = logging.getLogger(__name__)
+_CURE = "change --store"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +81,7 @@ def store_files(paths: Sequence[Path]) -> dict[str, Path]:
                 raise ConfigError(f"{found[epoch]} and {file} are both of epoch {epoch}; change --store")
             found[epoch] = file
     ordered = dict(sorted(found.items(), key=lambda item: (not item[0].isdecimal(), item[0].zfill(9))))
-    with _cured():
-        kept = {*not_written_over([*ordered.values()])}
+    kept = {*not_written_over([*ordered.values()], _CURE)}
     if over := [epoch for epoch, file in ordered.items() if file not in kept]:
         _log.warning("epochs %s are left out: their maps were written over by later ones", ", ".join(over))
     return {epoch: file for epoch, file in ordered.items() if file in kept}
@@ -89,11 +89,12 @@ def store_files(paths: Sequence[Path]) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def _cured() -> Iterator[None]:
-    """The cure of a store, to delete the file, is for a training that goes on with it."""
+    """To delete the file that is torn is for a training that goes on with it; what is in use, say, has its own cure."""
     try:
         yield
     except StoreError as error:
-        raise StoreError(f"{str(error).rpartition('; ')[0]}; change --store") from error
+        said, _, cure = str(error).rpartition("; ")
+        raise StoreError(f"{said}; {_CURE if 'from ones' in cure else cure}") from error
 
 
 def maps_in_store(path: Path, pair: str | None = None, suffix: str = "") -> list[SeenMap]:
@@ -108,8 +109,7 @@ def maps_in_store(path: Path, pair: str | None = None, suffix: str = "") -> list
         StoreError: If it is no store of ours.
         ConfigError: If it has no such pair or several to choose from, no map, or a name without the suffix.
     """
-    with _cured():
-        states, _ = load_stores(path)
+    states, _ = load_stores(path, _CURE)
     if pair is None and len(states) == 1:
         pair = next(iter(states))
     if pair is None or pair not in states:

@@ -19,6 +19,7 @@ from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Run, Sampl
 from guidegan_plugin.utils.keys import place_of
 
 _IMAGES = 100
+_CURE = "move it elsewhere"
 
 
 def read_stores(
@@ -43,16 +44,17 @@ def read_stores(
         StoreError: If a store is torn or foreign.
     """
     stores = [path for path in run.glob(f"*{STORE_ENDING}") if place_of(run, path.name)]
-    files = not_written_over(sorted(stores, key=lambda path: (not _epoch(path).isdecimal(), natural(path.name))))
+    files = not_written_over(sorted(stores, key=lambda path: (not _epoch(path).isdecimal(), natural(path.name))), _CURE)
     if not files:
         return Run(())
-    if len(files) > 1 and not _epoch(files[-1]).isdecimal() and load_visits(files[-1]) == load_visits(files[-2]):
+    if len(files) > 1 and not _epoch(files[-1]).isdecimal() and _visits(files[-1]) == _visits(files[-2]):
         files.pop()  # "latest" is mostly the last numbered epoch again
-    newest, facts = load_stores(files[-1])
+    newest, facts = load_stores(files[-1], _CURE)
     chosen = {pair: evenly(sorted(unpack_keys(state), key=natural), _IMAGES) for pair, state in newest.items()}
     # One store at a time, and of each the images that are shown: all of all may be more than memory holds.
     read = [
-        (_epoch(path), _shown(newest if path == files[-1] else load_stores(path)[0], chosen)) for path in evenly(files)
+        (_epoch(path), _shown(newest if path == files[-1] else load_stores(path, _CURE)[0], chosen))
+        for path in evenly(files)
     ]
     ages = _ages(files)
     samples = []
@@ -99,7 +101,7 @@ def _ages(files: Sequence[Path]) -> dict[tuple[str, str], int]:
 
 
 def _visits(store: Path) -> dict[tuple[str, str], int]:
-    return {(pair, key): count for pair, images in load_visits(store).items() for key, count in images.items()}
+    return {(pair, key): count for pair, images in load_visits(store, _CURE).items() for key, count in images.items()}
 
 
 def _sample(

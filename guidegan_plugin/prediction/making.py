@@ -97,7 +97,7 @@ def make_predictors(
             files of images have.
     """
     _check_device(device)
-    states, facts = load_stores(store)
+    states, facts = load_stores(store, "change CKPT or --epoch")
     # Whoever trains meanwhile writes another file, but people copy one over it, and this takes minutes.
     states = {
         pair: state if isinstance(state, DiskState) else {name: tensor.clone() for name, tensor in state.items()}

@@ -7,14 +7,13 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 from torch import Tensor
 
-from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.memory.digests import checksum
+from guidegan_plugin.errors import ConfigError, StoreError
+from guidegan_plugin.guidance.memory.sealed_file import read_sealed, write_sealed
 from guidegan_plugin.guidance.test_time.predictor_file import predictor_path
-from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
+from guidegan_plugin.utils.files import os_errors_as
+from guidegan_plugin.utils.reading import unreadable
 
 _log = logging.getLogger(__name__)
 
@@ -37,21 +36,22 @@ class Unfinished:
 
     def read(self) -> States:
         """The states of pairs by their names; none where there is no file, or one that does not fit."""
-        if not self._path.is_file():
-            return {}
         try:
-            with safetensors.safe_open(self._path, framework="pt") as file:
-                facts = dict(file.metadata() or {})
-                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - a reader
-        except Exception:  # as in store_file: nobody lists what a reader makes of any bytes
-            facts, tensors = {}, {}
-        if facts.pop("sha256", None) != checksum(tensors, facts) or facts.get("made_of") != self._made_of:
+            tensors, facts = read_sealed(self._path, "no training of predictors")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            _log.warning("%s; predictors are made from the start", unreadable(self._path, error))
+            return {}
+        except StoreError:
+            facts = {}
+        if facts.get("made_of") != self._made_of:
             _log.warning("%s is torn or of another training, so predictors are made from the start", self._path)
             return {}
         states: States = {}
         for name, tensor in tensors.items():
             pair, _, rest = name.partition("/")
-            states.setdefault(pair, {})[rest] = tensor
+            states.setdefault(pair, {})[rest] = tensor.clone()
         return states
 
     def write(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -65,11 +65,8 @@ class Unfinished:
             for pair, state in states.items()
             for name, tensor in state.items()
         }
-        facts = {"made_of": self._made_of}
-        facts["sha256"] = checksum(tensors, facts)
         with os_errors_as(ConfigError, f"cannot write {self._path}", "free space there, or change its permissions"):
-            sweep(self._path.parent)
-            write_whole(self._path, safetensors.torch.save(tensors, metadata=facts))
+            write_sealed(self._path, tensors, {"made_of": self._made_of})
 
     def remove(self) -> None:
         """It is finished."""

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-_DTYPES = {torch.uint8: "U8", torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}
+_DTYPES = {
+    **{torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16", torch.int32: "I32", torch.int64: "I64"},
+    **{torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64", torch.bool: "BOOL"},
+}
 
 
 def pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> list[bytes | memoryview]:
     """What ``safetensors.torch.save`` would return, cut into pieces.
 
     Args:
-        tensors: By name, on the CPU: uint8, float16, float32 or int64. The pieces look into them.
+        tensors: By name, on the CPU. The pieces look into them.
         metadata: Small facts to keep with them.
     """
     # The largest elements first, so that all of them lie where their size divides the place.

@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import safetensors
 from torch import Tensor
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.guidance.memory.digests import checksum
 from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.map_names import NAME
 from guidegan_plugin.guidance.memory.mean_map import MEAN, with_mean
-from guidegan_plugin.guidance.memory.pieces import pieces
+from guidegan_plugin.guidance.memory.sealed_file import named, read_sealed, write_sealed
 from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_mean, check_state
-from guidegan_plugin.utils.files import remedy, sweep, write_whole
+from guidegan_plugin.utils.files import remedy
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
@@ -28,6 +26,9 @@ FORMAT_ON_DISK = "guidegan-store-2"
 
 STORE_ENDING = "_guide.safetensors"
 """What a store's file name has after its epoch."""
+
+ANEW = "delete it to start from ones"
+"""What helps a training that goes on with a store that is torn or foreign."""
 
 States = dict[str, Mapping[str, Tensor]]
 """What is remembered, by the pair's name."""
@@ -58,16 +59,18 @@ def save_stores(
     facts = {**metadata, "format": FORMAT_ON_DISK if on_disk else FORMAT, "pairs": json.dumps(sorted(stores))}
     for pair, state in on_disk.items():
         facts |= {f"{pair}.file": state.path.name, f"{pair}.save": str(state.save)}
-    facts["sha256"] = checksum(tensors, facts)
     try:
-        sweep(path.parent)
-        write_whole(path, pieces(tensors, facts))
+        write_sealed(path, tensors, facts)
     except OSError as error:
         raise StoreError(f"{path} could not be written: {error.strerror}; {remedy(error)} or change {where}") from error
 
 
-def load_stores(path: Path) -> tuple[States, dict[str, str]]:
+def load_stores(path: Path, cure: str = ANEW) -> tuple[States, dict[str, str]]:
     """Read a file of :func:`save_stores`.
+
+    Args:
+        path: The file.
+        cure: What the user can do where its content is refused, for the error.
 
     Returns:
         The states by the pair's name, and the metadata. The tensors lie in the file still, the mean map aside: copy
@@ -77,10 +80,8 @@ def load_stores(path: Path) -> tuple[States, dict[str, str]]:
     Raises:
         StoreError: If the file is missing, torn, altered, or holds what no training of ours remembers.
     """
-    with _named(path):
+    with _named(path, cure):
         tensors, facts = _read(path)
-        if facts.pop("sha256", None) != checksum(tensors, facts):
-            raise StoreError("was altered after it was written (checksum differs)")
         found: dict[str, dict[str, Tensor]] = {pair: {} for pair in _check_facts(facts)}
         for name, tensor in tensors.items():
             match = _PART.fullmatch(name)
@@ -111,24 +112,28 @@ def _checked(state: dict[str, Tensor], on_disk: DiskState | None) -> Mapping[str
     return on_disk
 
 
-def load_facts(path: Path) -> dict[str, str]:
+def load_facts(path: Path, cure: str = ANEW) -> dict[str, str]:
     """The metadata of a file of :func:`save_stores`. Maps are not read, so the checksum is not looked at either.
+
+    Args:
+        path: The file.
+        cure: As for :func:`load_stores`.
 
     Raises:
         StoreError: If the file is missing, torn, or not one of ours.
     """
-    with _named(path):
+    with _named(path, cure):
         _, facts = _read(path, ())
-        facts.pop("sha256", None)
         _check_facts(facts)
     return facts
 
 
-def load_visits(path: Path) -> dict[str, dict[str, int]]:
+def load_visits(path: Path, cure: str = ANEW) -> dict[str, dict[str, int]]:
     """How often each image was visited. Maps are not read, so the checksum is not looked at either.
 
     Args:
         path: A file of :func:`save_stores`.
+        cure: As for :func:`load_stores`.
 
     Returns:
         Visits by the image's key, by the pair's name.
@@ -137,7 +142,7 @@ def load_visits(path: Path) -> dict[str, dict[str, int]]:
         StoreError: If the file is missing, torn, or not one of ours.
     """
     visits: dict[str, dict[str, int]] = {}
-    with _named(path):
+    with _named(path, cure):
         tensors, facts = _read(path, (".keys", ".offsets", ".visits"))
         on_disk = {pair: _on_disk(path, facts, pair, {}) for pair in _check_facts(facts)}
         for pair in [pair for pair, maps in on_disk.items() if maps is None]:
@@ -197,14 +202,12 @@ def check_belongs(
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """What is wrong with a file is said with its name, and what helps."""
-    if not path.is_file():
-        raise StoreError(f"there is no store {path}; change path=, or start from ones without it")
+def _named(path: Path, cure: str) -> Iterator[None]:
     try:
-        yield
-    except StoreError as error:
-        raise StoreError(f"{path} {error}; delete it to start from ones") from error
+        with named(path, cure):
+            yield
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no store {path}; change path=, or start from ones without it") from error
 
 
 @contextmanager
@@ -215,18 +218,9 @@ def _said_of(pair: str) -> Iterator[None]:
         raise StoreError(f"is no memory of pair {pair}: {error}") from error
 
 
-def _read(path: Path, endings: tuple[str, ...] = ("",)) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors whose names end so, and the metadata."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            facts = dict(file.metadata() or {})
-            names = file.keys() if facts.get("format") in (FORMAT, FORMAT_ON_DISK) else ()
-            tensors = {name: file.get_tensor(name) for name in names if name.endswith(endings)}
-    except Exception as error:  # a reader in another language, and torch: what they make of any bytes nobody lists
-        raise StoreError(f"is torn or not a store ({short(str(error))})") from error
-    if facts.get("format") not in (FORMAT, FORMAT_ON_DISK):
-        raise StoreError(f"has format {short(facts.get('format'))}, expected {FORMAT!r}")
-    return tensors, facts
+def _read(path: Path, endings: tuple[str, ...] | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors whose names end so, by default all, and the metadata."""
+    return read_sealed(path, "not a store", (FORMAT, FORMAT_ON_DISK), endings)
 
 
 def _check_facts(facts: Mapping[str, str]) -> list[str]:

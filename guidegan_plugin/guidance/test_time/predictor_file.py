@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-
 from guidegan_plugin.errors import ConfigError, StoreError
-from guidegan_plugin.guidance.memory.digests import checksum
+from guidegan_plugin.guidance.memory.sealed_file import named, read_sealed, write_sealed
 from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
-from guidegan_plugin.utils.files import os_errors_as, sweep, write_whole
+from guidegan_plugin.utils.files import os_errors_as
 from guidegan_plugin.utils.random_states import networks_of_our_own
 from guidegan_plugin.utils.text import short
 
@@ -78,10 +75,8 @@ def save_predictors(path: Path, predictors: Mapping[str, tuple[MapPredictor, Pre
         for name, tensor in network.state_dict().items()
     }
     facts = {"format": FORMAT, "pairs": json.dumps({pair: asdict(known) for pair, (_, known) in predictors.items()})}
-    facts["sha256"] = checksum(tensors, facts)
     with os_errors_as(ConfigError, f"cannot write {path}", "free space there, or change its permissions"):
-        sweep(path.parent)
-        write_whole(path, safetensors.torch.save(tensors, metadata=facts))
+        write_sealed(path, tensors, facts)
 
 
 def load_predictors(path: Path, store: Path) -> dict[str, tuple[MapPredictor, Prediction]]:
@@ -94,25 +89,15 @@ def load_predictors(path: Path, store: Path) -> dict[str, tuple[MapPredictor, Pr
     Raises:
         StoreError: If the file is missing, torn, or no file of predictors; the message names the command that makes it.
     """
-    if not path.is_file():
-        raise StoreError(f"there is no predictor {path}; {how_to_make(store)}")
     try:
-        return _read(path)
-    except StoreError as error:
-        raise StoreError(f"{path} {error}; delete it, and {how_to_make(store)}") from error
+        with named(path, f"delete it, and {how_to_make(store)}"):
+            return _read(path)
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no predictor {path}; {how_to_make(store)}") from error
 
 
 def _read(path: Path) -> dict[str, tuple[MapPredictor, Prediction]]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            facts = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a reader, not a dict
-    except Exception as error:  # as in store_file: nobody lists what a reader makes of any bytes
-        raise StoreError(f"is torn or no file of predictors ({short(str(error))})") from error
-    if facts.get("format") != FORMAT:
-        raise StoreError(f"has format {short(facts.get('format'))}, expected {FORMAT!r}")
-    if facts.pop("sha256", None) != checksum(tensors, facts):
-        raise StoreError("was altered after it was written (checksum differs)")
+    tensors, facts = read_sealed(path, "no file of predictors", (FORMAT,))
     found = {}
     for pair, told in _pairs(facts).items():
         with networks_of_our_own():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.guide_arguments import argument
 from guidegan_plugin.hosts.scripts.script_host import ScriptHost
 
@@ -28,7 +29,7 @@ class MunitHost(ScriptHost):
     checkpoints_option: ClassVar[str] = "--output_path"
     weights_in: ClassVar[tuple[str, ...]] = ("outputs/*/checkpoints/",)
     good_ends: ClassVar[tuple[str, ...]] = ("Finish training",)
-    run_holds: ClassVar[tuple[str, ...]] = ("gen_*_guide.safetensors",)
+    run_holds: ClassVar[tuple[str, ...]] = (f"gen_*{STORE_ENDING}",)
     pairs: ClassVar[tuple[Pair, ...]] = (
         Pair("trainer.gen_a:encode..trainer.gen_b:decode", "trainer.dis_b", "", name="a2b"),
         Pair("trainer.gen_b:encode..trainer.gen_a:decode", "trainer.dis_a", "", name="b2a"),

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from guidegan_plugin.attaching.pairs import Pair
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.after_import import after_import
 from guidegan_plugin.hosts.guide_arguments import argument
 from guidegan_plugin.hosts.scripts.script_host import ScriptHost
@@ -35,7 +36,7 @@ class Pix2PixHDHost(ScriptHost):
     checkpoints: ClassVar[str] = "checkpoints"
     checkpoints_option: ClassVar[str] = "--checkpoints_dir"
     results: ClassVar[str] = "_synthesized_image"
-    run_holds: ClassVar[tuple[str, ...]] = ("*_net_G_guide.safetensors", f"images/*{results}.*")
+    run_holds: ClassVar[tuple[str, ...]] = (f"*_net_G{STORE_ENDING}", f"images/*{results}.*")
     pairs: ClassVar[tuple[Pair, ...]] = (Pair("model.netG", "model.netD", "label", keys="path", name="A"),)
 
     def default_options(self, arguments: Sequence[str]) -> Mapping[str, object]:

@@ -20,7 +20,7 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, StoreError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
-from guidegan_plugin.guidance.memory.store_file import config_of, load_facts
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_facts
 from guidegan_plugin.hosts.junyanz.weights_file import read_weights
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 from guidegan_plugin.utils.files import explain, put_in_place, staging
@@ -170,8 +170,8 @@ def _place_of_constant(weights: Mapping[str, Tensor], begin: _Beginning, name: s
 
 def _guided_by(checkpoint: Path, given: str | None, test_map: str | None) -> GuideConfig:
     """How a checkpoint was guided, as far as baking needs it: what its store says, else what the user does."""
-    store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}_guide.safetensors")
-    said = config_of(load_facts(store)) if store.is_file() else {}
+    store = checkpoint.with_name(f"{checkpoint.stem.partition('_net_')[0]}{STORE_ENDING}")
+    said = config_of(load_facts(store, "move it elsewhere and say --concat")) if store.is_file() else {}
     transfer, concat = str(said.get("transfer", GuideConfig().transfer)), said.get("concat", given)
     if concat is None:
         raise StoreError(f"no store {store} says how {checkpoint.name} was guided; add --concat rhp or --concat alpha")

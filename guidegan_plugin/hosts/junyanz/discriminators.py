@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -31,10 +32,10 @@ def load_discriminator(model: HostModel, path: Path) -> nn.Module:
         StoreError: If the file is torn.
     """
     cure = "or leave out --guide_show and --guide_refine"
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise HostError(f"no discriminator {path} to look with; change --name or --epoch, {cure}")
     # A host on the CPU saves the networks that it wrapped (DataParallel) under the names they have there.
-    saved = read_weights(path, f"change --name or --epoch, {cure}", model.device)
+    saved = read_weights(path, f"change --name or --epoch, {cure}")
     weights = {key.removeprefix("module."): weight for key, weight in saved.items()}
     discriminator = _build(model, weights)
     _drop_stale_statistics(weights, discriminator)

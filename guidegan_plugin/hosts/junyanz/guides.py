@@ -23,7 +23,7 @@ from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.disk_state import images_in
-from guidegan_plugin.guidance.memory.store_file import check_belongs
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, check_belongs
 from guidegan_plugin.hosts.junyanz.batches import BatchReader
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
@@ -156,9 +156,9 @@ class HostGuides:
             StoreError: As :meth:`load`; in a test if what makes the maps is missing or foreign.
         """
         if self.active and self.model.isTrain and read_option(self.model.opt, "continue_train"):
-            self.load(Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors")
+            self.load(self._store)
         elif self.active and not self.model.isTrain:
-            take_test_maps(Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors", self.guides.values())
+            take_test_maps(self._store, self.guides.values())
             for guide in self.guides.values():
                 if guide.given is not None:
                     guide.given.require()
@@ -169,9 +169,8 @@ class HostGuides:
         Raises:
             StoreError: If the store beside the checkpoint says so.
         """
-        path = Path(self.model.save_dir) / f"{self.suffix}_guide.safetensors"
-        if self.active and not self.model.isTrain and path.exists():
-            check_input(path, self._manager, self.config)
+        if self.active and not self.model.isTrain and self._store.exists():
+            check_input(self._store, self._manager, self.config)
 
     def bind(self, batch: Any) -> None:
         """Say which image each source tensor of a batch is.
@@ -276,6 +275,11 @@ class HostGuides:
                 f"{path} remembers images that are not in {root} (such as {short(missing)}); change --dataroot, or "
                 "delete it to start from ones"
             )
+
+    @property
+    def _store(self) -> Path:
+        """The store beside the checkpoint the host loads."""
+        return Path(self.model.save_dir) / f"{self.suffix}{STORE_ENDING}"
 
     @property
     def suffix(self) -> str:

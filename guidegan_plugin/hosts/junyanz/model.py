@@ -19,6 +19,7 @@ from guidegan_plugin.attaching.mechanism_options import add_guide_options, confi
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.fast.speedups import Speedups
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
@@ -169,7 +170,7 @@ class GuidedModel(HostModel):
         if not (self.isTrain and self.opt.guide_full_state and read_option(self.opt, "continue_train")):
             return None
         finish(Path(self.save_dir))
-        return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}_guide_state.pth")
+        return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}{full_state.ENDING}")
 
     def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
         """The host's, then each pair's source images are bound to their keys; for a pass before setup none are."""
@@ -237,14 +238,14 @@ class GuidedModel(HostModel):
             finally:
                 self.save_dir = folder
             if self.guides.active:
-                self.guides.save(writing / f"{epoch}_guide.safetensors", Path(folder))
+                self.guides.save(writing / f"{epoch}{STORE_ENDING}", Path(folder))
             if self.opt.guide_full_state:
                 self.guides.settle()
                 count = self.guides.epoch
                 named = epoch - self._first_epoch + 1 if isinstance(epoch, int) else epoch
                 completed = self._first_epoch - 1 + count.completed(named)
                 state = full_state.capture(self, completed, count.step_is_due)
-                torch.save(state, writing / f"{epoch}_guide_state.pth")
+                torch.save(state, writing / f"{epoch}{full_state.ENDING}")
         return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,8 +73,8 @@ class NewNetworks:
     def load(self, name: str, network: nn.Module, suffix: str) -> None:
         """Load a network of the guidance that is none of the host's at test time; without a file it stays fresh."""
         path = Path(self._model.save_dir) / f"{suffix}_net_{name}.pth"
-        if path.is_file():
-            load_weights(path, network, _CURE, self._model.device)
+        if os.path.lexists(path):
+            load_weights(path, network, _CURE)
         else:
             _log.warning("no checkpoint %s: net%s starts fresh", path, name)
 
@@ -87,7 +88,7 @@ class NewNetworks:
         model = self._model
         loads = not model.isTrain or read_option(model.opt, "continue_train")
         files = {name: Path(model.save_dir) / f"{suffix}_net_{name}.pth" for name in self.names if loads}
-        missing = [name for name, path in files.items() if not path.is_file()]
+        missing = [name for name, path in files.items() if not os.path.lexists(path)]
         model.model_names = [name for name in model.model_names if name not in missing]
         yield
         for name in missing:
@@ -121,9 +122,11 @@ class NewNetworks:
         loads = not model.isTrain or read_option(model.opt, "continue_train")
         for name in model.model_names if loads else ():
             path = Path(model.save_dir) / f"{suffix}_net_{name}.pth"
-            if path.is_file() and name in self.names:
+            if not os.path.exists(path):  # noqa: PTH110 - also where its folder cannot be read
+                continue  # the host's own error names it
+            if name in self.names:
                 load_weights(path, copy.deepcopy(unwrap(getattr(model, f"net{name}"))), _CURE)
-            elif path.is_file():
+            else:
                 read_weights(path, "change --name or --epoch")
 
     def _initialise(self, network: nn.Module) -> nn.Module:

@@ -8,24 +8,42 @@ from pathlib import Path
 
 import torch
 
+from guidegan_plugin.errors import StoreError
+from guidegan_plugin.utils.reading import read_through, unreadable
+
 _FOLDER = 0x10  # of a part's attributes
 
 
-def load_tensors(path: Path, device: torch.device | str = "cpu") -> object:
-    """Read a file of tensors, numbers, texts, lists and dicts.
+def load_tensors(path: Path, kind: str, cure: str) -> object:
+    """Read a file of tensors, numbers, texts, lists and dicts, onto the CPU.
 
     Args:
         path: The file.
-        device: Where the tensors are wanted.
+        kind: What it is otherwise, for the error: ``not a checkpoint``.
+        cure: What the user can change, for the error.
 
     Raises:
-        Exception: Of half a dozen unrelated kinds, if it is torn, altered or holds anything else.
+        FileNotFoundError: If there is no file.
+        StoreError: If the system does not let it be read; if it is torn, altered or holds anything else.
     """
+    try:
+        read_through(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(unreadable(path, error)) from error
+    try:
+        return _load(path)
+    except Exception as error:  # torch has half a dozen unrelated kinds for a file it cannot read
+        raise StoreError(f"{path} is torn or {kind} ({type(error).__name__}); {cure}") from error
+
+
+def _load(path: Path) -> object:
     if zipfile.is_zipfile(path):  # what torch wrote before version 1.6 is none
         _check_sums(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the other parts of a torn file
-        found: object = torch.load(path, map_location=device, weights_only=True)
+        found: object = torch.load(path, map_location="cpu", weights_only=True)
     return found
 
 

@@ -19,6 +19,9 @@ from guidegan_plugin.hosts.junyanz.training_state_check import check_by_itself, 
 
 _log = logging.getLogger(__name__)
 
+ENDING = "_guide_state.pth"
+"""What the file of a training's state has after its epoch."""
+
 
 def capture(model: HostModel, epochs: int, step_is_due: bool = False) -> dict[str, Any]:
     """Everything a resumed run needs besides weights and maps; tensors, numbers, strings, lists and dicts only.
@@ -57,12 +60,10 @@ def load(path: Path) -> dict[str, Any]:
         StoreError: If the file is missing, torn or not one of ours.
     """
     cure = "leave out --guide_full_state to go on without optimizers, pools and random states"
-    if not path.exists():
-        raise StoreError(f"no training state {path}; {cure}")
     try:
-        state = load_tensors(path)
-    except Exception as error:  # torch.load raises many kinds, and each means the same
-        raise StoreError(f"{path} is torn or no training state ({type(error).__name__}); {cure}") from error
+        state = load_tensors(path, "no training state", cure)
+    except FileNotFoundError as error:
+        raise StoreError(f"no training state {path}; {cure}") from error
     try:
         return check_by_itself(state)
     except StoreError as error:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import StoreError
@@ -19,26 +18,23 @@ from guidegan_plugin.utils.text import short
 _log = logging.getLogger(__name__)
 
 
-def read_weights(path: Path, cure: str, device: torch.device | str = "cpu") -> Mapping[str, Tensor]:
-    """Read a network's checkpoint.
+def read_weights(path: Path, cure: str) -> Mapping[str, Tensor]:
+    """Read a network's checkpoint, onto the CPU.
 
     Args:
         path: The file.
         cure: What the user can change, for the error.
-        device: Where the weights are wanted.
 
     Returns:
         The state dict, with ``_metadata`` where the file has it.
 
     Raises:
-        StoreError: If the file is missing, torn, or holds anything but the weights of one network.
+        StoreError: If the file is missing, unreadable, torn, or holds anything but the weights of one network.
     """
-    if not path.is_file():
-        raise StoreError(f"checkpoint {path} does not exist; {cure}")
     try:
-        weights = load_tensors(path, device)
-    except Exception as error:  # torch has half a dozen unrelated kinds for a file it cannot read
-        raise StoreError(f"{path} is torn or not a checkpoint ({type(error).__name__}); {cure}") from error
+        weights = load_tensors(path, "not a checkpoint", cure)
+    except FileNotFoundError as error:
+        raise StoreError(f"checkpoint {path} does not exist; {cure}") from error
     if not isinstance(weights, Mapping) or not weights or not all(map(_is_weight, weights.items())):
         raise StoreError(f"{path} is not the weights of one network (found {type(weights).__name__}); {cure}")
     return weights
@@ -48,19 +44,18 @@ def _is_weight(item: tuple[object, object]) -> bool:
     return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
-def load_weights(path: Path, network: nn.Module, cure: str, device: torch.device | str = "cpu") -> None:
+def load_weights(path: Path, network: nn.Module, cure: str) -> None:
     """Load a network's checkpoint.
 
     Args:
         path: As for :func:`read_weights`.
         network: Takes all of the weights, or none.
         cure: As there.
-        device: As there.
 
     Raises:
         StoreError: As there, and if they are the weights of another network.
     """
-    weights = unwrapped(network, read_weights(path, cure, device))
+    weights = unwrapped(network, read_weights(path, cure))
     own = {name: tensor.shape for name, tensor in network.state_dict().items()}
     if own != {name: tensor.shape for name, tensor in weights.items()}:
         other = next((name for name in {**own, **weights} if name not in own or name not in weights), "its shapes")

@@ -11,7 +11,7 @@ from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.memory.digests import networks_digest
 from guidegan_plugin.guidance.memory.storage import Rows, Slab
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import load_stores, load_visits, save_stores
+from guidegan_plugin.guidance.memory.store_file import load_facts, load_stores, load_visits, save_stores
 
 
 @pytest.fixture
@@ -80,6 +80,15 @@ def test_a_digest_follows_weights_and_not_wrappers() -> None:
 def test_a_file_that_is_not_there_is_not_called_torn(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"there is no store .*missing.safetensors; change path="):
         load_stores(tmp_path / "missing.safetensors")
+
+
+def test_a_store_of_a_newer_version_is_not_called_torn(saved: Path) -> None:
+    states, facts = load_stores(saved)
+    tensors = {f"{pair}.{name}": tensor for pair, state in states.items() for name, tensor in state.items()}
+    safetensors.torch.save_file(tensors, saved, {**facts, "format": "guidegan-store-3"})
+    for read in (load_stores, load_facts, load_visits):
+        with pytest.raises(StoreError, match=r"guidegan-store-3.*newer version.*; upgrade guidegan_plugin, or this$"):
+            read(saved, "this")
 
 
 def test_visits_are_read_by_pair_and_image_without_the_maps(tmp_path: Path) -> None:
