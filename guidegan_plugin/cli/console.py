@@ -80,7 +80,17 @@ def show_facts(facts: Sequence[Fact]) -> None:
         if number and label.startswith(("pair ", "new network", "memory")):
             table.add_section()
         table.add_row(Text(label, style="bold"), Text(text, style="yellow" if label == "warning" else ""))
-    Console().print(table)
+    show_table(table)
+
+
+def show_table(table: Table) -> None:
+    """Print a table: texts are shown as they are, and what is too wide for its column goes on in the next line.
+
+    Names come from files and folders: ``[sky]`` is no markup, and ``:car:`` is no picture.
+    """
+    for column in table.columns:
+        column.overflow = "fold"
+    Console(markup=False, emoji=False).print(table, crop=False)
 
 
 def tables_wanted(quiet: bool, out: Path | None) -> bool:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from guidegan_plugin.cli import prepare
-from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, show_table, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def check(
 
     checks = check_dataset(root, dataset, workers=workers)
     if tables_wanted(quiet, json_out):
-        Console().print(_table(checks))
+        show_table(_table(checks))
     for failure in (failure for found in checks for failure in found.unreadable):
         _log.warning("%s", failure)
     problems = [found.problem for found in checks if found.problem]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, show_table, tables_wanted, write_json
 
 if TYPE_CHECKING:
     from guidegan_plugin.plugins.check import Check
@@ -55,4 +54,4 @@ def _table(checks: Sequence[Check]) -> None:
         if check.cure:
             found.append(f"\n{check.cure}", style="italic")
         table.add_row(Text(check.status, style=_STYLES[check.status]), check.name, found)
-    Console().print(table)
+    show_table(table)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, show_table, tables_wanted, write_json
 from guidegan_plugin.cli.evaluate_fcn import PaletteName, Truth, TruthSuffix
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.progress import progress
@@ -41,7 +40,7 @@ def attention(
         for name, value in found.items():
             if name != "images":
                 table.add_row(name.replace("_", " "), f"{value:.4f}")
-        Console().print(table)
+        show_table(table)
     write_json({"metric": "attention", **found, "labels": labels, "versions": versions()}, json)
 
 
@@ -62,7 +61,7 @@ def classes(
         table = Table("class", "images", "presence", "pixel frequency", title=f"Classes of {images} images")
         for row in found:
             table.add_row(row.name, str(row.images), f"{row.presence:.4f}", f"{row.frequency:.4f}")
-        Console().print(table)
+        show_table(table)
 
 
 def class_attention(
@@ -103,7 +102,7 @@ def class_attention(
         found[epoch] = statistics.class_attention(progress(seen, f"epoch {epoch}"), truths, known, alpha)
     statistics.write_class_attention(found, out)
     if not quiet:
-        Console().print(_table(found))
+        show_table(_table(found))
 
 
 def _table(found: dict[str, list[ClassAttention]]) -> Table:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, show_table, tables_wanted, write_json
 
 if TYPE_CHECKING:
     from guidegan_plugin.evaluation.fcn_score import FcnResult
@@ -78,7 +77,7 @@ def fcn(
         labels=parse_labels(label),
     )
     if tables_wanted(quiet, json):
-        Console().print(_table(result))
+        show_table(_table(result))
     write_json(result.as_dict(), json)  # first: nothing is lost where the figure cannot be drawn
     if confusion is not None:
         draw_confusion(result.matrix, classes.names, confusion)

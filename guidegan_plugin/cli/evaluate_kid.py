@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Label, Quiet, parse_labels, show_table, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def kid(
         labels=parse_labels(label),
     )
     if tables_wanted(quiet, json):
-        Console().print(_kid_table(result))
+        show_table(_kid_table(result))
     write_json(result.as_dict(), json)
 
 

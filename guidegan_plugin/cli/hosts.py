@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
-from guidegan_plugin.cli.console import show_facts
+from guidegan_plugin.cli.console import show_facts, show_table
 from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.plugins.host import NotGuided
 
@@ -106,4 +105,4 @@ def presets() -> None:
         table = Table("option", f"{shown.model}'s own", paper, "where it stands", title=shown.title)
         for row in shown.rows:
             table.add_row(row.option, row.default, "\n".join(row.values), row.source)
-        Console().print(table)
+        show_table(table)

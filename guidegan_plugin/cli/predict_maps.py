@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, show_table, tables_wanted, write_json
 
 
 def predict_maps(
@@ -41,6 +40,6 @@ def predict_maps(
         for pair, told in found.items():
             scores = f"{told.correlation:.3f}", f"{told.mean_correlation:.3f}"
             table.add_row(pair, str(told.images), str(told.held_out), *scores)
-        Console().print(table)
+        show_table(table)
         typer.echo(f"{path}: a test with --guide_test_map predict uses it")
     write_json({"predictor": str(path), "pairs": {pair: asdict(told) for pair, told in found.items()}}, json)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, show_table, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError, DataError, GuideError
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ def _prepare(
     if result.resumed:
         _log.warning("went on where an interrupted run had stopped, after %d of %d", result.resumed, len(plan.jobs))
     if tables_wanted(quiet, json_out):
-        Console().print(_table(result, published or {}))
+        show_table(_table(result, published or {}))
         if note:
             typer.echo(note)
     outcome = {"images": dict(result.images), "failures": list(result.failures)}

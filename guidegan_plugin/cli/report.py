@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column
 from rich.table import Table as Shown
 from rich.text import Text
 
-from guidegan_plugin.cli.console import Quiet
+from guidegan_plugin.cli.console import Quiet, show_table
 
 
 def report(
@@ -30,14 +29,12 @@ def report(
     if quiet:
         return
     for table in built.tables:
-        columns = (
-            Column(Text("\n".join(column.heading)), style="dim" if column.paper else "") for column in table.columns
-        )
-        shown = Shown("method", *columns, title=Text(table.title), title_justify="left")
+        columns = (Column("\n".join(column.heading), style="dim" if column.paper else "") for column in table.columns)
+        shown = Shown("method", *columns, title=table.title, title_justify="left")
         for method, cells in table.rows:
             texts = (Text(cell.text, style="bold" if cell.best else "") if cell else Text() for cell in cells)
-            shown.add_row(Text(method), *texts)
-        Console().print(shown)
+            shown.add_row(method, *texts)
+        show_table(shown)
         for note in table.notes:
             typer.echo(note)
     for path in written:
