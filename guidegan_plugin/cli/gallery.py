@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from guidegan_plugin.cli.console import JsonOut, Quiet, write_json
+from guidegan_plugin.cli.console import JsonOut, Quiet, tables_wanted, write_json
 from guidegan_plugin.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ def gallery(
     from guidegan_plugin.reports.gallery import make_gallery
 
     page = make_gallery(run, out, thumbnails, concat, _labelled(beside or []))
-    if not quiet:
+    if tables_wanted(quiet, json):
         typer.echo(page)
     write_json({"page": str(page)}, json)
 
