@@ -94,15 +94,17 @@ def add_arguments(parser: argparse._ActionsContainer, kind: type[Any], prefix: s
         prefix: Of the options' names, such as ``tam_``.
     """
     for each in options_of(kind):
-        flag, about = f"--{PREFIX}{name_of(each, prefix)}", each.metadata["help"]
+        name = f"{PREFIX}{name_of(each, prefix)}"
+        about = each.metadata["help"].replace("%", "%%")  # which argparse would take for its own
         if isinstance(each.default, bool):
-            parser.add_argument(flag, action="store_true", help=about)
+            parser.add_argument(f"--{name}", dest=name, action="store_true", help=about)
             continue
         more: dict[str, Any] = {}
         if each.metadata["implied"] is not None:
             more = {"nargs": "?", "const": each.metadata["implied"]}
         parser.add_argument(
-            flag,
+            f"--{name}",
+            dest=name,  # a hyphen in a mechanism's name stays one
             type=_number_or_word if int in each.metadata["types"] else type(each.default),
             default=each.default,
             choices=each.metadata["choices"] or None,
