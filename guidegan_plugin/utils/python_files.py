@@ -21,6 +21,8 @@ def parse_python(path: Path) -> ast.Module:
         reason = f"{error.msg}{where}"
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+    except (RecursionError, MemoryError):  # of Python's parser, and of no machine
+        reason = "its expressions lie too deep in each other"
     raise HostError(f"{path} cannot be read as Python ({reason}); repair it, the host cannot import it either")
 
 
