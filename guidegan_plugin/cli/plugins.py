@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import typer
 from rich.table import Table
-from rich.text import Text
+
+from guidegan_plugin.cli.console import show_table
 
 
 def plugins() -> None:
     """List every plugin: version, distribution, and the hooks that the plugin implements."""
-    from guidegan_plugin.plugins.entry_points import OURS, code_of, installed
+    from guidegan_plugin.plugins.entry_points import DISABLE, OURS, code_of, installed, left_out, unknown_names
     from guidegan_plugin.plugins.manager import create_manager
     from guidegan_plugin.utils.packages import version_of
 
@@ -23,5 +24,9 @@ def plugins() -> None:
             version, title = distribution.version, str(distribution.metadata["Name"])
             if (code := code_of(plugin, distribution)) is not None:
                 title += f" (its code is {code})"
-        table.add_row(name, version, Text(title), ", ".join(sorted(hooks)))
-    Console().print(table)
+        table.add_row(name, version, title, ", ".join(sorted(hooks)))
+    show_table(table)
+    if names := left_out():
+        typer.echo(f"left out by {DISABLE}: {', '.join(sorted(names))}")
+    if unknown := unknown_names():
+        typer.echo(f"of these no installed plugin is called {' or '.join(unknown)}")

@@ -9,7 +9,8 @@ import pluggy
 
 from guidegan_plugin.errors import HostError, PluginError
 from guidegan_plugin.plugins.check import Check, failed
-from guidegan_plugin.plugins.find_host import find_host, registered_hosts, what_is_missing
+from guidegan_plugin.plugins.entry_points import DISABLE, unknown_names
+from guidegan_plugin.plugins.find_host import asking, find_host, registered_hosts, what_is_missing
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
 
@@ -27,10 +28,12 @@ def check_plugins() -> tuple[list[Check], pluggy.PluginManager]:
             collect(manager, kind)
         except PluginError as error:
             broken.append(error)
-    if broken:
-        return [failed("plugins", error) for error in broken], manager
+    checks = [failed("plugins", error) for error in broken]
+    if unknown := unknown_names():
+        found = f"{DISABLE} names {', '.join(unknown)}, and no installed plugin is called so"
+        checks.append(Check("plugins", "warning", found, "take the names that guidegan plugins lists"))
     names = ", ".join(name for name, _ in manager.list_name_plugin())
-    return [Check("plugins", "ok", names)], manager
+    return checks or [Check("plugins", "ok", names)], manager
 
 
 def check_host(root: Path, manager: pluggy.PluginManager, required: bool = True) -> tuple[list[Check], Host | None]:
@@ -44,19 +47,19 @@ def check_host(root: Path, manager: pluggy.PluginManager, required: bool = True)
     Returns:
         The checks, and the host; None where the folder is none, or cannot be read.
     """
+    host, checks = None, list[Check]()
     try:
         host = find_host(root, manager)
-    except (HostError, PluginError) as error:  # files that are no Python; two hosts of one name
-        return [failed("host", error)], None
-    if host is None:
-        return [_no_host(root, manager, required)], None
-    return [
-        Check("host", "ok", host.description),
-        _scripts(host),
-        _models(host),
-        *host.check_declarations(),
-        *host.checks(),
-    ], host
+        if host is None:
+            return [_no_host(root, manager, required)], None
+        with asking(type(host)):
+            checks.append(Check("host", "ok", host.description))
+            checks += [_scripts(host), _models(host)]
+            checks += host.check_declarations()
+            checks += host.checks()
+    except (HostError, PluginError) as error:  # files that are no Python; two hosts of one name; a host that fails
+        checks.append(failed("host", error))
+    return checks, host
 
 
 def _no_host(root: Path, manager: pluggy.PluginManager, required: bool) -> Check:
@@ -71,9 +74,10 @@ def _no_host(root: Path, manager: pluggy.PluginManager, required: bool) -> Check
 def _hosts_inside(root: Path, manager: pluggy.PluginManager) -> list[str]:
     """Folders in a folder, and in these, that are hosts."""
     found = []
-    for folder in sorted(path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.is_dir()):
-        with suppress(HostError, PluginError):
-            found += [folder.relative_to(root).as_posix()] if find_host(folder, manager) is not None else []
+    for folder in sorted(path for pattern in ("*", "*/*") for path in root.glob(pattern)):
+        with suppress(HostError, PluginError, PermissionError):
+            if folder.is_dir() and find_host(folder, manager) is not None:
+                found.append(folder.relative_to(root).as_posix())
     return found
 
 

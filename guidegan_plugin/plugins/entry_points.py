@@ -45,25 +45,44 @@ def installed(broken: list[PluginError] | None = None) -> dict[str, Installed]:
     Raises:
         PluginError: If two have one name, one has the name of our own plugins, or a distribution's cannot be read.
     """
-    left_out = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found: dict[str, list[Installed]] = {}
     errors: list[PluginError] = []
-    for distribution in _advertising():
-        name = _name(distribution)
-        try:
-            entries = [entry for entry in distribution.entry_points if entry.group == ENTRY_POINTS]
-        except Exception as error:  # a line that is none; whose group it is of is not known
-            errors.append(PluginError(f"the entry points of {name} cannot be read ({error}); install it anew"))
-            continue
-        for entry in entries:
-            if entry.name not in left_out:
-                found.setdefault(entry.name, []).append(Installed(entry, distribution))
+    for plugin in _plugins(errors):
+        if plugin.entry.name not in left_out():
+            found.setdefault(plugin.entry.name, []).append(plugin)
     errors += [_double(name, plugins) for name, plugins in found.items() if len(plugins) > 1 or name == OURS]
     if errors and broken is None:
         raise errors[0]
     if broken is not None:
         broken += errors
     return {name: plugins[0] for name, plugins in found.items() if len(plugins) == 1 and name != OURS}
+
+
+def left_out() -> set[str]:
+    """The names in ``GUIDEGAN_DISABLE_PLUGINS``."""
+    return {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""}
+
+
+def unknown_names() -> list[str]:
+    """The names in ``GUIDEGAN_DISABLE_PLUGINS`` that no installed plugin has."""
+    return sorted(left_out() - {plugin.entry.name for plugin in _plugins([])})
+
+
+def _plugins(errors: list[PluginError]) -> list[Installed]:
+    """All entry points of our group, and what is wrong with the distributions that name it."""
+    found = []
+    for distribution in _advertising():
+        name = _name(distribution)
+        try:
+            if not name:
+                raise ValueError("the METADATA beside them is not UTF-8")
+            entries = [entry for entry in distribution.entry_points if entry.group == ENTRY_POINTS]
+        except Exception as error:  # a line that is none; whose group it is of is not known
+            whose = name or f"a distribution in {distribution.locate_file('')}"
+            errors.append(PluginError(f"the entry points of {whose} cannot be read ({error}); install it anew"))
+            continue
+        found += [Installed(entry, distribution) for entry in entries]
+    return found
 
 
 def _advertising() -> list[importlib.metadata.Distribution]:
@@ -77,7 +96,7 @@ def _advertising() -> list[importlib.metadata.Distribution]:
         return []
     first: dict[str, importlib.metadata.Distribution] = {}
     for distribution in distributions:
-        first.setdefault(_name(distribution), distribution)
+        first.setdefault(_name(distribution) or str(id(distribution)), distribution)
     return list(filter(_names_our_group, first.values()))
 
 
@@ -89,8 +108,11 @@ def _names_our_group(distribution: importlib.metadata.Distribution) -> bool:
 
 
 def _name(distribution: importlib.metadata.Distribution) -> str:
-    """A distribution's name, as pip compares names."""
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    """A distribution's name, as pip compares names; "" where nobody can read it."""
+    try:
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    except UnicodeDecodeError:
+        return ""
     told = re.search(r"^Name:[ \t]*(\S+)", text, re.MULTILINE | re.IGNORECASE)
     return re.sub(r"[-_.]+", "-", told[1] if told else str(distribution.metadata["Name"])).lower()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pluggy
@@ -11,7 +11,7 @@ import pluggy
 from guidegan_plugin.errors import HostError
 from guidegan_plugin.plugins.entry_points import DISABLE
 from guidegan_plugin.plugins.host import Host
-from guidegan_plugin.plugins.manager import collect, create_manager, failures_named
+from guidegan_plugin.plugins.manager import collect, create_manager, failures_named, is_ours
 
 
 def registered_hosts(manager: pluggy.PluginManager | None = None) -> list[type[Host]]:
@@ -57,7 +57,7 @@ def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
         PluginError: If a plugin's host fails otherwise.
     """
     for kind in _ours_last(registered_hosts(manager)):
-        with _named(kind):
+        with asking(kind):
             if (host := kind.recognise(root)) is not None:
                 return host
     return None
@@ -65,24 +65,41 @@ def find_host(root: Path, manager: pluggy.PluginManager) -> Host | None:
 
 def what_is_missing(manager: pluggy.PluginManager) -> str:
     """Why a folder was not recognised, as the end of a sentence that begins with the folder."""
-    looked = "; ".join(f"{kind.name} looks for {kind.looks_for}" for kind in registered_hosts(manager))
-    return f"is no codebase we know: {looked}"
+    looked = []
+    for kind in registered_hosts(manager):
+        with asking(kind):
+            looked.append(f"{kind.name} looks for {kind.looks_for}")
+    return f"is no codebase we know: {'; '.join(looked)}"
 
 
 def host_of_run(folder: Path, hosts: Iterable[type[Host]]) -> type[Host] | None:
     """The first host that knows a folder as what a run of its codebase left, None if none does; as in find_host."""
     for kind in _ours_last(hosts):
-        with _named(kind):
+        with asking(kind):
             if kind.is_run(folder):
                 return kind
     return None
 
 
-def _named(kind: type[Host]) -> AbstractContextManager[None]:
-    """Whatever a plugin's host raises is said with its name."""
-    return failures_named(f"host {kind.name!r} ({kind.__module__}) failed", f"set {DISABLE} to its plugin")
+@contextmanager
+def asking(kind: type[Host]) -> Iterator[None]:
+    """While a host is asked, whatever it raises is said with its name.
+
+    Args:
+        kind: The host.
+
+    Raises:
+        HostError: If the host raises one, or the user may not read what the host reads.
+        PluginError: If it raises anything else.
+    """
+    cure = "please report it, with what guidegan --debug shows" if is_ours(kind) else f"set {DISABLE} to its plugin"
+    with failures_named(f"host {kind.name!r} ({kind.__module__}) failed", cure, passed=(HostError,)):
+        try:
+            yield
+        except PermissionError as error:
+            raise HostError(f"{error.filename} cannot be read ({error.strerror}); change its permissions") from error
 
 
 def _ours_last(hosts: Iterable[type[Host]]) -> list[type[Host]]:
     """Whoever installs a host means it: what ours would take as well, such as ``images/*_real.png``, is that host's."""
-    return sorted(hosts, key=lambda kind: kind.__module__.partition(".")[0] == __name__.partition(".")[0])
+    return sorted(hosts, key=is_ours)

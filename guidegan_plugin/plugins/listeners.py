@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from guidegan_plugin.errors import GuideError, PluginError
+from guidegan_plugin.errors import GuideError
 from guidegan_plugin.guidance.reports import EpochReport, StepReport
+from guidegan_plugin.plugins import hookspecs
 from guidegan_plugin.plugins.entry_points import DISABLE
-from guidegan_plugin.plugins.manager import collect
+from guidegan_plugin.plugins.hookspecs import PROJECT
+from guidegan_plugin.plugins.manager import collect, failures_named, implementations, is_ours, register
 from guidegan_plugin.plugins.monitor import FREQUENCY, RUN, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
 from guidegan_plugin.utils.options import PREFIX, add_arguments, read_options
@@ -30,11 +33,9 @@ def add_monitor_options(manager: pluggy.PluginManager, parser: argparse.Argument
     if is_train:
         parser.add_argument(f"--{FREQUENCY}", type=int, default=100, help="monitors show a step in so many")
     for name, monitor in collect(manager, "monitor").items():
-        try:
+        with _named(name, monitor):
             if is_train:
                 add_arguments(parser, monitor.Options, f"{name}_")
-        except Exception as error:
-            raise _broken(name, monitor, error) from error
 
 
 def switch_on(manager: pluggy.PluginManager, options: Mapping[str, object], run: Path | None = None) -> None:
@@ -68,13 +69,13 @@ def monitors_for(
     options = options if run is None else {**options, RUN: str(run)}
     found: dict[str, Monitor] = {}
     for name, kind in collect(manager, "monitor").items() if is_first_rank() else ():
-        try:
+        with _named(name, kind):
             monitor = kind.from_options(read_options(kind.Options, _ours(options), f"{name}_"), options)
-        except GuideError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise _broken(name, kind, error) from error
         if monitor is not None:
+            # Tried here, where it is known by the option that asks for it.
+            trial = pluggy.PluginManager(PROJECT)
+            trial.add_hookspecs(hookspecs)
+            register(trial, monitor, name, f"monitor {name!r} ({kind.__module__})", f"leave out --{PREFIX}{name}")
             found[name] = monitor
     return found
 
@@ -84,9 +85,9 @@ def _ours(options: Mapping[str, object]) -> dict[str, object]:
     return {name.removeprefix(PREFIX): value for name, value in options.items() if name.startswith(PREFIX)}
 
 
-def _broken(name: str, monitor: type[Any], error: BaseException) -> PluginError:
-    what = f"{type(error).__name__}: {error}"
-    return PluginError(f"monitor {name!r} ({monitor.__module__}) failed: {what}; set {DISABLE} to its plugin")
+def _named(name: str, monitor: type[Any]) -> AbstractContextManager[None]:
+    cure = f"leave out --{PREFIX}{name}" if is_ours(monitor) else f"set {DISABLE} to its plugin"
+    return failures_named(f"monitor {name!r} ({monitor.__module__}) failed", cure, passed=(GuideError,))
 
 
 class Listeners:
@@ -97,17 +98,8 @@ class Listeners:
     """
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
-        self._steps = self._of(manager.hook.guidegan_step_end)
-        self._epochs = self._of(manager.hook.guidegan_epoch_end)
-
-    @staticmethod
-    def _of(hook: pluggy.HookCaller) -> dict[str, Callable[..., Any]]:
-        return {
-            implementation.plugin_name: (
-                implementation.function if implementation.argnames else _without_report(implementation.function)
-            )
-            for implementation in hook.get_hookimpls()
-        }
+        self._steps = implementations(manager, "guidegan_step_end")
+        self._epochs = implementations(manager, "guidegan_epoch_end")
 
     @property
     def step(self) -> Callable[[StepReport], None] | None:
@@ -120,15 +112,11 @@ class Listeners:
         return (lambda report: self._tell(self._epochs, report)) if self._epochs else None
 
     @staticmethod
-    def _tell(listeners: dict[str, Callable[..., Any]], report: object) -> None:
-        for name, listener in list(listeners.items()):
+    def _tell(listeners: list[tuple[str, Callable[..., Any]]], report: object) -> None:
+        for one in list(listeners):
+            name, listener = one
             try:
                 listener(report=report)
             except (Exception, SystemExit) as error:  # whatever a monitor does, days of training must not die of it
-                del listeners[name]
+                listeners.remove(one)
                 _log.warning("monitor %s raised %s: %s; it is dropped", name, type(error).__name__, error)
-
-
-def _without_report(listener: Callable[[], Any]) -> Callable[..., Any]:
-    """A listener that declared no argument, as pluggy allows."""
-    return lambda report: listener()

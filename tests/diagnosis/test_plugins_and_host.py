@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from guidegan_plugin import Host, hookimpl
+from guidegan_plugin.diagnosis import plugins_and_host
 from guidegan_plugin.diagnosis.plugins_and_host import check_host, check_plugins
+from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.hosts.junyanz import host_checks
 from guidegan_plugin.plugins.check import Check
 from guidegan_plugin.plugins.manager import create_manager
@@ -124,6 +128,70 @@ def test_every_broken_plugin_is_named_with_its_cure_and_the_others_go_on(
     monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "first,second,third")
     (healthy,) = check_plugins()[0]
     assert healthy == Check("plugins", "ok", "guidegan_plugin, fourth")
+
+
+def test_a_plugin_that_refuses_in_words_of_its_own_is_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unlicensed:
+        @hookimpl
+        def guidegan_register_transfer(self) -> list[type]:
+            raise ConfigError("no licence; buy one")
+
+    made = create_manager([Unlicensed()])
+    monkeypatch.setattr(plugins_and_host, "create_manager", lambda broken: made)
+    (check,) = check_plugins()[0]
+    assert check.status == "failure" and "failed in guidegan_register_transfer: ConfigError: no licence" in check.found
+
+
+def test_names_to_be_left_out_that_no_plugin_has_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "gone")
+    (check,) = check_plugins()[0]
+    assert check.status == "warning" and check.found.startswith("GUIDEGAN_DISABLE_PLUGINS names gone, and no")
+
+
+def test_a_plugins_host_that_fails_is_a_failure_and_what_it_told_before_stands(tmp_path: Path) -> None:
+    class Failing(Host):
+        name, looks_for = "failing", "anything"
+
+        def __init__(self, root: Path) -> None:
+            self.root = root
+
+        @classmethod
+        def recognise(cls, root: Path) -> Host | None:
+            return cls(root)
+
+        def guided(self) -> AbstractContextManager[None]:
+            return nullcontext()
+
+        def checks(self) -> Sequence[Check]:
+            raise KeyError("torn")
+
+    class Registering:
+        @hookimpl
+        def guidegan_register_host(self) -> list[type[Host]]:
+            return [Failing]
+
+    checks, host = check_host(tmp_path, create_manager([Registering()]))
+    assert host is not None and [check.name for check in checks] == ["host", "scripts", "models", "host"]
+    assert checks[-1].status == "failure" and "host 'failing'" in checks[-1].found and "KeyError" in checks[-1].found
+
+
+@pytest.mark.parametrize("refused", ["is_dir", "stat"])
+def test_a_folder_that_may_not_be_looked_into_holds_no_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, look: Callable[..., dict[str, Check]]
+) -> None:
+    shutil.copytree(REFERENCE_HOST, tmp_path / "below" / "host")
+    (tmp_path / "theirs").mkdir()
+    true = getattr(Path, refused)
+
+    def refuse(path: Path, **more: bool) -> object:
+        if path == tmp_path / "theirs":
+            raise PermissionError(13, "Permission denied", str(path))
+        return true(path, **more)
+
+    monkeypatch.setattr(Path, refused, refuse)
+    assert "that are (HOST_DIR): below/host" in look(tmp_path)["host"].cure
 
 
 def test_what_a_training_needs_of_a_fork_is_looked_for(host: Path, look: Callable[..., dict[str, Check]]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.errors import HostError, PluginError
-from guidegan_plugin.plugins.find_host import find_host
+from guidegan_plugin.plugins.find_host import find_host, recognise
 from guidegan_plugin.plugins.manager import collect, create_manager
 
 Install = Callable[..., Path]
@@ -46,6 +46,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         ("class Own(BaseException): pass\nraise Own('two\\nlines')", "Own: two lines"),
         ("assert False", "AssertionError:"),
         ("def (:", "SyntaxError:"),
+        (
+            "from guidegan_plugin import ConfigError\nraise ConfigError('no licence; buy one')",
+            "ConfigError: no licence",
+        ),
         ("import does.not_exist", "ModuleNotFoundError: No module named 'does'"),
         ("from guidegan_plugin import hookimpl\n@hookimpl\ndef guidegan_nothing(): pass", "unknown hook"),
     ],
@@ -153,6 +157,30 @@ def test_entry_points_that_cannot_be_read_are_named_and_those_of_others_do_not_m
     create_manager()
 
 
+def test_a_name_that_cannot_be_read_matters_where_it_is_a_plugins(install: Install) -> None:
+    install("one", "mine = one_module")
+    metadata = install("two", "yours = two_module") / "two-1.2.dist-info" / "METADATA"
+    metadata.write_bytes(b"Name: two\nAuthor: J\xfcrgen\n")
+    with pytest.raises(PluginError, match=r"entry points of a distribution in .* cannot be read \(.*UTF-8\); install"):
+        create_manager()
+    metadata.with_name("entry_points.txt").unlink()
+    assert create_manager().has_plugin("mine")
+
+
+def test_a_name_to_be_left_out_that_no_plugin_has_is_told(
+    install: Install,
+    guidegan: Callable[..., int | str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install("one", "mine = one_module")
+    monkeypatch.setenv("GUIDEGAN_DISABLE_PLUGINS", "mine, mime,")
+    assert guidegan("plugins") == 0
+    told = capsys.readouterr().out
+    assert "left out by GUIDEGAN_DISABLE_PLUGINS: mime, mine\n" in told
+    assert "of these no installed plugin is called mime\n" in told
+
+
 def rows(text: str) -> dict[str, list[str]]:
     cells = [re.split(r"\s*│\s*", line)[1:-1] for line in text.splitlines() if "│" in line]
     return {row[0]: row for row in cells}
@@ -193,6 +221,7 @@ class Broken(Host):
     @classmethod
     def recognise(cls, root):
         raise SystemExit(1)
+    def guided(self): pass
 @hookimpl
 def guidegan_register_host():
     return [Broken]
@@ -204,3 +233,22 @@ def test_a_plugins_host_that_fails_is_named(install: Install, tmp_path: Path) ->
     with pytest.raises(PluginError, match=r"^host 'broken' \(bad_module\) failed: SystemExit: 1; set GUIDEGAN_DISABLE"):
         find_host(tmp_path, create_manager())
     assert not issubclass(PluginError, HostError)
+
+
+def test_a_plugins_host_that_does_not_say_what_it_looks_for_is_named(install: Install, tmp_path: Path) -> None:
+    install(
+        "bad",
+        "mine = bad_module",
+        BROKEN_HOST.replace('looks_for = "nothing"', "").replace("raise SystemExit(1)", "return None"),
+    )
+    with pytest.raises(
+        PluginError, match=r"^host 'broken' \(bad_module\) failed: AttributeError: .*looks_for.*; set GUI"
+    ):
+        recognise(tmp_path, create_manager())
+
+
+def test_what_a_host_may_not_read_is_the_users_to_permit(install: Install, tmp_path: Path) -> None:
+    raising = "raise PermissionError(13, 'Permission denied', str(root / 'x.py'))"
+    install("bad", "mine = bad_module", BROKEN_HOST.replace("raise SystemExit(1)", raising))
+    with pytest.raises(HostError, match=r"x\.py cannot be read \(Permission denied\); change its permissions$"):
+        find_host(tmp_path, create_manager())

@@ -6,7 +6,7 @@ import argparse
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -98,6 +98,48 @@ def test_options_that_clash_are_refused_naming_the_monitor() -> None:
 
 def test_a_monitor_without_options_is_never_switched_on_by_them() -> None:
     assert Monitor.from_options(NoOptions(), {"guide_visdom": True}) is None
+
+
+@pytest.mark.parametrize(
+    ("hook", "cause"),
+    [
+        ("guidegan_epoch_ends(self, report)", "unknown hook 'guidegan_epoch_ends'"),
+        ("guidegan_epoch_end(self, rapport)", r"Argument\(s\) {.rapport.}"),
+    ],
+)
+def test_a_monitor_whose_hook_does_not_exist_is_refused_by_its_option(hook: str, cause: str) -> None:
+    body: dict[str, Any] = {"hookimpl": hookimpl}
+    exec(f"@hookimpl\ndef {hook}: pass", body)
+    method = hook.partition("(")[0]
+    kind = type("Mistaken", (Counter,), {"guidegan_epoch_end": None, method: body[method]})
+
+    class Registering:
+        @hookimpl
+        def guidegan_register_monitor(self) -> list[type[Monitor]]:
+            return [kind]
+
+    manager = create_manager([Registering()])
+    with pytest.raises(PluginError, match=rf"^monitor 'counter' .* {cause}.*; leave out --guide_counter$") as caught:
+        switch_on(manager, {"guide_counter": 5})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plugin_listens_with_as_many_functions_as_it_has() -> None:
+    heard = []
+
+    class Double:
+        @hookimpl
+        def guidegan_epoch_end(self) -> None:
+            heard.append("one")
+
+        @hookimpl(specname="guidegan_epoch_end")
+        def other(self, report: EpochReport) -> None:
+            heard.append(report.pair)
+
+    told = Listeners(create_manager([Double()])).epoch
+    assert told is not None
+    told(EpochReport("A", 1, {}))
+    assert sorted(heard) == ["A", "one"]
 
 
 class Exiting:

@@ -14,6 +14,8 @@ from guidegan_plugin import GuideConfig, hookimpl
 from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.errors import PluginError
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
+from guidegan_plugin.guidance.reports import EpochReport
+from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import collect, create_manager, resolve
 
 
@@ -147,11 +149,95 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_tracing_logs_every_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    class Listener:
+        @hookimpl
+        def guidegan_epoch_end(self, report: EpochReport) -> None:
+            pass
+
+    def call_all() -> str:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            manager = create_manager([Listener()])
+            collect(manager, "attention")
+            told = Listeners(manager).epoch
+            assert told is not None
+            told(EpochReport("A", 1, {}))
+        return caplog.text
+
+    monkeypatch.setenv("GUIDEGAN_TRACE_PLUGINS", "0")
+    assert not call_all()
     monkeypatch.setenv("GUIDEGAN_TRACE_PLUGINS", "1")
-    with caplog.at_level(logging.WARNING):
-        manager = create_manager()
-        manager.hook.guidegan_register_attention()
-    assert "guidegan_register_attention" in caplog.text
+    traced = call_all()
+    assert "guidegan_register_attention() of plugin guidegan_plugin" in traced
+    assert re.search(r"guidegan_epoch_end\(report\) of plugin \S+Listener", traced)
+
+
+class Foreign:
+    name = "foreign"
+
+
+class Odd(ResidualHadamard):
+    name, Options = "odd", dict
+
+
+class Own(ResidualHadamard):
+    name = "own"
+
+
+@pytest.mark.parametrize(
+    ("registered", "message"),
+    [
+        (
+            [SimpleNamespace(name="x")],
+            r"concatenation namespace\(name='x'\) of plugin .* is no class; register the class",
+        ),
+        ([Foreign], r"is no subclass of guidegan_plugin\.Concatenation; make it one"),
+        ([Odd], r"has Options that are no dataclass; make them one"),
+        (Own, r"failed in guidegan_register_concatenation: TypeError: 'ABCMeta' object is not iterable"),
+        (None, r"TypeError: 'NoneType' object is not iterable"),
+        ([Own, Own], r"'own' is registered by .* and by .*; give one another name, or"),
+        (
+            [type("Ours", (Own,), {"name": "rhp"})],
+            r"'rhp' is registered by guidegan_plugin .*; give one another name, or",
+        ),
+    ],
+)
+def test_what_is_registered_and_cannot_be_used_is_refused_with_a_cure_that_helps(
+    registered: object, message: str
+) -> None:
+    class Registering:
+        @hookimpl
+        def guidegan_register_concatenation(self) -> object:
+            return registered
+
+    with pytest.raises(PluginError, match=rf"{message}.*leave it out of plugins=$"):
+        collect(create_manager([Registering()]), "concatenation")
+
+
+def test_what_an_installed_plugin_registers_is_left_out_by_its_name(install: Callable[[str, str], None]) -> None:
+    install("twin", CONCATENATION.format(name="rhp"))
+    with pytest.raises(PluginError, match=r"or set GUIDEGAN_DISABLE_PLUGINS=twin to go on without it$"):
+        collect(create_manager(), "concatenation")
+
+
+def test_a_wrapper_is_refused_since_plugins_are_called_one_by_one() -> None:
+    class Wrapping:
+        @hookimpl(wrapper=True)
+        def guidegan_epoch_end(self, report: EpochReport):  # type: ignore[no-untyped-def]
+            return (yield)
+
+    with pytest.raises(PluginError, match="it wraps guidegan_epoch_end, and plugins are called one by one; leave it"):
+        create_manager([Wrapping()])
+
+
+def test_a_class_in_place_of_its_object_is_refused() -> None:
+    class Forgotten:
+        @hookimpl
+        def guidegan_epoch_end(self, report: EpochReport) -> None:
+            pass
+
+    with pytest.raises(PluginError, match=r"plugins= takes objects, found the class Forgotten; make it Forgotten\(\)"):
+        create_manager([Forgotten])
 
 
 def test_two_plugins_of_one_class_have_names_that_tell_whose_they_are() -> None:
