@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from guidegan_plugin.plugins.check import Check
-from guidegan_plugin.utils.packages import install_command, is_installed
+from guidegan_plugin.utils.packages import install_command, is_installed, version_of
 
 _PROBE = "guidegan_plugin.diagnosis.probe"
 _SECONDS = 120  # torch from a cold network disk takes its time
@@ -88,10 +88,10 @@ def _cuda(facts: Mapping[str, object]) -> Check:
 def check_visdom() -> Check:
     """Visdom, for ``--guide_visdom``."""
     if is_installed("visdom"):
-        found = f"visdom {importlib.metadata.version('visdom')}"
-        tornado = importlib.metadata.version("tornado")
+        found, tornado = f"visdom {version_of('visdom')}", version_of("tornado")
+        numbers = re.match(r"(\d+)\.(\d+)", tornado)  # one that cannot be told is not complained of
         # Its page names a style sheet outside its static folder, which tornado refuses since 6.6.
-        if tuple(int(part) for part in tornado.split(".")[:2]) >= (6, 6):
+        if numbers and tuple(map(int, numbers.groups())) >= (6, 6):
             found += f" with tornado {tornado}: its page would say 403 Forbidden"
             return Check("visdom", "warning", found, 'pip install "tornado<6.6"')
         return Check("visdom", "ok", found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import weakref
 from collections.abc import Mapping
 from functools import partial
@@ -14,7 +13,7 @@ from guidegan_plugin.monitors.worker import Screen, Worker
 from guidegan_plugin.plugins.hookspecs import hookimpl
 from guidegan_plugin.plugins.monitor import FREQUENCY, Monitor
 from guidegan_plugin.utils.distributed import is_first_rank
-from guidegan_plugin.utils.packages import install_command
+from guidegan_plugin.utils.packages import install_command, is_installed
 
 EVERY = 100
 
@@ -80,8 +79,7 @@ def require(package: str, option: str = "") -> None:
     Raises:
         ConfigError: If it is not.
     """
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:  # a mere folder, such as wandb's of logs, is no package
+    if not is_installed(package):
         raise ConfigError(
             f"{package} is not installed; install it ({install_command(package)}), or leave out "
             f"--guide_{option or package}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,11 +118,25 @@ def test_visdom_is_a_warning_with_the_way_around_its_build_where_it_is_missing(
     check = check_visdom()
     assert check.status == "warning" and "setuptools<82" in check.cure and "pip install visdom" in check.cure
     monkeypatch.setattr(packages, "is_installed", lambda name: True)
-    monkeypatch.setattr(packages.importlib.metadata, "version", lambda name: "0.2")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.2")
     assert check_visdom().found == "visdom 0.2"
-    monkeypatch.setattr(packages.importlib.metadata, "version", lambda name: "6.10.1")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "6.10.1")
     check = check_visdom()
     assert check.status == "warning" and check.cure == 'pip install "tornado<6.6"'
+
+
+@pytest.mark.parametrize(("version", "status"), [("6.6b1", "warning"), ("6", "ok"), ("nightly", "ok"), (None, "ok")])
+def test_a_tornado_of_any_version_or_none_that_is_told_ends_no_check(
+    monkeypatch: pytest.MonkeyPatch, version: str | None, status: str
+) -> None:
+    def told(name: str) -> str:
+        if version is None:  # a folder on PYTHONPATH
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(packages, "is_installed", lambda name: True)
+    monkeypatch.setattr(importlib.metadata, "version", told)
+    assert check_visdom().status == status
 
 
 def test_a_folder_of_logs_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
