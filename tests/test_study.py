@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import itertools
 import json
@@ -20,8 +21,9 @@ import pytest
 import torch
 from PIL import Image
 
-from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.errors import ConfigError, DataError, GuideError
 from guidegan_plugin.reports.result_files import read_results
+from guidegan_plugin.utils.images import open_image
 
 STUDY = Path(__file__).resolve().parents[1] / "examples" / "study"
 Load = Callable[[str], ModuleType]
@@ -530,6 +532,40 @@ def test_features_of_real_images_are_computed_once_a_study(
     assert sys.modules["colours"].seen == of_fakes + of_real
     assert evaluator.score(fakes, "A->B")[0] == first and evaluator.score(fakes, "B->A")[0] != first
     assert sys.modules["colours"].seen == 3 * of_fakes + of_real
+
+
+def test_other_files_or_another_size_are_never_scored_against_copies_of_the_former_ones(
+    load: Load, tmp_path: Path, unpaired: Path
+) -> None:
+    prepare, data = load("dataset").prepare, load("settings").Data("unpaired", 32, 0, 2, 0, unpaired, "AtoB")
+    first = prepare(data, tmp_path / "out")
+    written = (first.test["B"] / "0.png").stat().st_mtime_ns
+    assert prepare(data, tmp_path / "out") == first and (first.test["B"] / "0.png").stat().st_mtime_ns == written
+    Image.new("RGB", (40, 40), "red").save(unpaired / "testB" / "0.png")
+    changed = open_image(prepare(data, tmp_path / "out").test["B"] / "0.png")
+    assert changed.size == (32, 32) and changed.getpixel((0, 0)) == (255, 0, 0)
+    larger = prepare(dataclasses.replace(data, size=48), tmp_path / "out")
+    assert open_image(larger.train["A"] / "0.png").size == (48, 48)
+
+
+def test_shapes_that_were_drawn_with_other_settings_are_refused(load: Load, tmp_path: Path) -> None:
+    prepare, data = load("dataset").prepare, load("settings").Data("shapes", 32, 2, 2, 0, None, "AtoB")
+    prepare(data, tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"data was drawn with size 32, not 40, seed 0, not 1; change --out, or remove"
+    ):
+        prepare(dataclasses.replace(data, size=40, seed=1), tmp_path)
+    with pytest.raises(ConfigError, match=r"data was drawn with pairs False, not True"):
+        prepare(data, tmp_path, pairs=True)
+
+
+def test_two_images_of_one_name_are_refused_before_anything_is_trained(
+    load: Load, tmp_path: Path, unpaired: Path
+) -> None:
+    Image.new("RGB", (32, 32)).save(unpaired / "testA" / "0.jpg")
+    data = load("settings").Data("unpaired", 32, 0, 9, 0, unpaired, "AtoB")
+    with pytest.raises(DataError, match=r"0.jpg and .*0.png have one name but for the suffix; rename one of them"):
+        load("dataset").prepare(data, tmp_path / "out")
 
 
 def test_outputs_are_named_as_their_inputs_whatever_the_page_calls_them(

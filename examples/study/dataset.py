@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image
 from settings import Data, System
 
+from guidegan_plugin.datasets.folders import by_stem
 from guidegan_plugin.datasets.synthetic.shapes import write_unpaired
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.utils.files import whole_folder
 from guidegan_plugin.utils.images import list_images, open_image
+
+_DRAWN = "drawn.json"  # beside shapes: of which settings they are
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Dataset:
 
 
 def prepare(data: Data, out: Path, pairs: bool = False, apart: bool = False) -> Dataset:
-    """Make or find the data set; what is there already is left alone.
+    """Make or find the data set; what is there already, of the same files and settings, is left alone.
 
     Args:
         data: What it is.
@@ -57,28 +62,29 @@ def prepare(data: Data, out: Path, pairs: bool = False, apart: bool = False) -> 
         apart: Whether the two domains of pairs are wanted as folders of their own, too.
 
     Raises:
-        GuideError: If the data set is missing or cannot be made.
+        GuideError: If the data set is missing, was drawn with other settings, or cannot be made.
     """
     root = _found(data, out)
-    if data.kind == "shapes" and not root.exists():
-        with whole_folder(root) as folder:
-            write_unpaired(folder, data.size, data.train, data.test, data.seed, pairs=pairs)
+    if data.kind == "shapes":
+        _draw(data, root, pairs)
     splits = ("train", "test") if data.paired else ("trainA", "trainB", "testA", "testB")
-    drawn = ("train", "test") if pairs else ()
+    drawn = ("train", "test") if pairs and data.kind == "shapes" else ()
     missing = [name for name in (*splits, *drawn) if not (root / name).is_dir()]
     if missing:
         raise DataError(f"no folder {missing[0]} in {root}; change data.path or --data")
     domains = {}
     # Beyond the smaller domain a host repeats its images, under the other's names.
     tested = min([data.test, *(len(list_images(root / name)) for name in splits if name.startswith("test"))])
+    # Copies of other files, or of another size, lie in other folders: an evaluator reads none that are left of them.
+    copies = out / "evaluation" / _digest(fingerprint(root), data.kind, data.size, data.direction, tested)
     for split in ("train", "test"):
         limit = tested if split == "test" else None
-        domains[split] = {domain: out / "evaluation" / f"{split}{domain}" for domain in "AB"}
+        domains[split] = {domain: copies / f"{split}{domain}" for domain in "AB"}
         for domain, folder in domains[split].items():
             if not folder.exists():
                 with whole_folder(folder) as fresh:
                     _write_domain(data, root, split, domain, fresh, limit)
-    halves = out / "unpaired" if apart and data.paired else None
+    halves = copies / "unpaired" if apart and data.paired else None
     if halves is not None and not halves.exists():
         with whole_folder(halves) as fresh:
             for split, domain in itertools.product(("train", "test"), "AB"):
@@ -86,6 +92,32 @@ def prepare(data: Data, out: Path, pairs: bool = False, apart: bool = False) -> 
                 _write_domain(data, root, split, domain, fresh / f"{split}{domain}", None, resized=False)
     regions = {domain: root / "regions" / f"test{domain}" for domain in "AB"} if data.kind == "shapes" else {}
     return Dataset(root, halves, domains["test"], domains["train"], regions, tested)
+
+
+def fingerprint(root: Path) -> str:
+    """Of a data set: its images' names and sizes count, not where it lies."""
+    images = list_images(root, deep=True)
+    return _digest(*(f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in images))
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256("\n".join(map(str, facts)).encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def _draw(data: Data, root: Path, pairs: bool) -> None:
+    """Draw shapes, or see that those which are there are of these settings."""
+    wanted = {name: value for name, value in asdict(data).items() if name in ("size", "train", "test", "seed")}
+    wanted |= {"pairs": pairs}
+    if not root.exists():
+        with whole_folder(root) as folder:
+            write_unpaired(folder, data.size, data.train, data.test, data.seed, pairs=pairs)
+            (folder / _DRAWN).write_text(json.dumps(wanted), encoding="utf-8")
+    kept = root / _DRAWN
+    found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else wanted  # older studies did not keep it
+    if other := [
+        f"{name} {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value
+    ]:
+        raise ConfigError(f"{root} was drawn with {', '.join(other)}; change --out, or remove that folder")
 
 
 def _found(data: Data, out: Path) -> Path:
@@ -100,10 +132,11 @@ def _write_domain(
     """Copy one domain, at the size the host tests at, so that no score compares two ways to resize, or at its own."""
     swapped = data.paired and data.direction == "BtoA"
     left = (domain == "A") != swapped
-    paths = list_images(root / (split if data.paired else f"{split}{domain}"))[:limit]
-    if not paths:
-        raise DataError(f"no image in {root / split}; change data.path or --data")
-    for path in paths:
+    place = root / (split if data.paired else f"{split}{domain}")
+    images = by_stem(place)  # two of one name would become one here, and remain two for the host
+    if not images:
+        raise DataError(f"no image in {place}; change data.path or --data")
+    for stem, path in itertools.islice(images.items(), limit):
         image = open_image(path, "data.path or --data").convert("RGB")
         if data.paired:
             half = image.width // 2
@@ -113,4 +146,4 @@ def _write_domain(
             labels = data.kind == "camvid" and domain == "A"
             resample = Image.Resampling.NEAREST if labels else Image.Resampling.BICUBIC
             image = image.resize((data.size, data.size), resample)
-        image.save(folder / f"{path.stem}.png")
+        image.save(folder / f"{stem}.png")

@@ -59,13 +59,13 @@ class Evaluator:
     def _learn_labels(self, folder: Path) -> None:
         from guidegan_plugin.datasets.palettes import CAMVID
 
-        train, weights = self._dataset.train, folder / "segmenter.safetensors"
+        train, labels, weights = self._dataset.train, self._dataset.test["A"], folder / "segmenter.safetensors"
         self.about["segmenter"] = train_segmenter(weights, train["B"], train["A"], CAMVID, self._study.judge_passes)
         self._segmenter = load_segmenter(weights, len(CAMVID.classes))
-        self._palette, self._truth = CAMVID, folder / "truth"
+        self._palette, self._truth = CAMVID, labels.with_name("truth")
         if not self._truth.exists():
             with whole_folder(self._truth) as fresh:
-                write_truth(self._dataset.test["A"], fresh, CAMVID)
+                write_truth(labels, fresh, CAMVID)
 
     def score(
         self, fakes: Path, direction: str, labels: Mapping[str, str] = MappingProxyType({})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from dataset import fingerprint
 from executor import cores
-
-from guidegan_plugin.utils.images import list_images
 
 PACKAGES = ("guidegan_plugin", "torch", "torchvision", "numpy", "pillow", "PyYAML", "torch-fidelity", "torchmetrics")
 
@@ -43,13 +41,10 @@ def made_with(root: Path, judge: Mapping[str, Any]) -> dict[str, str]:
     """What figures depend on besides the settings: versions, and fingerprints of the data set and of judges' weights.
 
     Args:
-        root: Of the data set; its images' names and sizes count, not where it lies.
+        root: Of the data set.
         judge: What is known of the judges.
     """
-    listed = "\n".join(
-        f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in list_images(root, deep=True)
-    )
-    found = versions() | {"data": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]}
+    found = versions() | {"data": fingerprint(root)}
     weights = {name: about["weights_sha256"] for name, about in judge.items() if about.get("weights_sha256")}
     return found | {f"weights of {name}": digest[:12] for name, digest in weights.items()}
 

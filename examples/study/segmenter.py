@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from dataset import fingerprint
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ def train_segmenter(
     """Train a segmenter on photos and colour-coded labels of the same names; write its weights as safetensors.
 
     Args:
-        path: Of the weights; where they are already, trained likewise, nothing happens.
+        path: Of the weights; where they are already, trained likewise on these images, nothing happens.
         photos: Folder of training photos.
         labels: Folder of their labels.
         palette: What the colours mean; void is not learnt.
@@ -69,7 +70,8 @@ def train_segmenter(
         What it is.
     """
     told: dict[str, object] = {"name": NAME, "passes": passes, "seed": seed}
-    if not told.items() <= about(path).items():
+    told["data"] = f"{fingerprint(photos)} {fingerprint(labels)}"
+    if not told.items() <= ({"data": told["data"]} | about(path)).items():  # older studies did not keep it
         images, targets = _read(photos, labels, palette)
         network = _trained(images, targets, len(palette.classes), passes, seed)
         told |= {"size": images.shape[-1], "images": len(images)}
