@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -76,3 +77,23 @@ def test_an_empty_batch_is_trained_on_as_without_guidance(concat: str) -> None:
         guide.bind(source, ["a", "b"][:count])
         discriminator(generator(source)).sum().backward()
     assert guide.statistics()["visits"] == 2
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda network, images: torch.func.vmap(lambda image: network(image[None]))(images),
+        lambda network, images: torch.func.grad(lambda image: network(image).sum())(images),
+    ],
+)
+def test_a_transform_of_torch_func_sees_test_time_and_leaves_nothing_behind(
+    transform: Callable[[nn.Module, Tensor], object],
+) -> None:
+    generator, discriminator = networks()
+    guide = attach(generator, discriminator, ONE)
+    source = torch.rand(2, 3, 16, 16)
+    guide.bind(source, ["a", "b"])
+    transform(generator, source)
+    discriminator(generator(source)).sum().backward()
+    transform(generator, source)
+    assert all(guide.store.recall(["a", "b"], source.device).visited)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import Arguments, CallSiteHandle, Method, add_call_site
 from guidegan_plugin.guidance.calls.fake_tracking import mark
-from guidegan_plugin.guidance.calls.lineage import Shown
+from guidegan_plugin.guidance.calls.lineage import Shown, has_memory
 from guidegan_plugin.guidance.calls.row_maps import maps_behind, maps_of_rows, placeholder, with_noise
 from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
 from guidegan_plugin.guidance.calls.sharing import answers_for
@@ -105,13 +106,14 @@ class PlaceholderBlend:
 
     def _placeholder(self, images: Tensor) -> Tensor:
         """:func:`placeholder`, made once a device; not for a graph, which may reuse its tensors or fix their size."""
-        # Torch neither types is_tracing nor lists it as public.
         if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return placeholder(images)
-        if images.device not in self._ones:
+        if (ones := self._ones.get(images.device)) is None:
             with torch.inference_mode(False):
-                self._ones[images.device] = placeholder(images[:1])
-        return self._ones[images.device].expand(len(images), 1, 1, 1)
+                ones = placeholder(images[:1])
+            if type(ones) is Tensor and has_memory(ones):  # what torch.func or a fake mode makes ends with them
+                self._ones[images.device] = ones
+        return ones.expand(len(images), 1, 1, 1)
 
 
 class GeneratorAdapter:
@@ -243,18 +245,18 @@ class GeneratorAdapter:
 
     def _find(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Place, Tensor, Shown | None]:
         """The argument that shows images of this pair's visit; without one, the argument that is G's images."""
-        binding, first = self._binding, None
-        places: list[tuple[Place, Any]] = [*enumerate(args), *kwargs.items()]
-        for where, value in places:
+        binding, lineage, first = self._binding, self._binding.lineage, None
+        for where, value in (*enumerate(args), *kwargs.items()):
             if not isinstance(value, Tensor) or value.dim() != 4:
                 continue
             if binding.binds_itself:
                 binding.called_with(value, self._pair)
             shown, visit = None, binding.visits.get(self._pair)
-            if visit is not None and visit.images() is value:
-                shown = visit.shown
-            elif value.untyped_storage()._cdata in binding.lineage.storages:
-                shown = binding.shown(value, self._pair)
+            as_bound = visit is not None and visit.images() is value and visit.shape == value.shape
+            with suppress(NotImplementedError):  # a tensor within torch.func (vmap, grad) has no storage
+                if value.untyped_storage()._cdata in lineage.storages:
+                    same = as_bound and not lineage.rewritten
+                    shown = visit.shown if visit and same else binding.shown(value, self._pair)
             # A call in another thread than the one that bound the visit is a test.
             if shown is not None and shown.visit is visit and visit and visit.thread == threading.get_ident():
                 self._blend.argument = where

@@ -11,7 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,20 +45,34 @@ class Shown:
         return replace(self, rows=tuple(None if row is None else self.rows[row] for row in rows))
 
 
+_Lies = tuple[torch.Size, tuple[int, ...], int, torch.dtype]
+"""How a tensor lies in its storage: its shape and strides, where it starts, and its type."""
+
+
+class _Known(NamedTuple):
+    """A tensor that shows rows of bound batches; neither it nor its memory is held."""
+
+    tensor: weakref.ReferenceType[Tensor]
+    memory: weakref.ReferenceType[torch.UntypedStorage]
+    lies: _Lies
+    shown: Shown
+    bound: bool
+
+
 class Lineage:
     """Tensors that show rows of bound batches, and copies of these tensors while they are made.
 
     Attributes:
         watching: Whether copies are noted at the moment.
         storages: Addresses of the storages that known tensors are in: whatever lies elsewhere is a stranger.
+        rewritten: Whether a bound tensor may show something else by now than what it was bound as.
     """
 
     def __init__(self) -> None:
-        # Tensors are not held: each with its storage's address, by which an alias is known at a glance.
-        self._known: list[tuple[weakref.ReferenceType[Tensor], int, Shown]] = []
+        self._known: list[_Known] = []
         self.storages: list[int] = []
         self._mode = _Watching(self)
-        self.watching = False
+        self.watching = self.rewritten = False
 
     def begin(self, images: Tensor, shown: Shown) -> None:
         """A batch is bound; from now on copies of the batch are noted.
@@ -67,32 +81,36 @@ class Lineage:
             images: ``(N, C, H, W)``.
             shown: N rows.
         """
-        self.storages.append(images.untyped_storage()._cdata)
-        self._known.append((weakref.ref(images), self.storages[-1], shown))
-        self.watching = True
-        self._mode.start()
+        self.note(images, shown, bound=True)
+        self.watching, self.rewritten = True, False
+        self._mode.switch(on=True)
 
     def forget(self, visit: object) -> None:
         """A visit is over: no tensor shows its images any more."""
         for place in range(len(self._known) - 1, -1, -1):
-            if self._known[place][0]() is None or self._known[place][2].visit is visit:
+            if self._known[place].memory() is None or self._known[place].shown.visit is visit:
                 del self._known[place], self.storages[place]
 
     def pause(self) -> None:
         """A network is called: copies are no longer noted, so that neither its layers nor a compiled graph notice."""
         self.watching = False
-        self._mode.stop()
+        self._mode.switch(on=False)
 
-    def note(self, tensor: Tensor, shown: Shown) -> None:
+    def note(self, tensor: Tensor, shown: Shown, bound: bool = False) -> None:
         """A tensor shows these rows."""
-        self.storages.append(tensor.untyped_storage()._cdata)
-        self._known.append((weakref.ref(tensor), self.storages[-1], shown))
+        storage = tensor.untyped_storage()
+        lies = tensor.shape, tensor.stride(), int(tensor.storage_offset()), tensor.dtype
+        self.storages.append(storage._cdata)
+        self._known.append(_Known(weakref.ref(tensor), weakref.ref(storage), lies, shown, bound))
 
-    def drop(self, tensor: Tensor) -> None:
-        """A tensor shows nothing of what it showed: it was written over."""
+    def write_over(self, tensor: Tensor, shown: Sequence[Shown]) -> None:
+        """A tensor was written over, and shows this instead; what was bound is believed where that is nothing."""
         for place in range(len(self._known) - 1, -1, -1):
-            if self._known[place][0]() is tensor:
+            if self._known[place].tensor() is tensor and (shown or not self._known[place].bound):
+                self.rewritten |= self._known[place].bound
                 del self._known[place], self.storages[place]
+        for one in shown:
+            self.note(tensor, one)
 
     def follow(self, tensor: Tensor, result: Tensor) -> None:
         """A tensor ``(N, C, H, W)`` was made of another, row by row: it shows the same rows, with all its channels."""
@@ -105,42 +123,56 @@ class Lineage:
         Args:
             tensor: ``(N, C, H, W)``.
         """
-        same, alias, storage = [], [], tensor.untyped_storage()._cdata
-        for reference, place, shown in reversed(self._known):
-            if place != storage or (whole := reference()) is None:
+        try:
+            storage = tensor.untyped_storage()
+        except NotImplementedError:  # within torch.func (vmap, grad), or sparse
+            return []
+        same, alias = [], []
+        for known in reversed(self._known):
+            if known.memory() is not storage:
                 continue
-            if whole is tensor:
-                same.append(shown)
-            elif (rows := _rows_in_storage(tensor, whole)) is not None:
-                alias.append(shown.part(rows))
+            if known.tensor() is tensor and known.lies[0] == tensor.shape:
+                same.append(known.shown)
+            elif (rows := _rows_at(_lies(tensor), known.lies)) is not None:
+                alias.append(known.shown.part(rows))
         return same or alias
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Whether a tensor has a storage: not within ``torch.func`` (vmap, grad), and not where it is sparse."""
+    try:
+        tensor.untyped_storage()
+    except NotImplementedError:
+        return False
+    return True
 
 
 def is_part(tensor: Tensor, whole: Tensor) -> bool:
     """Whether a tensor is another one, or shows rows of it in the same memory."""
-    return tensor is whole or _rows_in_storage(tensor, whole) is not None
+    if tensor is whole or not (has_memory(tensor) and has_memory(whole)):
+        return tensor is whole
+    together = tensor.untyped_storage() is whole.untyped_storage()
+    return together and _rows_at(_lies(tensor), _lies(whole)) is not None
 
 
-def _rows_in_storage(tensor: Tensor, known: Tensor) -> list[int | None] | None:
-    """For each row of a tensor, the row of a known tensor at the same place in memory; None for a stranger."""
-    if (
-        tensor.dim() != known.dim()
-        or tensor.shape[1:] != known.shape[1:]
-        or tensor.stride()[1:] != known.stride()[1:]
-        or tensor.dtype != known.dtype
-        or tensor.untyped_storage()._cdata != known.untyped_storage()._cdata
-    ):
+def _lies(tensor: Tensor) -> _Lies:
+    return tensor.shape, tensor.stride(), int(tensor.storage_offset()), tensor.dtype
+
+
+def _rows_at(lies: _Lies, known: _Lies) -> list[int | None] | None:
+    """For each row of a tensor, the row of a known tensor at the same place in their memory; None for a stranger."""
+    (shape, strides, start, dtype), (known_shape, known_strides, known_start, known_dtype) = lies, known
+    if shape[1:] != known_shape[1:] or strides[1:] != known_strides[1:] or dtype != known_dtype or not strides:
         return None
-    step = known.stride(0)
-    if len(known) <= 1 or not step:
-        return [0] * len(tensor) if tensor.storage_offset() == known.storage_offset() else None
-    first, off = divmod(int(tensor.storage_offset()) - int(known.storage_offset()), step)
-    stride, apart = divmod(tensor.stride(0), step) if len(tensor) > 1 else (1, 0)
-    if off or apart:
-        return None
-    places = [first + stride * row for row in range(len(tensor))]
-    found: list[int | None] = [place if 0 <= place < len(known) else None for place in places]
-    return found if any(place is not None for place in found) else None
+    # Rows of a batch that was expanded all lie in one place.
+    count, step, apart = known_shape[0], known_strides[0] if known_shape[0] > 1 else 0, strides[0]
+    found: list[int | None] = []
+    for place in range(shape[0]):
+        row, off = (
+            divmod(start + apart * place - known_start, step) if step else (0, start + apart * place - known_start)
+        )
+        found.append(None if off or not 0 <= row < count else row)
+    return found if any(row is not None for row in found) else None
 
 
 class _Watching(TorchFunctionMode):
@@ -154,25 +186,17 @@ class _Watching(TorchFunctionMode):
         super().__init__()
         self._lineage = weakref.ref(lineage)
 
-    def start(self) -> None:
-        """Begin to note."""
-        others = self._others_taken_off()
-        # Torch refuses to change the default device unless what torch.set_default_device left is the lowest of all.
-        lowest = int(bool(others) and hasattr(others[0], "old_device"))
-        _put_on(*others[:lowest], self, *others[lowest:])
-
-    def stop(self) -> None:
-        """Stop to note."""
-        _put_on(*self._others_taken_off())
-
-    def _others_taken_off(self) -> list[TorchFunctionMode]:
-        """Take all modes off the thread's stack; the others among them that still do something, the lowest first."""
-        others: list[TorchFunctionMode] = []
+    def switch(self, on: bool) -> None:
+        """Begin to note, or stop to."""
+        modes: list[TorchFunctionMode] = []
         while (top := torch.overrides._get_current_function_mode()) is not None:
             TorchFunctionMode.__exit__(top, None, None, None)  # type: ignore[no-untyped-call]  # torch has no types
             if top is not self and not (isinstance(top, _Watching) and top.lineage is None):
-                others.insert(0, top)
-        return others
+                modes.insert(0, top)
+        if on:  # torch refuses to change the default device unless what torch.set_default_device left lies lowest
+            modes.insert(bool(modes) and hasattr(modes[0], "old_device"), self)
+        for mode in modes:
+            TorchFunctionMode.__enter__(mode)  # type: ignore[no-untyped-call]
 
     @property
     def lineage(self) -> Lineage | None:
@@ -188,7 +212,8 @@ class _Watching(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and result.dim() == 4:
+        # A graph is traced through this handler, and has no use for what it would note.
+        if not torch.compiler.is_compiling() and isinstance(result, Tensor) and result.dim() == 4:
             self._note(getattr(func, "__name__", ""), args, kwargs or {}, result)
         return result
 
@@ -196,50 +221,44 @@ class _Watching(TorchFunctionMode):
         lineage = self.lineage
         if lineage is None:
             return
-        if name in _COPIES and isinstance(args[0], Tensor) and result is not args[0]:
-            for shown in lineage.shown(args[0]):
+        whole = args[0] if args else kwargs.get("input")
+        if name in _JOINS:
+            tensors = list(whole if args else kwargs["tensors"])
+            axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+            for shown in _shown_in_join(lineage, tensors, axis % result.dim()):
+                lineage.note(result, shown)
+        elif not isinstance(whole, Tensor):
+            pass
+        elif name in _COPIES and result is not whole:
+            for shown in lineage.shown(whole):
                 lineage.note(result, shown)
         elif name == "copy_":  # into a buffer, which showed something else before
-            lineage.drop(result)
-            for shown in (
-                lineage.shown(args[1]) if isinstance(args[1], Tensor) and args[1].shape == result.shape else ()
-            ):
-                lineage.note(result, shown)
-        elif name in _FLIPS and isinstance(args[0], Tensor):
+            source = args[1] if len(args) > 1 else kwargs.get("other")
+            like = isinstance(source, Tensor) and source.shape == result.shape
+            lineage.write_over(result, lineage.shown(source) if like else ())
+        elif name in _FLIPS:
             axes = _FLIPS[name] or _axes(args[1:], kwargs)
-            for shown in lineage.shown(args[0]):
+            for shown in lineage.shown(whole):
                 lineage.note(result, replace(shown, rows=flipped(shown.rows, axes, result.dim())))
-        elif name in _JOINS:
-            tensors = list(args[0] if args else kwargs["tensors"])
-            axis = (args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))) % result.dim()
-            found = _shown_in_join([lineage.shown(one) if one.dim() == 4 else [] for one in tensors], tensors, axis)
-            if found is not None:
-                lineage.note(result, found)
 
 
-def _others_taken_off() -> list[TorchFunctionMode]:
-    """Take all modes off the thread's stack; those that are not ours, the lowest first."""
-    others: list[TorchFunctionMode] = []
-    while (top := torch.overrides._get_current_function_mode()) is not None:
-        TorchFunctionMode.__exit__(top, None, None, None)  # type: ignore[no-untyped-call]
-        others[:0] = [] if isinstance(top, _Watching) else [top]
-    return others
-
-
-def _put_on(*modes: TorchFunctionMode) -> None:
-    for mode in modes:
-        TorchFunctionMode.__enter__(mode)  # type: ignore[no-untyped-call]
-
-
-def _shown_in_join(shown: Sequence[Sequence[Shown]], tensors: Sequence[Tensor], axis: int) -> Shown | None:
-    """What tensors joined along their rows, or their channels, show together."""
-    if axis > 1 or not any(shown):
-        return None
-    rows = [one[0].rows if one else (None,) * len(tensor) for one, tensor in zip(shown, tensors, strict=True)]
-    first = next(place for place, one in enumerate(shown) if one)
-    before = sum(tensor.shape[1] for tensor in tensors[:first]) if axis == 1 else 0
-    start, end = shown[first][0].channels
-    return Shown(joined(rows, axis), (before + start, before + end), shown[first][0].visit)
+def _shown_in_join(lineage: Lineage, tensors: Sequence[Tensor], axis: int) -> list[Shown]:
+    """What tensors joined along their rows, or their channels, show together of each visit."""
+    tensors = [one for one in tensors if one.dim() == 4]  # torch joins an empty one of one dimension to anything
+    parts = [lineage.shown(one) for one in tensors]
+    found = []
+    for visit in {id(one.visit): one.visit for part in parts for one in part}.values() if axis < 2 else ():
+        chosen = [next((one for one in part if one.visit is visit), next(iter(part), None)) for part in parts]
+        place, own = next((place, one) for place, one in enumerate(chosen) if one is not None and one.visit is visit)
+        if axis == 0:
+            rows = [
+                (None,) * len(one) if made is None else made.rows for one, made in zip(tensors, chosen, strict=True)
+            ]
+            found.append(replace(own, rows=joined(rows, 0)))
+        else:
+            before = sum(one.shape[1] for one in tensors[:place])
+            found.append(replace(own, channels=(before + own.channels[0], before + own.channels[1])))
+    return found
 
 
 def _axes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...]:

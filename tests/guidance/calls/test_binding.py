@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -170,3 +171,71 @@ def test_two_trainings_note_their_copies_beside_each_other() -> None:
         binding.lineage.pause()
         assert len(rows_of(binding, copied)) == 1
     assert torch.overrides._get_current_function_mode() is None
+
+
+@pytest.mark.parametrize(
+    ("bound", "called_with", "rows"),
+    [
+        (slice(0, 1), slice(None), "0 - - -"),
+        (slice(2, 3), slice(None), "- - 0 -"),
+        (slice(2, 3), slice(2, None), "0 -"),
+        (slice(None, None, 2), slice(None), "0 - 1 -"),
+        (slice(1, 3), slice(None), "- 0 1 -"),
+        (slice(None), slice(-2, None), "2 3"),
+        (slice(0, 1), slice(1, 2), ""),
+        (slice(0, 0), slice(None), ""),
+    ],
+)
+def test_rows_beside_those_that_were_bound_are_nobodys(bound: slice, called_with: slice, rows: str) -> None:
+    binding, images = SourceBinding(), torch.rand(4, 3, 8, 8)
+    binding.bind("A", part := images[bound], ["key"] * len(part))
+    binding.lineage.pause()
+    found = rows_of(binding, images[called_with])
+    assert " ".join("-" if row is None else str(row[1]) for row in found) == rows
+
+
+@pytest.mark.parametrize(
+    ("derive", "rows"),
+    [
+        (lambda images: torch.flip(input=images, dims=(0,)), [1, 0]),
+        (lambda images: torch.clone(input=images), [0, 1]),
+        (lambda images: torch.empty_like(images).copy_(other=images), [0, 1]),
+        (lambda images: torch.cat(tensors=[torch.empty(0), images], dim=1), [0, 1]),
+        (lambda images: images.copy_(images.flip(0)), [1, 0]),
+        (lambda images: images.copy_(images * 2), [0, 1]),
+        (lambda images: images.resize_(1, 3, 4, 4), [0]),
+        (lambda images: images.set_(torch.rand(2, 3, 4, 4)), []),
+    ],
+)
+def test_copies_are_noted_however_they_are_asked_for(
+    derive: Callable[[torch.Tensor], torch.Tensor], rows: list[int]
+) -> None:
+    binding, images = SourceBinding(), torch.rand(2, 3, 4, 4)
+    visit = binding.bind("A", images, ["a", "b"])
+    made = derive(images)
+    binding.lineage.pause()
+    assert rows_of(binding, made) == [(visit, row) for row in rows]
+
+
+@pytest.mark.parametrize("again", [torch.autograd.Variable, lambda images: images.data])
+def test_an_alias_is_known_though_nobody_holds_the_bound_tensor_itself(again: Callable[..., torch.Tensor]) -> None:
+    binding, images = SourceBinding(), torch.rand(2, 3, 4, 4)
+    visit = binding.bind("A", images, ["a", "b"])
+    binding.lineage.pause()
+    images = again(images)
+    gc.collect()
+    assert rows_of(binding, images) == [(visit, 0), (visit, 1)]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_was_joined_of_two_pairs_is_each_ones_own(axis: int) -> None:
+    binding, first, second = SourceBinding(), torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
+    visits = {name: binding.bind(name, images, ["a"]) for name, images in (("A", first), ("B", second))}
+    both = torch.cat([first, second], axis)
+    binding.lineage.pause()
+    for number, (name, visit) in enumerate(visits.items()):
+        shown = binding.shown(both, name)
+        assert shown is not None and shown.visit is visit
+        row = shown.rows[number if axis == 0 else 0]
+        assert row is not None and row.visit is visit
+        assert shown.channels == ((0, 3) if axis == 0 else (3 * number, 3 * number + 3))
