@@ -19,7 +19,7 @@ from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.rows import KeyOf
-from guidegan_plugin.guidance.calls.stages import Places, entry_and_exit, modules, stages
+from guidegan_plugin.guidance.calls.stages import Places, entry_and_exit, stages
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
@@ -248,7 +248,7 @@ def attach(
         raise ConfigError(
             "discriminator: expected the network that judges G's output, found none; change discriminator="
         )
-    networks = modules(*entry_and_exit(generator), *judges)
+    places = [place for place in (*entry_and_exit(generator), *judges) if place is not None]
     config, manager, optimizers = config or GuideConfig(), create_manager(plugins or ()), tuple(optimizers)
     factory = GuideFactory.open(config, manager)
     if beside is None:
@@ -260,7 +260,7 @@ def attach(
     )
     try:
         guide.adapt_generator(optimizers)
-        speed_up(guide, factory.config, networks, optimizers)
+        speed_up(guide, factory.config, places, optimizers)
         if optimizers:
             guide.join(optimizers)
     except BaseException:

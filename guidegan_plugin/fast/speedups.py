@@ -15,6 +15,7 @@ from guidegan_plugin.fast.fused_step import can_be_fused, fused
 from guidegan_plugin.fast.network_call import FastCall
 from guidegan_plugin.fast.out_of_place import in_place_activations
 from guidegan_plugin.guidance.calls.call_site import add_call_site, arounds_of, usual_method
+from guidegan_plugin.guidance.calls.stages import Stage, modules
 from guidegan_plugin.utils.distributed import is_first_rank
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Speedups:
     """What was changed on networks and optimizers that stay the host's.
 
     Args:
-        networks: As the host calls them, in their wrappers.
+        places: Where the host calls networks, in their wrappers.
         optimizers: Those that train them.
         training: What the guides of the same training share, so that both may meet a network.
         title: Put before the lines of the log, such as ``"pair A: "``.
@@ -44,9 +45,10 @@ class Speedups:
     """
 
     def __init__(
-        self, networks: Iterable[nn.Module], optimizers: Iterable[Optimizer], training: object, title: str = ""
+        self, places: Iterable[Stage], optimizers: Iterable[Optimizer], training: object, title: str = ""
     ) -> None:
-        self._networks, self._optimizers = list(networks), list(optimizers)
+        self._places, self._optimizers = list(places), list(optimizers)
+        self._networks = modules(*self._places)
         self._training, self._title = training, title
         self._undo = contextlib.ExitStack()
         self._asked: tuple[Collection[str], Mapping[str, str] | None] = (), None
@@ -170,42 +172,46 @@ class Speedups:
             raise CannotAct(f"the networks are on {device.type}, neither on CUDA nor on the CPU")
         if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
             raise CannotAct(f"{torch.cuda.get_device_name(device)} has no bfloat16; it takes compute capability 8.0")
-        return f"bfloat16 in {len(self._callable())} networks"
+        return f"bfloat16 in {len(modules(*self._callable()))} networks"
 
     def _compile(self) -> str:
-        return f"{len(self._compilable())} networks compiled"
+        return f"{len(modules(*self._compilable()))} networks compiled"
 
     def _capture(self) -> str:
         self._needs_cuda()
-        return f"{len(self._compilable())} networks compiled for CUDA graphs"
+        return f"{len(modules(*self._compilable()))} networks compiled for CUDA graphs"
 
-    def _callable(self) -> list[nn.Module]:
-        """The networks whose calls can be met: inside of wrappers that only hand on, outside of a graph.
+    def _callable(self) -> list[Stage]:
+        """Where calls of networks can be met: inside of wrappers that only hand on, outside of a graph.
 
         Raises:
-            CannotAct: If there are none.
+            CannotAct: If that is nowhere.
         """
         found = []
-        for network in self._networks:
-            while isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        for place in self._places:
+            while isinstance(network := place.module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
                 if isinstance(network, nn.DataParallel) and len(network.device_ids) > 1:
                     raise CannotAct("nn.DataParallel calls copies on several devices; train on one, or under torchrun")
-                network = network.module
-            found.append(network)
+                place = Stage(network.module, usual_method(network.module))
+            found.append(place)
         return found
 
-    def _compilable(self) -> list[nn.Module]:
-        found = [network for network in self._callable() if usual_method(network) == "forward"]
+    def _compilable(self) -> list[Stage]:
+        found = [place for place in self._callable() if not _is_compiled(place)]
         if not found:
             raise CannotAct("the host has compiled its networks itself")
         return found
 
     def _meet(self, bf16: bool, compiled: bool, graphs: bool) -> None:
         self.graphs = graphs
-        for network in self._callable() if bf16 or compiled or graphs else ():
-            if any(isinstance(around, FastCall) for around in arounds_of(network)):
+        for place in self._callable() if bf16 or compiled or graphs else ():
+            if any(isinstance(around, FastCall) for around in arounds_of(place.module, place.method)):
                 continue  # of another pair, too
-            method = usual_method(network)
-            own = method != "forward"  # the host has compiled it
+            own = _is_compiled(place)
             call = FastCall(bf16, compiled and not own, graphs and not own)
-            self._undo.callback(add_call_site(network, method, call, self._training).remove)
+            self._undo.callback(add_call_site(place.module, place.method, call, self._training).remove)
+
+
+def _is_compiled(place: Stage) -> bool:
+    """Whether the host has compiled what is called there."""
+    return place.method == "__call__"

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, Pair, View, guided, hookimpl
 from guidegan_plugin.errors import ConfigError, GuideError
+from guidegan_plugin.fast.speedups import Speedups
 from guidegan_plugin.guidance.calls.row_maps import maps_behind
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer, Transfer
+from guidegan_plugin.guidance.guide import Guide
 
 PAIR = Pair(generator="netG", discriminator="netD", source="real_A", keys="paths")
 Make = Callable[..., nn.Module]
@@ -356,6 +358,35 @@ def test_a_batch_that_lacks_its_keys_is_refused_naming_its_fields(networks: Any)
     translator.set_input({"A": torch.rand(1, 3, 64, 64), "B": None})
     with pytest.raises(ConfigError, match=r"neither Picklable nor its batch \(it has A, B\) has keys 'paths'"):
         translator.optimize()
+
+
+@pytest.mark.parametrize("within", [(Guide, "adapt_generator"), (Speedups, "_meet")], ids=str)
+def test_an_attachment_that_is_interrupted_leaves_nothing_attached(
+    make_generator: Make, make_discriminator: Make, monkeypatch: pytest.MonkeyPatch, within: tuple[type, str]
+) -> None:
+    @guided(PAIR, Pair("netH", "netE", "real_B", "paths", name="B"), config=GuideConfig(fast="activations,bf16"))
+    class Two:
+        def __init__(self) -> None:
+            self.netG, self.netH = make_generator(), make_generator()
+            self.netD, self.netE = make_discriminator(), make_discriminator()
+
+        def set_input(self, batch: object) -> None: ...
+
+    calls, own = [], getattr(*within)
+
+    def interrupted(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return own(*given)
+
+    translator = Two()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(*within, interrupted)
+        translator.guides  # noqa: B018 - reading it attaches
+    assert {type(network) for network in vars(translator).values() if isinstance(network, nn.Module)} == {nn.Sequential}
+    assert all(module.inplace for module in translator.netG.modules() if isinstance(module, nn.ReLU))
+    assert list(translator.guides) == ["A", "B"]
 
 
 def test_a_failed_attachment_leaves_nothing_attached(networks: Any) -> None:

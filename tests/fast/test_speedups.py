@@ -17,6 +17,7 @@ from guidegan_plugin.config import FAST_PIECES
 from guidegan_plugin.fast import speedups
 from guidegan_plugin.fast.speedups import RECOMMENDED, Speedups
 from guidegan_plugin.guidance.calls.call_site import arounds_of
+from guidegan_plugin.guidance.calls.stages import stages
 
 Make = Callable[..., nn.Module]
 
@@ -92,7 +93,7 @@ def test_one_line_says_what_was_done_and_one_a_piece_why_nothing(
 def test_a_piece_that_cannot_act_changes_nothing(caplog: pytest.LogCaptureFixture, piece: str, reason: str) -> None:
     network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(True))
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
-    Speedups([network], [optimizer], object()).act([piece])
+    Speedups(stages(network), [optimizer], object()).act([piece])
     assert caplog.records[0].levelno == logging.WARNING and len(caplog.records) == 1
     assert re.search(reason, caplog.text)
     assert type(network) is nn.Sequential and network[1].inplace and not optimizer.param_groups[0]["fused"]
@@ -101,7 +102,7 @@ def test_a_piece_that_cannot_act_changes_nothing(caplog: pytest.LogCaptureFixtur
 def test_data_parallel_on_several_devices_is_not_met(caplog: pytest.LogCaptureFixture) -> None:
     network = nn.DataParallel(nn.Conv2d(3, 3, 1))
     network.device_ids = [0, 1]
-    Speedups([network], [], object()).act(["bf16"])
+    Speedups(stages(network), [], object()).act(["bf16"])
     assert "bf16 does nothing: nn.DataParallel" in caplog.text and type(network.module) is nn.Conv2d
 
 
@@ -127,6 +128,35 @@ def test_a_network_of_two_pairs_is_met_once_inside_of_both_guides(
     attach(generators[1], discriminator, GuideConfig(fast="bf16"), name="B", beside=first)
     kinds = [type(around).__name__ for around in arounds_of(discriminator)]
     assert kinds == ["method", "method", "FastCall"]
+
+
+class Codes(nn.Module):
+    """A translator in two methods, which notes in which precision they compute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.precise = nn.Conv2d(3, 3, 3, padding=1), list[bool]()
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        return self.decode(images)
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        self.precise.append(not torch.is_autocast_enabled("cpu"))
+        return torch.Tensor(self.layer(code))
+
+
+def test_a_network_is_fast_at_each_method_at_which_it_is_met(
+    make_discriminator: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other, discriminator = Codes(), Codes(), make_discriminator()
+    config = GuideConfig(fast="bf16", attention="none")
+    guide = attach((one.encode, other.decode), discriminator, config)
+    back = attach((other.encode, one.decode), discriminator, config, name="B", beside=guide)
+    images = torch.rand(1, 3, 64, 64)
+    other.decode(one.encode(images)), one.decode(other.encode(images))
+    assert one.precise == other.precise == [False, False] and caplog.text.count("bfloat16 in 3 networks") == 2
+    guide.detach(), back.detach(), one.encode(images), one.decode(images)
+    assert one.precise[2:] == [True, True]
 
 
 @pytest.mark.parametrize("first", [0, 1])

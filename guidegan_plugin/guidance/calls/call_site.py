@@ -275,10 +275,11 @@ def original_class(module: nn.Module) -> type[nn.Module]:
     return found
 
 
-def arounds_of(module: nn.Module) -> list[Around]:
-    """Who answers calls of a module, at any of its methods; a copy of such a module has none."""
-    sites = vars(module).get(SITES, {}).values()
-    return [around for site in sites if isinstance(site, CallSite) for around in site.arounds]
+def arounds_of(module: nn.Module, method: str = "") -> list[Around]:
+    """Who answers calls of a module, at one of its methods or at any; a copy of such a module has none."""
+    sites = vars(module).get(SITES, {})
+    found = [site for name, site in sites.items() if method in ("", name)]
+    return [around for site in found if isinstance(site, CallSite) for around in site.arounds]
 
 
 def is_met(module: nn.Module) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from guidegan_plugin.fast.speedups import Speedups
+from guidegan_plugin.guidance.calls.stages import Stage, modules, stages
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.utils.distributed import is_first_rank
@@ -29,14 +30,23 @@ def speed_up_model(guides: HostGuides) -> Speedups:
     Args:
         guides: Of the model.
     """
-    model, ours, pieces = guides.model, guides.new_networks.names, guides.config.fast_pieces
-    networks = [guides.network(f"net{name}") for name in model.model_names if name not in ours]
-    speedups = Speedups(networks, getattr(model, "optimizers", ()), guides.binding)
+    model, pieces = guides.model, guides.config.fast_pieces
+    speedups = Speedups(_places(guides), getattr(model, "optimizers", ()), guides.binding)
     sizes_vary = read_option(model.opt, "preprocess") in ("scale_width", "none")
     hindered = {"benchmark": "--preprocess gives images of many sizes, and cuDNN would search anew for each"}
     if model.isTrain and pieces:
         speedups.act(pieces, hindered if sizes_vary else {})
     return speedups
+
+
+def _places(guides: HostGuides) -> list[Stage]:
+    """Where the host calls its networks: those of a pair where they are met, and the others as usual."""
+    pairs = guides.pairs if guides.active and guides.model.isTrain else ()
+    met = [place for pair in pairs for place in guides.stages((*pair.stages, *pair.judges))]
+    ours, known = guides.new_networks.names, modules(*met)
+    names = [name for name in guides.model.model_names if name not in ours]
+    others = [network for name in names if (network := guides.network(f"net{name}")) not in known]
+    return [*met, *stages(others)]
 
 
 def reach_loader(parser: argparse.ArgumentParser) -> None:
