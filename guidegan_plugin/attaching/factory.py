@@ -118,6 +118,7 @@ class GuideFactory:
         progress: Callable[[int], float] | None = None,
         losses: Losses | None = None,
         key_of: KeyOf | None = None,
+        later: int = 1,
     ) -> Guide:
         """Attach one pair; the generator is not widened yet (:meth:`Guide.adapt_generator`).
 
@@ -131,12 +132,13 @@ class GuideFactory:
             progress: From the number of batches bound to the share of the training done, for ``config.anneal``.
             losses: Says what the host's losses are, for monitors.
             key_of: As for :func:`attach`.
+            later: Where there is no D yet, how many there will be.
 
         Raises:
             ConfigError: As :class:`Guide` and :class:`Schedule`.
         """
         config, parameter = self.config, next(entry_and_exit(generator)[0].module.parameters(), None)
-        judges = 1 if discriminator is None else len(stages(discriminator))
+        judges = later if discriminator is None else len(stages(discriminator))
         if parameter is not None:
             self.transfer.to(parameter.device)
         return Guide(

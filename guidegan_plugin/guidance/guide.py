@@ -138,12 +138,17 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         """Tap the discriminators that judge G's output; done by the construction where there are some already.
 
         Raises:
-            ConfigError: If it is guided already or lacks the layer; it is untouched then.
+            ConfigError: If some are tapped already, they are more or fewer than the mechanisms, or one is guided
+                already or lacks the layer; all are untouched then.
         """
         self._attachment.watch(*discriminators)
 
     def follow(self, generator: Places, *discriminators: Where) -> None:
-        """Go over to wrappers of the same networks, compiled or DataParallel, which the host calls from now on."""
+        """Go over to wrappers of the same networks, compiled or DataParallel, which the host calls from now on.
+
+        Raises:
+            ConfigError: If one is guided already or lacks the layer; the guide goes on as before then.
+        """
         self._attachment.follow(generator, *discriminators)
 
     def is_on(self, generator: Places, *discriminators: Where) -> bool:

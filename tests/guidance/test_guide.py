@@ -18,7 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin import GuideConfig, View, attach
+from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.errors import ConfigError, GuideError, StoreError
+from guidegan_plugin.guidance.calls.call_site import arounds_of
+from guidegan_plugin.guidance.calls.copy_safe import is_guided
 from guidegan_plugin.guidance.guide import Guide
 
 Make = Callable[..., nn.Module]
@@ -656,3 +659,38 @@ def test_a_refused_bind_is_not_counted_and_leaves_the_visit_as_it_was(
     guide.bind(source, ["a", "b"])
     facts = guide.statistics()
     assert (facts["bound"], facts["read"], facts["judged"]) == (1, 1, 1) and guide.facts()["A.steps"] == "2"
+
+
+def test_networks_that_are_followed_again_are_met_once_and_given_back(
+    make_generator: Make, make_discriminator: Make
+) -> None:
+    networks = make_generator(), make_discriminator()
+    wrappers = nn.DataParallel(networks[0]), nn.DataParallel(networks[1])
+    guide = attach(*networks)
+    for called in (networks, wrappers, wrappers, networks, wrappers):
+        guide.follow(*called)
+    guide.follow(wrappers[0])  # the discriminator stays
+    for _ in range(2):
+        guide.bind(images := torch.rand(2, 3, 64, 64), ["a", "b"])
+        wrappers[1](wrappers[0](images)).mean().backward()
+    assert guide.statistics()["visits"] == 4 and len(arounds_of(wrappers[1])) == 1 and not arounds_of(networks[1])
+    with pytest.raises(ConfigError, match="layer 4 does not exist"):
+        guide.follow(make_generator(), nn.Conv2d(3, 1, 4))
+    assert guide.is_on(*wrappers) and guide.judges == [wrappers[1]]
+    guide.detach()
+    kinds = [type(one) for one in (*networks, *wrappers)]
+    assert kinds == [nn.Sequential] * 2 + [nn.DataParallel] * 2 and not any(map(is_guided, networks[1].modules()))
+
+
+def test_discriminators_are_watched_once_all_together(make_generator: Make, make_discriminator: Make) -> None:
+    generator, judges = make_generator(), (make_discriminator(), make_discriminator())
+    guide = GuideFactory.open(GuideConfig()).guide(generator, None, "A", later=2)
+    with pytest.raises(ConfigError, match="watches 0 of 2 discriminators, found 1 to be watched"):
+        guide.watch(judges[0])
+    with pytest.raises(ConfigError, match="layer 4 does not exist"):
+        guide.watch(judges[0], nn.Conv2d(3, 1, 4))
+    assert not any(map(arounds_of, judges)) and not guide.judges
+    guide.watch(*judges)
+    with pytest.raises(ConfigError, match="watches 2 of 2 discriminators, found 2"):
+        guide.watch(make_discriminator(), make_discriminator())
+    assert guide.judges == list(judges)

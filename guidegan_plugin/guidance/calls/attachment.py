@@ -140,27 +140,55 @@ class Attachment:
         """Tap the discriminators that judge G's output.
 
         Raises:
-            ConfigError: If one is guided already or lacks the layer; that one is untouched then.
+            ConfigError: If some are tapped already, their number is another one than the pair was attached for, or one
+                is guided already or lacks the layer; all are untouched then.
         """
-        for tap, judge in zip(self._taps, stages(discriminators), strict=bool(self._taps)):
-            self._handles += tap.attach(judge)
-            self._discriminators.append(_Place.of(judge))
+        judges, handles = stages(discriminators), list[RemovableHandle | CallSiteHandle]()
+        if self._taps and (self.discriminators or len(judges) != len(self._taps)):
+            raise ConfigError(
+                f"pair {self._pair} watches {len(self.discriminators)} of {len(self._taps)} discriminators, found "
+                f"{len(judges)} to be watched; name all of them once, to attach() or to guide.watch()"
+            )
+        try:
+            for tap, judge in zip(self._taps, judges, strict=bool(self._taps)):
+                handles += tap.attach(judge)
+        except BaseException:
+            for handle in handles:
+                handle.remove()
+            raise
+        self._handles += handles
+        self._discriminators = [_Place.of(judge) for judge in judges] if self._taps else []
         if self._handles:
             self._forget_graphs()
 
     def follow(self, generator: Places, *discriminators: Where) -> None:
-        """Go over to wrappers of the same networks; an exit that is not named stays."""
+        """Go over to wrappers of the same networks; an exit, or discriminators, that are not named stay.
+
+        Raises:
+            ConfigError: If one is guided already or lacks the layer; the networks that were met still are.
+        """
         if not self._taps:
             return
+        there = [None if place is None else place.stage() for place in (self._generator, self._exit)]
+        watched = [judge for place in self._discriminators if (judge := place.stage()) is not None]
         entry, exit_ = entry_and_exit(generator)
-        if exit_ is None and self._exit is not None:
-            exit_ = self._exit.stage()
+        try:
+            self._go_over(entry, exit_ or there[1], stages(discriminators) or watched)
+        except BaseException:
+            if there[0] is not None:
+                self._go_over(there[0], there[1], watched)
+            raise
+
+    def _go_over(self, entry: Stage, exit_: Stage | None, judges: Sequence[Stage]) -> None:
+        """Meet other networks, and these alone."""
         muted = [handle for handle in self._handles if isinstance(handle, CallSiteHandle)]
         for handle in self._handles:
             handle.mute() if isinstance(handle, CallSiteHandle) else handle.remove()
         self._handles, self._discriminators = [*muted], []
         self._meet(entry, exit_)
-        self.watch(*discriminators)
+        if judges:
+            self.watch(*judges)
+        self._handles = list(dict.fromkeys(self._handles))  # those of networks that are met again
 
     def is_on(self, generator: Places, *discriminators: Where) -> bool:
         """Whether these are the very networks and methods that are met."""

@@ -11,6 +11,7 @@ import functools
 import types
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -192,28 +193,29 @@ def _met_method(method: Method, name: str) -> Method:
     return call
 
 
+@dataclass(frozen=True)
 class CallSiteHandle:
     """Something that answers the calls at a call site, and can be removed.
 
-    Args:
+    Attributes:
         site: The call site.
         around: What answers.
     """
 
-    def __init__(self, site: CallSite, around: Around) -> None:
-        self._site, self._around = site, around
+    site: CallSite
+    around: Around
 
     def mute(self) -> None:
         """Do nothing any more; the module keeps its class, which a compiled wrapper of the module may know."""
-        self._site.drop(self._around)
+        self.site.drop(self.around)
 
     def remove(self) -> None:
         """Do nothing any more; when nobody does, the module's class is what it was. Twice is fine."""
         self.mute()
-        module = self._site.module()
+        module = self.site.module()
         sites = {} if module is None else vars(module).get(SITES, {})
-        methods = [method for method, site in sites.items() if site is self._site]
-        if module is not None and methods and not self._site.arounds:
+        methods = [method for method, site in sites.items() if site is self.site]
+        if module is not None and methods and not self.site.arounds:
             del sites[methods[0]]
             _set_class(module)
 

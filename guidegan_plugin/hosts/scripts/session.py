@@ -17,7 +17,7 @@ from guidegan_plugin.attaching.attach_pairs import attach_pairs
 from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.attaching.mechanism_options import warn_of_unused
 from guidegan_plugin.attaching.pairs import Pair
-from guidegan_plugin.attaching.places import JUDGES, STAGES
+from guidegan_plugin.attaching.places import JUDGES, STAGES, read_places
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.datasets.opened_files import Recorded
 from guidegan_plugin.errors import ConfigError, GuideError
@@ -216,10 +216,11 @@ class Session:
     def _build(self, found: Mapping[str, tuple[list[Stage], list[Stage]]]) -> None:
         factory = GuideFactory.open(self._config, manager := create_manager(self._plugins), self._binding)
         warn_of_unused(manager, self._config)
-        optimizers, key_of = names.optimizers(), {pair.name: pair.key_of for pair in self._pairs}
+        optimizers, own = names.optimizers(), {pair.name: pair for pair in self._pairs}
 
         def make(name: str, generator: Sequence[Stage], judges: Sequence[Stage]) -> Guide:
-            return factory.guide(generator, judges or None, name, key_of=key_of[name])
+            later = len(read_places(str(own[name].discriminator), JUDGES))
+            return factory.guide(generator, judges or None, name, key_of=own[name].key_of, later=later)
 
         self.guides |= attach_pairs(found, make, self._config, optimizers)
         self._binding.guides = self.guides
