@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from guidegan_plugin.hosts import launcher
+from guidegan_plugin.hosts.junyanz.dry_run import DryRun
+from guidegan_plugin.hosts.real_step import PATIENCE
 from guidegan_plugin.plugins.host import DryRunFinished, NotGuided
 
 Small = Callable[[str, Path], list[str]]
@@ -53,6 +58,37 @@ def test_a_pair_that_is_not_guided_is_an_error_with_its_cause_and_a_cure(
     told = f"{ended} {printed.err}"
     assert "pair A is not guided: in a real step it was called with a tensor (1, 3, 128, 128)" in told
     assert "--guide_pairs" in told and "bound 1, read 0, judged 0 in one step on real data" in printed.out
+
+
+@pytest.mark.parametrize("way", ["fused", "foreach", "a copy", "rate of 0"])
+def test_an_update_is_seen_whatever_way_an_optimizer_takes(make_generator: Callable[[], nn.Module], way: str) -> None:
+    generator = make_generator()
+    rate = 0.0 if way == "rate of 0" else 1e-3
+    optimizer = torch.optim.Adam(generator.parameters(), rate, fused=way == "fused", foreach=way == "foreach")
+    seen = SimpleNamespace(shape=(1,), seen=SimpleNamespace(), judged=False, maps=None, fakes=[], judgements=[])
+    binding = SimpleNamespace(current=lambda name: seen)
+    guides: Any = SimpleNamespace(
+        model=SimpleNamespace(opt=SimpleNamespace(), isTrain=True),
+        active=True,
+        guides={"A": SimpleNamespace(name="A", binding=binding)},
+        pairs=[SimpleNamespace(stages=[SimpleNamespace(path="netG")])],
+        network=lambda path: generator,
+    )
+    dry = DryRun(guides)
+    with dry.step():  # D's alone
+        pass
+    assert dry._missed == 0
+    for step in range(1, PATIENCE):  # the last of them would end the script
+        with dry.step():
+            optimizer.zero_grad()
+            generator(torch.rand(1, 3, 8, 8)).sum().backward()
+            if way == "a copy":
+                for weight in generator.parameters():
+                    weight.data = weight.data - 1e-3
+                optimizer.zero_grad()
+            else:
+                optimizer.step()
+        assert dry._missed == step
 
 
 def test_a_generator_that_is_not_updated_in_every_step_is_waited_for(

@@ -6,10 +6,10 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from guidegan_plugin.attaching.pairs import NamedPair
@@ -51,11 +51,13 @@ class DryRun:
         Raises:
             DryRunFinished: When enough was seen.
         """
-        before = self._versions()
+        before = [value.clone() for value in self._trained()]
         yield
         self._steps += 1
         guided = all(map(is_judged, self._guides.guides.values()))
-        self._missed += not guided and self._versions() != before
+        after = self._trained()
+        updated = len(after) != len(before) or not all(map(torch.equal, before, after))
+        self._missed += not guided and updated
         if guided or self._missed == PATIENCE or self._steps == _STEPS:
             self.finish()
 
@@ -72,11 +74,14 @@ class DryRun:
             sys.stdout.write(f"{as_text(facts)}\n")
             raise DryRunFinished(facts, next(filter(None, causes), ""))
 
-    def _versions(self) -> list[object]:
-        """What an update of a generator changes."""
+    def _trained(self) -> list[Tensor]:
+        """What an update of a generator changes: its weights, or at a rate of 0 its gradients alone.
+
+        Their values are compared, because a fused step, or one that copies weights, leaves no other trace.
+        """
         networks = [unwrap(self._guides.network(pair.stages[0].path)) for pair in self._guides.pairs]
-        weights = [weight for network in networks for weight in islice(network.parameters(), 1)]
-        return [(weight._version, id(weight.grad)) for weight in weights]
+        weights = [weight for network in networks for weight in network.parameters()]
+        return [value.detach() for weight in weights for value in (weight, weight.grad) if value is not None]
 
 
 def describe(guides: HostGuides) -> list[Fact]:
