@@ -36,10 +36,13 @@ class AttentionVisuals:
             shown.insert(shown.index(pair.source) + 1 if pair.source in shown else len(shown), name)
 
     def draw(self) -> None:
-        """Put the newest maps where the host's pages look for them, ``(N, 1, H, W)`` in [-1, 1]."""
+        """Put the maps of the batch under way where the host's pages look for them, ``(N, 1, H, W)`` in [-1, 1]."""
         for name, pair in self._names.items():
             images: Tensor = getattr(self._model, pair.source)
-            maps = self._guides.guides[pair.name].latest
+            guide = self._guides.guides[pair.name]
+            visit = guide.binding.current(pair.name)
+            # A host that updates its generator in every fifth step shows batches that nobody judged, too.
+            maps = guide.latest if visit is not None and visit.judged else None
             if self._asks and (asked := self.ask(pair)) is not None:
                 maps = asked[1]
             if maps is None:
@@ -54,11 +57,11 @@ class AttentionVisuals:
         return "_placeholder" if given is None else f"_{given.word}"
 
     def _given(self, pair: NamedPair, images: Tensor) -> Tensor:
-        """What stands for the maps of images at test time; ones in training, before the first judgement."""
-        if self._model.isTrain:
-            return placeholder(images)
+        """What stands for the maps of images that nobody judged: what their generator was given, or would be."""
         guide = self._guides.guides[pair.name]
         visit = guide.binding.current(pair.name)
+        if self._model.isTrain:
+            return placeholder(images) if visit is None or visit.maps is None else visit.maps
         return guide.test_maps(images, None if visit is None else visit.view)
 
     def ask(self, pair: NamedPair) -> tuple[Any, Tensor] | None:
