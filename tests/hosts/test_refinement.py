@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from guidegan_plugin.errors import ConfigError, HostError
 from guidegan_plugin.hosts.junyanz import refined_test as refinement
@@ -79,6 +82,45 @@ def test_what_is_kept_is_what_was_scored_also_with_dropout(
     assert len(scores) == 3
     for final, best in scores:
         assert final == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("eval_mode", [[], ["--eval"]], ids=["as trained", "--eval"])
+def test_passes_leave_modes_gradients_random_numbers_and_running_statistics(
+    run_host: Run,
+    small: Small,
+    one_epoch: list[str],
+    paired: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    eval_mode: list[str],
+) -> None:
+    options = [*small("guide_pix2pix", paired), "--norm", "batch", "--guide_attention", "tam"]
+    options += ["--guide_transfer", "conv"]
+    run_host("train.py", *options, *one_epoch)
+    modes = list[bool]()
+
+    class Watched(refinement.HostRefinement):
+        def find(self) -> None:
+            model: Any = self._model
+            forward, aside = model.forward, nn.BatchNorm2d(3)
+            model.aside = aside  # a network of a fork's own, which the forward calls, too
+            monkeypatch.setattr(model, "forward", lambda: (aside(model.real_A), forward())[1], raising=False)
+            owned = {name: value for name, value in vars(model).items() if isinstance(value, nn.Module)}
+            assert {"netG", "netD", "netT", "aside"} <= set(owned)
+            networks = nn.ModuleDict({**owned, **self._guides.guides["A"].networks()})
+            before = copy.deepcopy(networks.state_dict()), torch.get_rng_state()
+            flags = {name: part.training for name, part in networks.named_modules()}
+            super().find()
+            assert len(model.refine_scores["A"]) > 1
+            after = networks.state_dict()
+            assert all(torch.equal(value, after[name]) for name, value in before[0].items())
+            assert torch.equal(before[1], torch.get_rng_state())
+            assert flags == {name: part.training for name, part in networks.named_modules()}
+            assert all(weight.grad is None for weight in networks.parameters())
+            modes.extend((model.netG.training, model.netD.training))
+
+    monkeypatch.setattr("guidegan_plugin.hosts.junyanz.model.HostRefinement", Watched)
+    run_host("test.py", *options, "--guide_refine", 2, "--num_test", 1, *eval_mode)
+    assert modes == [not eval_mode, True], "D looks as it was trained"
 
 
 def test_one_direction_is_refined_with_guide_test(

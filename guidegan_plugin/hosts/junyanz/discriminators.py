@@ -21,7 +21,10 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def load_discriminator(model: HostModel, path: Path) -> nn.Module:
-    """A discriminator as it was trained.
+    """A discriminator as it was trained, in training mode: so it made the maps that its generator learned from.
+
+    Batch norm then takes the statistics of the images that it is shown, whatever the host's ``--eval`` says of the
+    host's own networks.
 
     Args:
         model: The host's model, at test time.

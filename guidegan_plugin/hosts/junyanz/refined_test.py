@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import torch
+from torch import nn
 
 from guidegan_plugin.errors import ConfigError, HostError
 from guidegan_plugin.guidance.attention.signals import score
@@ -68,10 +69,11 @@ class HostRefinement:
         self._report(refinements)
 
     def _translate(self, translate: Callable[[], object]) -> None:
+        generators = [self._guides.network(place.path) for pair in self._guides.pairs for place in pair.stages]
+        others = [value for value in vars(self._model).values() if isinstance(value, nn.Module)]  # an encoder, T
         with torch.no_grad(), ExitStack() as stack:
-            for pair in self._guides.pairs:
-                for place in pair.stages:
-                    stack.enter_context(unnoticed(self._guides.network(place.path)))
+            for network in {*generators, *others}:
+                stack.enter_context(unnoticed(network))
             translate()
 
     def _report(self, refinements: dict[str, Refinement]) -> None:
