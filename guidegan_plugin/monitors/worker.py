@@ -15,6 +15,7 @@ from guidegan_plugin.monitors.frames import Frame
 
 _log = logging.getLogger(__name__)
 
+_FAILURES = (Exception, SystemExit)  # a thread that exits ends without a word
 _PULSE = 0.2  # seconds after which an idle thread looks whether the worker was closed
 
 
@@ -72,12 +73,12 @@ class Worker:
             return
         try:
             frame = take()
-        except Exception as error:  # an odd report must not end the training, nor the monitor
+        except _FAILURES as error:  # an odd report must not end the training, nor the monitor
             self._fail(error)
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=f"guidegan {self._name}", daemon=True)
-            atexit.register(self.close)
+            atexit.register(self._end)
             self._thread.start()
         try:
             self._frames.put_nowait(frame)
@@ -90,7 +91,7 @@ class Worker:
             return
         self._closed = True
         self._over.set()
-        atexit.unregister(self.close)
+        atexit.unregister(self._end)
         if os.getpid() != self._process:  # a forked child has no such thread
             return
         # The thread itself gets here where the garbage collector finds the owner there; it cannot wait for itself.
@@ -101,21 +102,26 @@ class Worker:
                     self._frames.get_nowait()
         self._tell()
 
+    def _end(self) -> None:
+        """With the process: whoever presses Ctrl-C now does not want to wait, and the training is over."""
+        with contextlib.suppress(KeyboardInterrupt):
+            self.close()
+
     def _run(self) -> None:
         try:
             self._screen.open()
             # Exit handlers run last in, first out: what the screen's own package ends at exit must still be there.
-            atexit.register(self.close)
+            atexit.register(self._end)
             while (frame := self._next()) is not None:
                 try:
                     self._screen.show(frame())
-                except Exception as error:
+                except _FAILURES as error:
                     self._fail(error)
-        except Exception as error:  # whatever happens here, days of training must not die of it
+        except _FAILURES as error:  # whatever happens here, days of training must not die of it
             _log.warning("monitor %s stops: %s: %s", self._name, type(error).__name__, error)
         finally:
             self._over.set()
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(*_FAILURES):
                 self._screen.close()
 
     def _next(self) -> Callable[[], Frame] | None:
@@ -125,7 +131,7 @@ class Worker:
                 return self._frames.get(timeout=_PULSE)
         return None
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """A frame is lost; one warning, since what fails once may fail with all."""
         self._failed += 1
         if self._failed == 1:

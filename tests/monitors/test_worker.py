@@ -100,6 +100,17 @@ def test_an_item_that_cannot_be_made_costs_neither_its_maker_nor_the_others(capl
     assert screen.seen == ["open", 2, "close"] and len(messages(caplog)) == 1
 
 
+def test_a_screen_that_exits_is_told_of_like_any_that_fails(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(screen, "show", sys.exit)
+    worker = Worker(screen, "test")
+    give(worker, 1)
+    worker.close()
+    assert messages(caplog) == ["monitor test: a frame is not shown: SystemExit: 1"]
+
+
 def test_a_screen_that_always_fails_is_one_warning_and_a_count_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     screen = Screen(0, 1, 2, 3, 4)
     screen.gate.set()
@@ -155,6 +166,23 @@ for seconds in map(float, sys.argv[1:]):
     worker.offer(lambda seconds=seconds: lambda: seconds)
 time.sleep(0.2)
 """
+
+
+CTRL_C = (
+    f"import atexit, os, signal, threading\n{AT_EXIT}"
+    + """
+main, pressed = threading.main_thread().ident, threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT))
+pressed.daemon = True
+atexit.register(pressed.start)
+"""
+)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_wait_at_the_end_of_a_process_without_a_word() -> None:
+    code = CTRL_C.replace("linger=1.0", "linger=200.0")
+    ended = subprocess.run([sys.executable, "-c", code, "1000"], capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 @pytest.mark.slow
