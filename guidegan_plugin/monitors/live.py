@@ -69,21 +69,19 @@ class LiveMonitor(Monitor):
         self._worker.close()
 
 
-def require(package: str, option: str = "") -> None:
+def require(package: str, option: str | None = "") -> None:
     """Make sure that a monitor's package is there.
 
     Args:
         package: The package.
-        option: What asked for it, without ``--guide_``; by default the package's name.
+        option: What asked for it, without ``--guide_``; by default the package's name. None where no option did.
 
     Raises:
         ConfigError: If it is not.
     """
     if not is_installed(package):
-        raise ConfigError(
-            f"{package} is not installed; install it ({install_command(package)}), or leave out "
-            f"--guide_{option or package}"
-        )
+        other = "" if option is None else f", or leave out --guide_{option or package}"
+        raise ConfigError(f"{package} is not installed; install it ({install_command(package)}){other}")
 
 
 def every_from(options: Mapping[str, object]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from guidegan_plugin.errors import ConfigError
@@ -19,6 +19,7 @@ class Address:
     Attributes:
         server: Its URL without the port; a path is its ``-base_url``.
         port: Its port.
+        flags: What a user changes, for the errors.
 
     Raises:
         ConfigError: If that is no address.
@@ -26,18 +27,22 @@ class Address:
 
     server: str = SERVER
     port: int = PORT
+    flags: tuple[str, str] = field(
+        default=("server= (--guide_visdom_server)", "port= (--guide_visdom_port)"), repr=False
+    )
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.server)
+        try:
+            parts = urlsplit(self.server)
+        except ValueError:  # half of an IPv6 address
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname or ":" in parts.netloc.rpartition("]")[2]:
             raise ConfigError(
-                f"server: expected an address without a port such as {SERVER}, found {self.server!r}; change server= "
-                "(--guide_visdom_server), the port is port= (--guide_visdom_port)"
+                f"server: expected an address without a port such as {SERVER}, found {self.server!r}; change "
+                f"{self.flags[0]}, the port is {self.flags[1]}"
             )
         if not 1 <= self.port <= 65535:
-            raise ConfigError(
-                f"port: expected a port from 1 to 65535, found {self.port}; change port= (--guide_visdom_port)"
-            )
+            raise ConfigError(f"port: expected a port from 1 to 65535, found {self.port}; change {self.flags[1]}")
 
     def __str__(self) -> str:
         return f"{self.server}:{self.port}"

@@ -20,6 +20,7 @@ from guidegan_plugin.monitors.visdom.address import PASSWORD, USERNAME, Address
 from guidegan_plugin.monitors.visdom.log import Message, Points, curves_in, traces_of
 
 _TIMEOUT = (2.0, 5.0)  # seconds to connect, to answer
+_REFUSED = (400, 401, 403)  # how a server, or a proxy before it, asks for a login
 _PANE = 220  # pixels a picture's window is wide and high, however small the picture
 
 
@@ -60,14 +61,15 @@ class Client(visdom.Visdom):
     def picture(self, window: str, title: str, caption: str, picture: Picture) -> None:
         """Put a picture, ``(H, W, 3)``, uint8, into a window."""
         options = {"title": title, "caption": caption, "width": _PANE, "height": _PANE}
-        self.image(picture.transpose(2, 0, 1), win=window, opts=options)
+        self._answered(window, self.image(picture.transpose(2, 0, 1), win=window, opts=options))
 
     def begin(self, window: str, title: str, traces: Mapping[str, Points]) -> None:
         """Make a window of curves anew, from all their points."""
         options = {"title": title, "xlabel": "step", "showlegend": True}
         for number, (trace, (steps, values)) in enumerate(traces.items()):
             update = "append" if number else None
-            self.line(np.array(values), np.array(steps), win=window, name=trace, opts=options, update=update)
+            answer = self.line(np.array(values), np.array(steps), win=window, name=trace, opts=options, update=update)
+            self._answered(window, answer)
             options = {}
 
     def extend(self, window: str, points: Mapping[str, tuple[float, float]], whole: bool) -> None:
@@ -103,7 +105,17 @@ class Client(visdom.Visdom):
 
     def replay(self, endpoint: str, message: Message, env: str | None) -> None:
         """Send what a file took, into another environment if one is named."""
-        self._send({**message, **({} if env is None else {"eid": env})}, endpoint, from_log=True)
+        answer = self._send({**message, **({} if env is None else {"eid": env})}, endpoint, from_log=True)
+        self._answered(message.get("win"), answer)
+
+    def _answered(self, window: object, answer: object) -> None:
+        """Make sure that a Visdom server has answered: it says the window's name, and others say that all is well.
+
+        Raises:
+            ConnectionError: If somebody else has.
+        """
+        if answer != window:
+            raise ConnectionError(f"what answers at {self.where} is no Visdom server")
 
     @property
     def session(self) -> requests.Session:
@@ -115,14 +127,18 @@ class Client(visdom.Visdom):
                 user, password = self._login
                 sent = {"username": user, "password": hashlib.sha256(password.encode()).hexdigest()}
                 answer = session.post(f"{self.server}:{self.port}{self.base_url}", json=sent, timeout=_TIMEOUT)
-                if not answer.ok:
+                if answer.status_code in _REFUSED:
                     raise ConfigError(f"the Visdom server refuses this login; change {USERNAME} and {PASSWORD}")
+                answer.raise_for_status()
             self._session = session
         return self._session
 
     def _handle_post(self, url: str, data: Any = None) -> str:
         answer = self.session.post(url, data=data or {}, timeout=_TIMEOUT)
-        if answer.status_code in (400, 401, 403):
+        if answer.status_code in _REFUSED and self._login is not None:
+            self._session = None  # a server that was started anew may know nobody of before
+            answer = self.session.post(url, data=data or {}, timeout=_TIMEOUT)
+        if answer.status_code in _REFUSED:
             raise ConfigError(f"the Visdom server wants a login; set {USERNAME} and {PASSWORD}")
         answer.raise_for_status()
         return answer.text

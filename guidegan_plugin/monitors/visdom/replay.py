@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.monitors.live import require
 from guidegan_plugin.monitors.visdom.address import Address, credentials
 from guidegan_plugin.monitors.visdom.log import Message, parse
+from guidegan_plugin.utils.files import os_errors_as
 from guidegan_plugin.utils.progress import progress
 
 _log = logging.getLogger(__name__)
@@ -32,12 +34,12 @@ def replay(path: Path, server: str, port: int, env: str | None = None) -> int:
         ConfigError: If the file cannot be read or is no such log, or there is no server; nothing is sent then of a
             file that is no log.
     """
-    require("visdom")
+    require("visdom", None)
     from guidegan_plugin.monitors.visdom.client import Client
 
-    messages, address = read_log(path), Address(server, port)
+    address, sent = Address(server, port, ("--server", "--port")), 0
     client = Client(address, env or "guidegan", credentials())
-    for endpoint, message in progress(messages, "replay"):
+    for endpoint, message in progress(read_log(path), "replay"):
         try:
             client.replay(endpoint, message, env)
         except OSError as error:
@@ -45,26 +47,32 @@ def replay(path: Path, server: str, port: int, env: str | None = None) -> int:
                 f"no Visdom server at {address}; start one, python -m visdom.server -port {port} "
                 "-bind_local, or change --server and --port"
             ) from error
-    return len(messages)
+        sent += 1
+    return sent
 
 
-def read_log(path: Path) -> list[tuple[str, Message]]:
-    """Read a log; lines that are torn are passed over with one warning.
+def read_log(path: Path) -> Iterator[tuple[str, Message]]:
+    """Read a log, line by line, since the pictures of a long training are more than memory holds.
 
-    Returns:
+    Lines that are torn are passed over, with one warning at the end.
+
+    Yields:
         Endpoint and message of each update.
 
     Raises:
         ConfigError: If it cannot be read or no line of it is an update.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise ConfigError(f"cannot read {path} ({error.strerror}); change FILE") from error
-    read = [(number, parse(line)) for number, line in enumerate(lines, 1) if line]
-    messages = [message for _, message in read if message is not None]
-    torn = [number for number, message in read if message is None]
-    if not messages:
+    torn, whole = list[int](), 0
+    with os_errors_as(ConfigError, f"cannot read {path}", "change FILE"), path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line == b"\n":
+                continue
+            if (update := parse(line.decode(errors="replace"))) is None:
+                torn.append(number)
+            else:
+                whole += 1
+                yield update
+    if not whole:
         found = f"{path}, line {torn[0]}: no update for Visdom" if torn else f"{path} is empty"
         raise ConfigError(f"{found}; change FILE to what --guide_visdom_offline wrote")
     if torn:
@@ -72,7 +80,6 @@ def read_log(path: Path) -> list[tuple[str, Message]]:
             "%s: %d of %d lines are torn (the first is line %d) and passed over; a run was killed while it wrote",
             path,
             len(torn),
-            len(read),
+            len(torn) + whole,
             torn[0],
         )
-    return messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_a_line_a_killed_run_cut_off_is_passed_over(running, log: Path, caplog) 
 
 
 def test_a_resumed_run_does_not_continue_the_line_a_killed_one_cut_off(log: Path, make_report, caplog) -> None:  # type: ignore[no-untyped-def]
-    before = read_log(log)
+    before = list(read_log(log))
     with log.open("ab") as file:
         file.write(b'["events", {"da\xc3')
     monitor = VisdomMonitor(env="run", offline=log, every=1)
@@ -60,7 +61,7 @@ def test_a_resumed_run_does_not_continue_the_line_a_killed_one_cut_off(log: Path
     monitor.close()
     with log.open("a") as file:
         file.write('["upd')
-    messages = read_log(log)
+    messages = list(read_log(log))
     assert messages[: len(before)] == before and len(messages) == len(before) + 4
     assert [record.getMessage().partition(" lines")[0] for record in caplog.records] == [
         f"{log}: 2 of {len(messages) + 2}"
@@ -79,3 +80,24 @@ def test_a_missing_file_and_a_missing_server_are_said(server, log: Path) -> None
         replay(log.parent / "nowhere", "http://127.0.0.1", server.port)
     with pytest.raises(ConfigError, match=f"python -m visdom.server -port {server.port} -bind_local"):
         replay(log, "http://127.0.0.1", server.port)
+
+
+def test_what_cannot_be_is_refused_by_the_names_that_are_typed_here(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"found 99999; change --port$"):
+        replay(log, "http://127.0.0.1", 99999)
+    with pytest.raises(ConfigError, match=r"found 'localhost'; change --server, the port is --port$"):
+        replay(log, "localhost", 8097)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^visdom is not installed; install it \([^)]*\)$"):
+        replay(log, "http://127.0.0.1", 8097)
+
+
+def test_a_log_is_read_line_by_line(tmp_path: Path) -> None:
+    (path := tmp_path / "long.visdom").write_text('["events", {"win": "a"}]\n' * 100_000)
+    read = read_log(path)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read) == 100_000
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()

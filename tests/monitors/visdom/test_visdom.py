@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.server
 import io
 import logging
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +247,63 @@ def test_a_server_with_a_login_takes_user_and_password_from_the_environment(  # 
     assert "wrong" not in caplog.text
 
 
+def test_a_server_that_comes_back_and_knows_nobody_is_logged_into_again(  # type: ignore[no-untyped-def]
+    server,
+) -> None:
+    login = {"VISDOM_USERNAME": "ann", "VISDOM_PASSWORD": "secret"}
+    own = {"VISDOM_USE_ENV_CREDENTIALS": "1", "VISDOM_COOKIE": "salt"}
+    (server.folder / ".visdom").mkdir()
+    server.start("-enable_login", environment=login | own)
+    from guidegan_plugin.monitors.visdom.client import Client
+
+    client = Client(Address(port=server.port), "run", ("ann", "secret"))
+    assert not client.has("guide_A_input")
+    server.kill()
+    (server.folder / ".visdom" / "COOKIE_SECRET").unlink()
+    server.start("-enable_login", environment=login | own | {"VISDOM_COOKIE": "another"})
+    client.picture("guide_A_input", "", "", np.zeros((8, 8, 3), np.uint8))
+    assert client.has("guide_A_input")
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int], int]]:
+    """Something that is no Visdom server and gives every request one answer; from the answer's status to its port."""
+    with contextlib.ExitStack() as left:
+
+        def start(status: int) -> int:
+            class Handler(http.server.BaseHTTPRequestHandler):
+                def do_POST(self) -> None:
+                    self.rfile.read(int(self.headers["Content-Length"]))
+                    self.send_response(status)
+                    self.send_header("Content-Length", "2")
+                    self.end_headers()
+                    self.wfile.write(b"ok")
+
+                def log_message(self, *_: object) -> None:
+                    pass
+
+            made = left.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+            threading.Thread(target=made.serve_forever, daemon=True).start()
+            left.callback(made.shutdown)
+            return int(made.server_address[1])
+
+        yield start
+
+
+@pytest.mark.parametrize("login", [False, True])
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_what_answers_and_is_no_visdom_server_is_told_as_such(  # type: ignore[no-untyped-def]
+    answering, make_report, caplog, status: int, login: bool
+) -> None:
+    from guidegan_plugin.monitors.visdom.client import Client
+
+    port = answering(status)
+    screen = VisdomScreen(Client(Address(port=port), "run", ("ann", "secret") if login else None))
+    with caplog.at_level(logging.WARNING):
+        screen.show(take(make_report())())
+    assert f"no Visdom server at http://127.0.0.1:{port} (" in caplog.text
+
+
 def test_a_password_without_a_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VISDOM_USERNAME", raising=False)
     monkeypatch.setenv("VISDOM_PASSWORD", "secret")
@@ -251,7 +311,7 @@ def test_a_password_without_a_user_is_refused(monkeypatch: pytest.MonkeyPatch) -
         VisdomMonitor()
 
 
-@pytest.mark.parametrize("server", ["localhost", "http://host:9000", "ftp://host", "http://"])
+@pytest.mark.parametrize("server", ["localhost", "http://host:9000", "ftp://host", "http://", "http://[::1"])
 def test_an_address_that_is_none_is_refused(server: str) -> None:
     with pytest.raises(ConfigError, match=r"--guide_visdom_server"):
         Address(server)
