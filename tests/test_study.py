@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,12 @@ def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, path:
         ("{attention: pha}", "{attntion: pha}", "methods.pha.rhp.attntion: is unknown; known are"),
         ("{attention: pha}", "{dropout: 2.0}", "methods.pha.rhp: .*dropout"),
         ("{attention: pha}", "{attention: blah}", "methods.pha.rhp.attention: expected one of none, pha"),
+        ("{attention: pha}", "{attention: [pha]}", "methods.pha.rhp.attention: expected text, a number, true or false"),
+        ("{attention: pha}", "{options: 3}", "methods.pha.rhp.options: is unknown"),
+        ("{attention: pha}", "{attention: tam, tam_start: half}", "methods.pha.rhp: tam_start: expected one of paper"),
+        ("{attention: pha}", "{refine: -1}", "methods.pha.rhp.refine: expected a whole number from 0, found -1"),
+        ("  pha+rhp:", "  ..:", r"methods: '\.\.' cannot name a folder and a row of a table; rename it"),
+        ("  pha+rhp:", "  'a|b':", r"methods: 'a\|b' cannot name a folder and a row"),
         ("bare: {}", "bare: {}\n  bare: {}", "bare: stands twice"),
         ("[kid,", "[[kid],", r"evaluate.scores: \['kid'\] is unknown"),
         ("title: tiny", "title: tiny\nwhen: 2024-13-45", "study.yaml: cannot be read: month"),
@@ -298,6 +305,43 @@ def test_one_training_is_tested_with_several_maps(
         bench.finish(run)
     assert (harness.host / "trained").read_text() == "x"
     assert all(module.read_result(study, run) for run in (pha, mean)) and not (mean.folder / "checkpoints").exists()
+
+
+def test_a_row_that_is_added_before_the_one_that_was_trained_tests_its_training(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    planned, mean = load("runner").planned, "  mean: {attention: pha, test_map: mean}\n"
+    trained = planned(read(TINY), tmp_path)[1]
+    (trained.folder / "trained.json").parent.mkdir(parents=True)
+    (trained.folder / "trained.json").touch()
+    added = TINY.replace("  pha+rhp", f"{mean}  pha+rhp")
+    bare, first, second = planned(read(added), tmp_path)
+    assert first.trained_in == second == trained and second.trainer is None and bare.trainer is None
+
+
+def test_an_attempt_that_a_study_of_the_same_process_number_has_left_is_begun_anew(harness: SimpleNamespace) -> None:
+    left = harness.run.folder / f"attempt-{os.getpid()}-train" / "study"
+    left.mkdir(parents=True)
+    (left / "torn").touch()
+    harness.bench._trained(harness.run)
+    assert {path.name for path in (harness.run.folder / "checkpoints" / "study").iterdir()} == {"seed"}
+
+
+def test_what_cannot_be_written_is_said_in_one_line(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    (tmp_path / "file").touch()
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    assert load("run").main([str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "file cannot be written (File exists" in said and said.endswith("change --out") and "\n" not in said
+
+
+def test_no_folder_of_this_machine_is_in_the_command_however_it_was_typed(load: Load) -> None:
+    typed = ["a/b.yaml", "--out=/home/me/out", "--data", "/home/me/data", "--only=x=/y"]
+    shown = "python examples/study/run.py a/b.yaml --out=out --data data --only=x=/y"
+    assert load("facts").command(typed) == shown
 
 
 def test_of_commands_that_wait_the_first_in_the_study_is_next_and_an_ended_study_starts_none(
@@ -579,6 +623,9 @@ def test_outputs_are_named_as_their_inputs_whatever_the_page_calls_them(
     for day, visual in itertools.product(dataset.names("A"), ("fake_B", "fake_A", "attention_A", "attention_B")):
         (tmp_path / "page" / f"{day}_{visual}.png").touch()
     found = load("evaluator").collect(tmp_path / "page", tmp_path / "outputs", dataset, ("A->B", "B->A"))
+    (tmp_path / "page" / "stranger_fake_B.png").touch()
+    with pytest.raises(GuideError, match="shows stranger, which is no image of"):
+        load("evaluator").collect(tmp_path / "page", tmp_path / "others", dataset, ("A->B",))
     for folder, domain in ((found["A->B"], "A"), (found["B->A"], "B"), (tmp_path / "outputs" / "attention_B", "B")):
         assert {path.name for path in folder.iterdir()} == {path.name for path in dataset.test[domain].iterdir()}
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from classifier import load_classifier, train_classifier
 from dataset import Dataset
+from executor import RunError
 from measures import MEASURES
 from PIL import Image
 from segmenter import load_segmenter, train_segmenter, write_truth
@@ -161,6 +162,9 @@ def collect(page: Path, folder: Path, dataset: Dataset, directions: Sequence[str
     """Take outputs and attention maps out of a host's page into folders of their own; outputs by direction.
 
     Each is named as its input, whatever the page calls it.
+
+    Raises:
+        RunError: If the page shows what is no test image.
     """
     found: dict[str, Path] = {}
     for direction in directions:
@@ -172,7 +176,9 @@ def collect(page: Path, folder: Path, dataset: Dataset, directions: Sequence[str
                 continue
             (folder / visual).mkdir(parents=True, exist_ok=True)
             for path in paths:
-                name = names[path.stem.removesuffix(f"_{visual}")]
+                name = names.get(shown := path.stem.removesuffix(f"_{visual}"))
+                if name is None:
+                    raise RunError(f"{page} shows {shown}, which is no image of {dataset.test['A']}")
                 shutil.move(path, folder / visual / f"{name}{path.suffix}")
             if visual.startswith("fake"):
                 found[direction] = folder / visual

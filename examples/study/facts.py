@@ -52,8 +52,12 @@ def made_with(root: Path, judge: Mapping[str, Any]) -> dict[str, str]:
 def command(arguments: Sequence[str] | None = None) -> str:
     """The command as typed, with folders of this machine cut to their names."""
     words = sys.argv[1:] if arguments is None else arguments
-    shown = [Path(word).name if Path(word).is_absolute() else word for word in words]
-    return " ".join(["python examples/study/run.py", *shown])
+    return " ".join(["python examples/study/run.py", *map(_without_folder, words)])
+
+
+def _without_folder(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{Path(value).name if Path(value).is_absolute() else value}"
 
 
 def _processor() -> str:

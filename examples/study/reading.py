@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from settings import BARE, KINDS, SCORES, Data, Method, Study, System
 
 from guidegan_plugin import GuideConfig
+from guidegan_plugin.attaching.mechanism_options import build, defaults
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.plugins.manager import collect, create_manager
+from guidegan_plugin.utils.options import options_of
 
 # Options of the host that other keys of the study decide, and which would overrule them.
 DECIDED = frozenset(
     {"dataroot", "name", "model", "direction", "phase", "checkpoints_dir", "results_dir", "epoch", "num_test"}
     | {"n_epochs", "n_epochs_decay", "save_epoch_freq"}
 )
-# Options of the command line that are no fields of GuideConfig.
+# Options of the command line that are neither fields of GuideConfig nor a mechanism's.
 EXTRA_OPTIONS = frozenset({"refine", "pairs", "preset"})
 _REFERENCE_HOST = Path(__file__).resolve().parents[1] / "reference_host"
 
@@ -218,6 +219,8 @@ def _methods(values: Mapping[object, object], systems: Sequence[System]) -> tupl
     ]
     slugs = [method.slug for method in methods]
     for method in methods:
+        if not method.slug.strip(".") or {*method.name} & {*"|`\r\n"}:
+            raise ConfigError(f"methods: {_short(method.name)} cannot name a folder and a row of a table; rename it")
         if slugs.count(method.slug) > 1:
             raise ConfigError(f"methods.{method.name}: its folder {method.slug} is another method's, too; rename one")
     return tuple(methods)
@@ -230,20 +233,31 @@ def _guide_options(name: str, given: object) -> dict[str, object]:
     if bool(options) == (name == BARE):
         wanted = "no option: it is the host without guidance" if name == BARE else "at least one option"
         raise ConfigError(f"methods.{name}: expected {wanted}, found {_short(options)}")
-    known = {field.name for field in fields(GuideConfig)}
-    for option in options:
-        if option not in known | EXTRA_OPTIONS:
-            choices = ", ".join(sorted(known | EXTRA_OPTIONS))
-            raise ConfigError(f"methods.{name}.{option}: is unknown; known are {choices} (--guide_* without guide_)")
     manager = create_manager()
-    for option, kind in (("attention", "attention"), ("concat", "concatenation"), ("transfer", "transfer")):
-        names = {"none", *collect(manager, kind)} if kind == "attention" else set(collect(manager, kind))
-        if options.get(option, min(names)) not in names:
+    own, brought = {each.name for each in options_of(GuideConfig)}, defaults(manager)
+    for option, value in options.items():
+        if option not in (known := own | brought.keys() | EXTRA_OPTIONS):
+            choices = ", ".join(sorted(known))
+            raise ConfigError(f"methods.{name}.{option}: is unknown; known are {choices} (--guide_* without guide_)")
+        if not isinstance(value, (str, int, float, bool)):
+            raise ConfigError(f"methods.{name}.{option}: expected text, a number, true or false: {_short(value)}")
+    # A test reads it, hours after the training began.
+    if type(passes := options.get("refine", 0)) is not int or passes < 0:
+        raise ConfigError(f"methods.{name}.refine: expected a whole number from 0, found {_short(passes)}")
+    kinds = {"attention": "attention", "concat": "concatenation", "transfer": "transfer"}
+    registered = {option: collect(manager, kind) for option, kind in kinds.items()}
+    for option, found in registered.items():
+        names = sorted({"none", *found} if option == "attention" else found)
+        if options.get(option, names[0]) not in names:
             raise ConfigError(
-                f"methods.{name}.{option}: expected one of {', '.join(sorted(names))}, not {options[option]}"
+                f"methods.{name}.{option}: expected one of {', '.join(names)}, not {_short(options[option])}"
             )
     try:
-        GuideConfig(**{option: value for option, value in options.items() if option in known})
+        config = GuideConfig(**{option: value for option, value in options.items() if option in own})
+        config = config.with_options({option: value for option, value in options.items() if option in brought})
+        for option, found in registered.items():
+            if (mechanism := found.get(getattr(config, option))) is not None:
+                build(mechanism, config)
     except ConfigError as error:
         raise ConfigError(f"methods.{name}: {error}") from error
     return options

@@ -33,7 +33,7 @@ from settings import Study
 from tables import Results, collate
 
 from guidegan_plugin.errors import ConfigError, GuideError
-from guidegan_plugin.utils.files import write_whole
+from guidegan_plugin.utils.files import os_errors_as, write_whole
 from guidegan_plugin.utils.progress import show_progress
 
 
@@ -105,8 +105,10 @@ def _draw_pictures(study: Study, runs: list[Run], results: Results, dataset: Dat
 @contextlib.contextmanager
 def alone(out: Path) -> Iterator[None]:
     """Refuse a second study in one folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
+    with os_errors_as(ConfigError, f"{out} cannot be written", "change --out"):
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / ".lock").open("w")
+    with file:
         with contextlib.suppress(ImportError):
             import fcntl
 
@@ -131,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         return _run(args)
-    except GuideError as error:
+    except (GuideError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from settings import Method, Study
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.files import write_whole
+
+_TRAINED = "trained.json"  # in a run's folder: that it was trained, and how
 
 
 class Runner:
@@ -64,12 +67,12 @@ class Runner:
             return self._trained_once(run)
 
     def _trained_once(self, run: Run) -> dict[str, Any]:
-        kept = self._kept(run, "trained.json")
+        kept = self._kept(run, _TRAINED)
         if kept is not None:
             return kept
         told = self._facts(run)
         told["seconds"] = train(self._study, run, self._dataset, self._executor)
-        write_json(run.folder / "trained.json", told)
+        write_json(run.folder / _TRAINED, told)
         return told
 
     def _scored(self, run: Run, epoch: int) -> dict[str, Any]:
@@ -146,6 +149,8 @@ def planned(study: Study, out: Path) -> list[Run]:
 
 
 def _planned(study: Study, out: Path, method: Method, seed: int, place: int) -> Run:
-    trainer = study.trainer_of(method)
-    folder = out / "runs" / method.slug / f"seed{seed}"
-    return Run(method, seed, folder, place, None if trainer == method else _planned(study, out, trainer, seed, place))
+    alike = [Run(one, seed, out / "runs" / one.slug / f"seed{seed}", place) for one in study.trained_alike(method)]
+    # One that was trained stays the trainer, wherever in the study a row of the same training is added.
+    trainer = next((run for run in alike if (run.folder / _TRAINED).exists()), alike[0])
+    own = next(run for run in alike if run.method == method)
+    return own if trainer == own else replace(own, trainer=trainer)

@@ -88,8 +88,10 @@ def clear(run: Run) -> None:
 
 
 def _attempt(run: Run, what: str) -> Path:
-    # A name of this process's own: what a killed study has left running writes elsewhere.
+    # A name of this process's own: what a killed study has left running writes elsewhere. One of this name that is
+    # there was left by a study which is over: in a container all have the same few numbers.
     folder = run.folder / f"attempt-{os.getpid()}-{what}"
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
 

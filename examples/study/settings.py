@@ -151,10 +151,12 @@ class Study:
         """What any of the systems translates."""
         return max((method.system.directions for method in self.methods), key=len)
 
-    def trainer_of(self, method: Method) -> Method:
-        """The method whose trainings a method tests: the first that is trained in the same way, mostly itself."""
-        alike = (one for one in self.methods if one.guided and one.system == method.system)
-        return next((one for one in alike if method.guided and one.trained_with == method.trained_with), method)
+    def trained_alike(self, method: Method) -> list[Method]:
+        """The methods that can share a training, in their order; itself among them."""
+        if not method.guided:
+            return [method]
+        guided = [one for one in self.methods if one.guided and one.system == method.system]
+        return [one for one in guided if one.trained_with == method.trained_with]
 
     @property
     def pairs(self) -> bool:
