@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guidegan_plugin.errors import ConfigError, DataError
+from guidegan_plugin.utils.listing import visible_files
 from guidegan_plugin.utils.progress import progress
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def read_results(places: Sequence[Path]) -> tuple[list[Result], list[Skipped]]:
     """Read every result file at or below some places; what is none is named in a warning and skipped.
 
     Args:
-        places: folders, searched for ``*.json`` recursively, or result files.
+        places: folders, searched for ``*.json`` recursively, hidden files and subfolders aside, or result files.
 
     Returns:
         The results in the order of their paths, and what was skipped.
@@ -100,7 +101,7 @@ def read_results(places: Sequence[Path]) -> tuple[list[Result], list[Skipped]]:
 def _files(places: Sequence[Path]) -> Iterator[Path]:
     for place in places:
         if place.is_dir():
-            yield from (path for path in place.rglob("*.json") if path.is_file())
+            yield from (path for path in visible_files(place, deep=True) if path.suffix == ".json" and path.is_file())
         elif place.exists():
             yield place
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Collection
@@ -11,6 +10,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from guidegan_plugin.errors import DataError
+from guidegan_plugin.utils.listing import visible_files
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
 """What names of images end with, in lower case."""
@@ -52,15 +52,7 @@ def list_images(folder: Path, *, deep: bool = False) -> list[Path]:
     Raises:
         OSError: If there is no such folder, or it or a subfolder cannot be read.
     """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if deep and not name.startswith(".")]
-        found += [path for name in names if is_image(path := Path(place, name))]
-    return sorted(found)
+    return [path for path in visible_files(folder, deep=deep) if is_image(path)]
 
 
 def open_image(path: Path, flag: str = "", modes: Collection[str] | None = None) -> Image.Image:

@@ -47,6 +47,7 @@ def test_stores_come_by_epoch_numbers_first(tmp_path: Path) -> None:
     for epoch in ("100", "20", "latest", "5"):
         save_store(tmp_path / f"{epoch}_guide.safetensors", ["a.png"], None)
     (tmp_path / "latest_net_G.pth").touch()
+    (tmp_path / "._5_guide.safetensors").write_bytes(b"a note of macOS")
     assert list(store_files([tmp_path])) == ["5", "20", "100", "latest"]
     assert list(store_files([tmp_path / "20_guide.safetensors"])) == ["20"]
     with pytest.raises(ConfigError, match="both of epoch 20; change --store"):

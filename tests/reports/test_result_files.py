@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def test_results_are_found_at_any_depth_and_by_name(tmp_path: Path, kid_result: 
     assert [dict(result.scores) for result in results] == [{"target": 3.5}, {"target": 1.5, "mean": 2.5}]
     assert results[1].spreads == {"target": 0.5, "mean": 0.25}
     assert not skipped
+
+
+def test_hidden_copies_are_passed_over(tmp_path: Path, kid_result: Callable[..., Path]) -> None:
+    path = kid_result(tmp_path / "a.json", 1.5, method="bare")
+    for copy in (tmp_path / ".ipynb_checkpoints" / "a-checkpoint.json", tmp_path / "._a.json"):
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+    results, skipped = read_results([tmp_path])
+    assert [result.path for result in results] == [path] and not skipped
 
 
 def test_a_file_that_is_reached_twice_counts_once(tmp_path: Path, kid_result: Callable[..., Path]) -> None:
