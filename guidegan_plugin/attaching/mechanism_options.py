@@ -13,6 +13,7 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, PluginError
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
+from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.configurable import Configurable
 from guidegan_plugin.plugins.entry_points import DISABLE
 from guidegan_plugin.plugins.manager import collect
@@ -101,13 +102,11 @@ def warn_of_unused(manager: pluggy.PluginManager, config: GuideConfig) -> None:
         for mechanism in collect(manager, kind).values():
             names = [name_of(each, f"{mechanism.name}_") for each in options_of(mechanism.Options)]
             unused |= {one: f"{word} {name}" for one in names if mechanism.name != name and one in config.options}
+    ignored = dict.fromkeys(fields_without_effect(manager, config.attention), f"attention {config.attention}")
+    blends = collect(manager, "concatenation").get(config.concat, Concatenation)
+    ignored |= dict.fromkeys(blends.ignores, f"concat {config.concat}")
     usual = GuideConfig()
-    fields = [
-        name
-        for name in fields_without_effect(manager, config.attention)
-        if getattr(config, name) != getattr(usual, name)
-    ]
-    unused |= dict.fromkeys(fields, f"attention {config.attention}")
+    unused |= {name: reason for name, reason in ignored.items() if getattr(config, name) != getattr(usual, name)}
     for option, reason in unused.items():
         _log.warning("%s%s has no effect with %s; leave it out", FLAG, option, reason)
 

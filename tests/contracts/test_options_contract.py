@@ -199,6 +199,11 @@ def test_a_transfer_block_that_says_so_keeps_ones(name: str) -> None:
         ({"options": {"tam_start": "residual"}}, ["--guide_tam_start has no effect with attention pha; leave it out"]),
         ({"options": {"alpha_widen": "0"}}, ["--guide_alpha_widen has no effect with concat rhp; leave it out"]),
         ({"attention": "tam", "layer": 3}, ["--guide_layer has no effect with attention tam; leave it out"]),
+        ({"concat": "alpha", "strength": 0.3}, ["--guide_strength has no effect with concat alpha; leave it out"]),
+        (
+            {"concat": "gradient", "strength": 0.3, "dropout": 0.5, "cycle": "source"},
+            [f"--guide_{name} has no effect with concat gradient; leave it out" for name in ("cycle", "dropout")],
+        ),
         ({"attention": "none", "signal": "gradcam", "options": {"alpha_widen": "1"}}, []),
         ({"signal": "gradcam", "layer": 3, "concat": "alpha", "options": {"alpha_widen": "1"}}, []),
     ],

@@ -138,6 +138,8 @@ def test_what_cannot_work_is_refused_naming_the_flag(run_host: Run, trained: Any
         run_host("test.py", *options, "--guide_refine", -1)
     with pytest.raises(ConfigError, match=r"attention=none.*--guide_refine or --guide_attention"):
         run_host("test.py", *options, "--guide_refine", 1, "--guide_attention", "none")
+    with pytest.raises(ConfigError, match=r"input, which concat=gradient leaves alone; leave out --guide_refine"):
+        run_host("test.py", *options, "--guide_refine", 1, "--guide_concat", "gradient")
     (Path("checkpoints") / "run" / "latest_net_D_B.pth").unlink()
     with pytest.raises(HostError, match=r"no discriminator .*latest_net_D_B.pth.*--guide_refine"):
         run_host("test.py", *options, "--guide_refine", 1)

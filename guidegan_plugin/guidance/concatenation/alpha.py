@@ -49,6 +49,7 @@ class AlphaChannel(Concatenation):
     name: ClassVar[str] = "alpha"
     Options: ClassVar[type[Any]] = AlphaOptions
     preview_text: ClassVar[str] = "the input with the map as its opacity (alpha channel), over gray"
+    ignores: ClassVar[tuple[str, ...]] = ("strength",)  # the first convolution learns a factor of its own
 
     def __init__(self, image_channels: int = 0, widen: str = "") -> None:
         self._image_channels, self._widen = image_channels, widen

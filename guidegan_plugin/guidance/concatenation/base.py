@@ -20,10 +20,12 @@ class Concatenation(Configurable, ABC):
     Attributes:
         preview_text: What :meth:`preview` shows, in words, for a page's legend.
         weighs: Whether the map of a judgement weighs the gradient that comes back from it (:meth:`gradient_weights`).
+        ignores: Fields of the config that have no effect with it, which is said of those that are set.
     """
 
     preview_text: ClassVar[str] = ""
     weighs: ClassVar[bool] = False
+    ignores: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def blend(self, images: Tensor, maps: Tensor) -> Tensor:

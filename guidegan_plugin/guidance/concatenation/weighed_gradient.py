@@ -20,6 +20,7 @@ class WeighedGradient(Concatenation):
     name: ClassVar[str] = "gradient"
     preview_text: ClassVar[str] = "the input as it is; the map weighs the gradient"
     weighs: ClassVar[bool] = True
+    ignores: ClassVar[tuple[str, ...]] = ("init", "cycle", "align", "dropout", "anneal")  # of maps that are blended
 
     def __init__(self, strength: float = 1.0) -> None:
         self._strength = strength

@@ -40,6 +40,11 @@ class HostRefinement:
                 "refinement translates again with attention maps and attention=none makes none; "
                 "change --guide_refine or --guide_attention"
             )
+        if self._passes and any(guide.concatenation.weighs for guide in guides.guides.values()):
+            raise ConfigError(
+                f"refinement translates again with other maps in the input, which concat={guides.config.concat} leaves "
+                "alone; leave out --guide_refine"
+            )
 
     def find(self, translate: Callable[[], object] | None = None) -> None:
         """Translate the batch under way until no pair's score rises, and leave each pair its best maps.
