@@ -105,6 +105,15 @@ def nodes_of_moves_keep_how_they_moved() -> None:
     assert torch.equal(saved(images.index_select(0, index), "index"), index)
 
 
+@guards("_wrapped_node")
+def a_node_of_a_write_into_a_part_tells_what_was_written_or_has_no_such_attribute() -> None:
+    images = torch.rand(2, 3, 8, 8, requires_grad=True) * 1
+    images[:, :, :2] = 0
+    written: Any = getattr(images.grad_fn, "_wrapped_node", None)
+    if written is not None:
+        assert written.name().startswith("Fill") and tuple(written._input_metadata[0].shape) == (2, 3, 2, 8)
+
+
 @guards("_base")
 def a_view_knows_the_tensor_it_looks_at() -> None:
     images = torch.rand(2, 3, 8, 8)

@@ -18,6 +18,7 @@ from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
 from guidegan_plugin.guidance.calls.gradient_weights import GradientWeights, WeighedInput, WeightsOf
+from guidegan_plugin.guidance.calls.graph_walk import AFFINE, NOTHING, Walk
 from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.row_maps import turned
 from guidegan_plugin.guidance.calls.rows import Made
@@ -135,15 +136,16 @@ class DiscriminatorTap:
         """The fresh fake of the visit under way among D's arguments, nested in any way: what it is, and itself."""
         if visit.unmarked:
             visit.mark_late()
-        alone = len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
+        alone, walks = len(args) == 1 and not kwargs and isinstance(args[0], Tensor), list[Walk]()
         for images in args if alone else tree_leaves((args, kwargs)):
             if isinstance(images, Tensor) and images.requires_grad:
-                made = fresh_fake(images, self._affine, visit) or visit.made(images)
+                made = fresh_fake(images, self._affine, visit, walks) or visit.made(images)
                 if made is not None and made.visit is visit:
                     return made, images
                 visit.seen.judgements += 1
                 if made is None and not (visit.seen.obstacle or visit.judged):
-                    visit.seen.obstacle = obstacle(images) or ""
+                    visit.seen.obstacle = obstacle(images, upon=AFFINE if self._affine else NOTHING) or ""
+                    visit.seen.affine = self._affine
         return None, None
 
     def _take(self, visit: Visit, made: Made, output: object, weighed: WeighedInput | None) -> None:

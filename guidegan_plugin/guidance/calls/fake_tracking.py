@@ -12,7 +12,8 @@ from typing import Any, cast
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from guidegan_plugin.guidance.calls.graph_walk import AFFINE, ARITHMETIC, CODE, FAKE, NOTHING, Walk, moves, operation
+from guidegan_plugin.guidance.calls.graph_walk import AFFINE, ARITHMETIC, CODE, FAKE, NOTHING, Walk
+from guidegan_plugin.guidance.calls.node_names import title
 from guidegan_plugin.guidance.calls.rows import Made
 
 _FAR = 64  # nodes that are looked at, at most, when nothing but a cause is searched for
@@ -35,7 +36,9 @@ def mark(fake: Tensor, made: Made, name: str = FAKE) -> bool:
     return fake.grad_fn is not None
 
 
-def fresh_fake(images: Tensor, affine: bool = False, visit: object = None) -> Made | None:
+def fresh_fake(
+    images: Tensor, affine: bool = False, visit: object = None, walks: list[Walk] | None = None
+) -> Made | None:
     """The fresh fakes, with their gradient, that a tensor shows.
 
     Real images, pooled or detached fakes, reconstructions and gradient-penalty mixes show none.
@@ -43,7 +46,8 @@ def fresh_fake(images: Tensor, affine: bool = False, visit: object = None) -> Ma
     Args:
         images: What a discriminator is called with, ``(N, ...)``.
         affine: Whether the fake may have been computed upon pixel by pixel, padded or resized, too.
-        visit: Whose fake is looked for, where fakes of several pairs were joined.
+        visit: Whose fakes are preferred, where the tensor shows fakes of several.
+        walks: Where the walk is kept for what else the same call is given, so that no node is looked at twice.
 
     Returns:
         What was noted of the fake, its rows those of the tensor; None where no row shows a fresh fake.
@@ -52,7 +56,12 @@ def fresh_fake(images: Tensor, affine: bool = False, visit: object = None) -> Ma
     if node is None:
         return None
     found: Made | None = cast("dict[str, Any]", node.metadata).get(FAKE, {}).get(images.output_nr)
-    return found or _walked(images, Walk(AFFINE if affine else NOTHING, visit=visit))
+    if found is not None:
+        return found
+    walks = [] if walks is None else walks
+    if not walks:
+        walks.append(Walk(AFFINE if affine else NOTHING))
+    return _walked(images, walks[0], visit)
 
 
 def fresh_code(tensor: Tensor) -> Made | None:
@@ -68,11 +77,14 @@ def fresh_code(tensor: Tensor) -> Made | None:
     return _walked(tensor, Walk(ARITHMETIC, CODE)) if seen else None
 
 
-def _walked(tensor: Tensor, walk: Walk) -> Made | None:
+def _walked(tensor: Tensor, walk: Walk, visit: object = None) -> Made | None:
     rows = walk.rows_of(tensor)
-    if rows is None or walk.made is None or not any(rows):
+    if rows is None or not any(rows):
         return None
-    return replace(walk.made, rows=rows)
+    shown = {id(row.visit) for row in rows if row is not None}
+    made = [one for one in walk.made if id(one.visit) in shown] or walk.made
+    own = [one for one in made if one.visit is visit]
+    return replace((own or made)[-1], rows=rows)
 
 
 def awaits_backward(fake: Tensor) -> bool:
@@ -93,16 +105,18 @@ def awaits_backward(fake: Tensor) -> bool:
     return False
 
 
-def obstacle(images: Tensor, mark: str = FAKE) -> str | None:
+def obstacle(images: Tensor, mark: str = FAKE, upon: frozenset[str] = NOTHING) -> str | None:
     """The operation that stands between a tensor and a fresh fake that the tensor was computed from.
 
     Args:
         images: The tensor.
         mark: ``CODE`` for the code of a generator in place of its fake.
+        upon: Operations upon values that do not stand between.
 
     Returns:
         The operation's name, such as ``add`` or ``clamp``; None where no fresh fake is near.
     """
+    walk = Walk(upon, mark)
     frontier: list[tuple[Node | None, str]] = [(images.grad_fn, "")] if images.requires_grad else []
     seen: set[Node] = set()
     while frontier and len(seen) < _FAR:
@@ -111,8 +125,9 @@ def obstacle(images: Tensor, mark: str = FAKE) -> str | None:
             continue
         seen.add(node)
         if cast("dict[str, Any]", node.metadata).get(mark):
-            return first or "cat"  # of tensors whose sizes nothing tells
-        name = operation(node)
-        known = moves(name)
-        frontier.extend((parent, first or ("" if known else name.lower())) for parent, _ in node.next_functions)
+            if not first:  # moves alone, one of which does not tell its rows
+                walk.rows_of(images)
+            return first or ("cat" if walk.lost is None else title(walk.lost))
+        first = first or ("" if walk.passes(node) else title(node))
+        frontier.extend((parent, first) for parent, _ in node.next_functions)
     return None

@@ -246,16 +246,16 @@ class GeneratorAdapter:
     def _find(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Place, Tensor, Shown | None]:
         """The argument that shows images of this pair's visit; without one, the argument that is G's images."""
         binding, lineage, first = self._binding, self._binding.lineage, None
-        for where, value in (*enumerate(args), *kwargs.items()):
+        places: list[tuple[Place, Any]] = [*enumerate(args), *kwargs.items()]
+        for where, value in places:
             if not isinstance(value, Tensor) or value.dim() != 4:
                 continue
             if binding.binds_itself:
                 binding.called_with(value, self._pair)
             shown, visit = None, binding.visits.get(self._pair)
-            as_bound = visit is not None and visit.images() is value and visit.shape == value.shape
+            same = visit and not lineage.rewritten and visit.images() is value and visit.shape == value.shape
             with suppress(NotImplementedError):  # a tensor within torch.func (vmap, grad) has no storage
                 if value.untyped_storage()._cdata in lineage.storages:
-                    same = as_bound and not lineage.rewritten
                     shown = visit.shown if visit and same else binding.shown(value, self._pair)
             # A call in another thread than the one that bound the visit is a test.
             if shown is not None and shown.visit is visit and visit and visit.thread == threading.get_ident():

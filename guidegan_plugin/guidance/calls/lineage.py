@@ -190,13 +190,13 @@ class _Watching(TorchFunctionMode):
         """Begin to note, or stop to."""
         modes: list[TorchFunctionMode] = []
         while (top := torch.overrides._get_current_function_mode()) is not None:
-            TorchFunctionMode.__exit__(top, None, None, None)  # type: ignore[no-untyped-call]  # torch has no types
+            TorchFunctionMode.__exit__(top, None, None, None)
             if top is not self and not (isinstance(top, _Watching) and top.lineage is None):
                 modes.insert(0, top)
         if on:  # torch refuses to change the default device unless what torch.set_default_device left lies lowest
             modes.insert(bool(modes) and hasattr(modes[0], "old_device"), self)
         for mode in modes:
-            TorchFunctionMode.__enter__(mode)  # type: ignore[no-untyped-call]
+            TorchFunctionMode.__enter__(mode)
 
     @property
     def lineage(self) -> Lineage | None:
@@ -223,7 +223,7 @@ class _Watching(TorchFunctionMode):
             return
         whole = args[0] if args else kwargs.get("input")
         if name in _JOINS:
-            tensors = list(whole if args else kwargs["tensors"])
+            tensors = list(args[0] if args else kwargs["tensors"])
             axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
             for shown in _shown_in_join(lineage, tensors, axis % result.dim()):
                 lineage.note(result, shown)
@@ -234,8 +234,8 @@ class _Watching(TorchFunctionMode):
                 lineage.note(result, shown)
         elif name == "copy_":  # into a buffer, which showed something else before
             source = args[1] if len(args) > 1 else kwargs.get("other")
-            like = isinstance(source, Tensor) and source.shape == result.shape
-            lineage.write_over(result, lineage.shown(source) if like else ())
+            written = isinstance(source, Tensor) and source.shape == result.shape
+            lineage.write_over(result, lineage.shown(source) if isinstance(source, Tensor) and written else ())
         elif name in _FLIPS:
             axes = _FLIPS[name] or _axes(args[1:], kwargs)
             for shown in lineage.shown(whole):
@@ -254,7 +254,7 @@ def _shown_in_join(lineage: Lineage, tensors: Sequence[Tensor], axis: int) -> li
             rows = [
                 (None,) * len(one) if made is None else made.rows for one, made in zip(tensors, chosen, strict=True)
             ]
-            found.append(replace(own, rows=joined(rows, 0)))
+            found.append(replace(own, rows=joined(rows)))
         else:
             before = sum(one.shape[1] for one in tensors[:place])
             found.append(replace(own, channels=(before + own.channels[0], before + own.channels[1])))

@@ -22,11 +22,13 @@ class Shapes:
     def __init__(self) -> None:
         self._noted: dict[tuple[Node, int], Shape] = {}
 
-    def of(self, node: Node, output: int) -> Shape | None:
+    def of(self, node: Node | None, output: int) -> Shape | None:
         """The shape of one of a node's outputs, ``(1,)`` of a number.
 
         None where nothing tells; in torch 2.4 only the first size and the number of axes are sure to be right.
         """
+        if node is None:
+            return None
         told: Any = getattr(node, "_input_metadata", None)
         shape = self._noted.get((node, output)) if told is None else tuple(told[output].shape)
         return shape if shape is None else shape or (1,)

@@ -95,11 +95,25 @@ def keys_in_call(
     return tuple(keys)
 
 
-def joined(parts: Sequence[Rows], axis: int) -> Rows:
-    """Rows of tensors joined along an axis: one after another along axis 0, one upon the other along any else."""
-    if axis == 0:
-        return tuple(row for part in parts for row in part)
-    return tuple(next((row for row in rows if row is not None), None) for rows in zip(*parts, strict=True))
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of tensors joined one after another along axis 0."""
+    return tuple(row for part in parts for row in part)
+
+
+def laid_upon(parts: Sequence[Rows]) -> Rows | None:
+    """Rows of tensors laid upon one another: joined along their channels, or mixed.
+
+    A row is nobody's where two images of one visit meet in it. None where the numbers of rows differ, or none is given.
+    """
+    if len(set(map(len, parts))) != 1:
+        return None
+    return tuple(map(_of_one_image, zip(*parts, strict=True)))
+
+
+def _of_one_image(rows: Sequence[Row | None]) -> Row | None:
+    known = [row for row in rows if row is not None]
+    alone = all(row.index == known[0].index for row in known if row.visit is known[0].visit)
+    return known[0] if known and alone else None
 
 
 def flipped(rows: Rows, axes: Sequence[int], dimensions: int) -> Rows:
@@ -119,7 +133,7 @@ def regrouped(rows: Rows, count: int) -> Rows | None:
         return rows
     if rows and count % len(rows) == 0:  # an axis of views an image was moved into the batch
         return tuple(row for row in rows for _ in range(count // len(rows)))
-    if count and len(rows) % count == 0:
+    if rows and count and len(rows) % count == 0:
         each = len(rows) // count
         groups = [rows[start : start + each] for start in range(0, len(rows), each)]
         return tuple(group[0] for group in groups) if all(len(set(group)) == 1 for group in groups) else None

@@ -23,6 +23,7 @@ class Seen:
         sample: Whether it was a sample that a script shows between its steps, and no visit of a training.
         judgements: Calls of the discriminator with something that has a gradient.
         obstacle: The operation that stood between the fake and what the discriminator was called with.
+        affine: Whether operations that leave every pixel about where it was were passed on the way there.
         answered: What the discriminator answered, in words, where no map could be made of the answer.
         left: Calls of the generator's exit with nothing of the code.
         between: The operation that stood between the code and what the exit was called with.
@@ -34,6 +35,7 @@ class Seen:
     sample: bool = False
     judgements: int = 0
     obstacle: str = ""
+    affine: bool = False
     answered: str = ""
     left: int = 0
     between: str = ""

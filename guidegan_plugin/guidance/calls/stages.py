@@ -15,7 +15,7 @@ from guidegan_plugin.guidance.calls.arguments import translations
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site, usual_method
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_code, mark, obstacle
-from guidegan_plugin.guidance.calls.graph_walk import CODE
+from guidegan_plugin.guidance.calls.graph_walk import ARITHMETIC, CODE
 from guidegan_plugin.guidance.calls.rows import Made
 from guidegan_plugin.guidance.layers import unwrap
 
@@ -157,6 +157,6 @@ def _descent(visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mad
         if made is not None and made.visit is visit:
             return made
     if visit.codes and not visit.fakes and not visit.seen.between:
-        visit.seen.between = next(filter(None, (obstacle(tensor, CODE) for tensor in tensors)), "")
+        visit.seen.between = next(filter(None, (obstacle(tensor, CODE, ARITHMETIC) for tensor in tensors)), "")
     visit.seen.left += bool(visit.codes)
     return None

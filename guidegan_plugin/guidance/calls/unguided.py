@@ -147,6 +147,12 @@ def cause(visit: Visit, following: Tensor | None = None) -> str:
         )
     if seen.answered:
         return f"the discriminator {seen.answered}; change layer (--guide_layer)"
+    if seen.obstacle and seen.affine:
+        return (
+            f"the discriminator judged the output only after the operation {seen.obstacle!r}, behind which "
+            "nothing tells where its pixels are; name the discriminator that is given the output itself: change "
+            "discriminator= (--guide_pairs)"
+        )
     if seen.obstacle:
         return (
             f"the discriminator judged the output only after the operation {seen.obstacle!r}; if that leaves every "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, mark, obstacle
+from guidegan_plugin.guidance.calls.graph_walk import AFFINE
 from guidegan_plugin.guidance.calls.rows import Made
 
 REAL = torch.rand(2, 3, 8, 8)
@@ -16,6 +18,15 @@ REAL = torch.rand(2, 3, 8, 8)
 @pytest.fixture
 def visit() -> Visit:
     return SourceBinding().bind("A", REAL, ["a", "b"])
+
+
+def written(fake: Tensor, part: Any, value: Any) -> Tensor:
+    """A copy of a fake, something written into a part of it; without a value, that part, computed upon in place."""
+    copied = fake.clone()
+    if value is None:
+        return copied[part].mul_(1)
+    copied[part] = value
+    return copied
 
 
 def rows_of(images: Tensor, affine: bool = False) -> list[int | str]:
@@ -58,6 +69,21 @@ def fake(visit: Visit) -> Tensor:
         (lambda fake: fake[1].unsqueeze(0), "1"),
         (lambda fake: torch.cat(torch.split(fake, [1, 1])[::-1]), "1 0"),
         (lambda fake: fake[..., 1:-1, 1:-1], "0 1"),
+        (lambda fake: fake[-1:], "1"),
+        (lambda fake: fake[-1][None], "1"),
+        (lambda fake: fake.narrow(0, -2, 1), "0"),
+        (lambda fake: fake.unbind(-4)[1][None], "1"),
+        (lambda fake: fake.index_select(-4, torch.tensor([1])), "1"),
+        (lambda fake: fake[:, [2, 1, 0]], "0 1"),
+        (lambda fake: fake[:1][None].flip(-1)[0], "0x"),
+        (lambda fake: fake.repeat_interleave(2, 0), "0 0 1 1"),
+        (lambda fake: torch.zeros(2, 3, 8, 8).copy_(fake), "0 1"),
+        (lambda fake: torch.nn.functional.pad(fake, (1, 1, 1, 1), mode="circular"), "0 1"),
+        (lambda fake: written(fake, (slice(None), slice(None), slice(0, 2)), 0.0), "0 1"),
+        (lambda fake: written(fake, slice(None), fake.flip(0)), "1 0"),
+        (lambda fake: written(fake, slice(1, 2), None), "1"),
+        (lambda fake: torch.cat([REAL, REAL[:1], fake]), "- - - 0 1"),
+        (lambda fake: torch.cat([torch.cat([REAL, fake], 1), torch.cat([REAL, REAL], 1)])[..., 1:], "0 1 - -"),
     ],
 )
 def test_the_fresh_fake_moved_about_is_recognised_row_by_row(
@@ -84,6 +110,99 @@ def test_what_was_computed_upon_the_fake_is_named_and_recognised_where_that_is_a
     judged = derive(fake)
     assert rows_of(judged) == [] and obstacle(judged) == operation
     assert rows_of(judged, affine=True) == ["0", "1"]
+
+
+class Scatter(torch.autograd.Function):
+    """Somebody's own, which has the name of an operation that moves."""
+
+    @staticmethod
+    def forward(ctx: object, images: Tensor) -> Tensor:
+        return images.flip(0)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return gradient.flip(0)
+
+
+class Clone(Scatter):
+    """Another."""
+
+
+ZEROS = torch.zeros(1, 3, 8, 8, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("derive", "operation"),
+    [
+        (lambda fake: fake[:, :2].transpose(0, 1), "transpose"),
+        (lambda fake: fake[:, :2].permute(1, 0, 2, 3), "permute"),
+        (lambda fake: fake[:, :2].movedim(0, 1), "permute"),
+        (lambda fake: fake[:, :2, 0, 0].t()[..., None, None], "t"),
+        (lambda fake: fake.expand(2, 2, 3, 8, 8), "expand"),
+        (lambda fake: fake.repeat(2, 1, 1, 1, 1).flatten(0, 1), "repeat"),
+        (lambda fake: fake[None], "unsqueeze"),
+        (lambda fake: fake.roll(1, 0), "roll"),
+        (lambda fake: fake.gather(0, 1 - ZEROS.expand(2, 3, 8, 8)), "gather"),
+        (lambda fake: fake.scatter(0, ZEROS, REAL), "scatter"),
+        (lambda fake: Clone.apply(fake), "clone"),
+        (lambda fake: written(fake, 0, fake[1]), "copy_ into a part"),
+        (lambda fake: written(fake, 0, 0.0), "fill_ into a part"),
+        (lambda fake: written(torch.cat([REAL, REAL]), slice(0, 2), fake), "copy_ into a part"),
+        (lambda fake: torch.cat([fake, REAL], 1).chunk(2, 1)[1], "split"),
+        (lambda fake: torch.cat([fake, REAL], 1).permute(0, 2, 3, 1)[..., 3:], "slice"),
+        (lambda fake: torch.stack([fake, REAL], 1).flatten(0, 1), "view"),
+        (lambda fake: torch.cat([REAL[:1], fake, REAL, REAL[:1]]), "cat"),
+        (lambda fake: fake.clamp(-1, 1)[-1:], "clamp"),
+        (lambda fake: fake[:, :2].transpose(0, 1).clamp(-1, 1), "clamp"),
+    ],
+)
+def test_rows_that_nothing_tells_exactly_are_nobodys_and_what_lost_them_is_named(
+    derive: Callable[[Tensor], Tensor], operation: str, fake: Tensor
+) -> None:
+    judged = derive(fake)
+    assert rows_of(judged) == [] and obstacle(judged) == operation
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda images: torch.cat([images, images])[:2],
+        lambda images: images.clone(),
+        lambda images: 0.5 * images + 0.5 * images,
+    ],
+)
+def test_a_walk_is_bounded_however_wide_or_deep_a_graph_is(
+    derive: Callable[[Tensor], Tensor], affine: bool, fake: Tensor
+) -> None:
+    near = far = fake
+    for step in range(5000):
+        far = derive(far)
+        near = far if step < 40 else near
+    known = affine or derive(fake).grad_fn.name() != "AddBackward0"  # type: ignore[union-attr]
+    assert rows_of(near, affine) == (["0", "1"] if known else []) and rows_of(far, affine) == []
+
+
+def test_images_that_are_mixed_are_nobodys(fake: Tensor) -> None:
+    assert (
+        rows_of(torch.cat([fake, fake.flip(0)], 1)) == rows_of(torch.lerp(fake, fake.flip(0), 0.5), affine=True) == []
+    )
+    assert rows_of(torch.lerp(fake, fake.flip(3), 0.5), affine=True) == ["0", "1"]
+
+
+def test_what_is_passed_on_the_way_is_not_named_as_what_stands_in_it(fake: Tensor) -> None:
+    judged = torch.nn.functional.conv2d(fake, torch.rand(3, 3, 1, 1)) + 0.1
+    assert obstacle(judged) == "add" and obstacle(judged, upon=AFFINE) == "convolution"
+
+
+def test_of_fakes_of_two_visits_each_is_found() -> None:
+    visits = [SourceBinding().bind(name, REAL, ["a", "b"]) for name in "AB"]
+    fakes = [torch.tanh(torch.rand(2, 3, 8, 8, requires_grad=True) * 2) for _ in visits]
+    for visit, made in zip(visits, fakes, strict=True):
+        mark(made, Made(visit.rows, "", (1, ()), visit=visit))
+    for visit in visits:
+        found = fresh_fake(torch.cat(fakes), visit=visit)
+        assert found is not None and found.visit is visit and found.rows == visits[0].rows + visits[1].rows
 
 
 def test_nodes_of_hooks_on_the_generator_are_passed(visit: Visit) -> None:
