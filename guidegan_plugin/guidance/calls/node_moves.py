@@ -154,8 +154,10 @@ def _select(walk: Reached, node: Node, output: int) -> Rows | None:
 
 
 def _unbind(walk: Reached, node: Node, output: int) -> Rows | None:
-    rows = walk.came(node)
-    if rows is None or axis_of(saved(node, "dim"), walk.axes(node, output) + 1) != 0:
+    rows, axis, shape = walk.came(node), signed(saved(node, "dim")), walk.shapes.of(node, output)
+    if rows is None or (shape is None and axis < 0):
+        return None
+    if axis_of(axis, len(shape or "CHW") + 1) != 0:
         return rows
     return (rows[output],) * (walk.length(node, output) or 1)
 

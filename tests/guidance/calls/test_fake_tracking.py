@@ -12,13 +12,6 @@ from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, mark, obsta
 from guidegan_plugin.guidance.calls.graph_walk import AFFINE
 from guidegan_plugin.guidance.calls.rows import Made
 
-REAL = torch.rand(2, 3, 8, 8)
-
-
-@pytest.fixture
-def visit() -> Visit:
-    return SourceBinding().bind("A", REAL, ["a", "b"])
-
 
 def written(fake: Tensor, part: Any, value: Any) -> Tensor:
     """A copy of a fake, something written into a part of it; without a value, that part, computed upon in place."""
@@ -27,6 +20,15 @@ def written(fake: Tensor, part: Any, value: Any) -> Tensor:
         return copied[part].mul_(1)
     copied[part] = value
     return copied
+
+
+REAL = torch.rand(2, 3, 8, 8)
+TELLS = hasattr(written(REAL * torch.ones(1, requires_grad=True), 0, 0.0).grad_fn, "_wrapped_node")
+
+
+@pytest.fixture
+def visit() -> Visit:
+    return SourceBinding().bind("A", REAL, ["a", "b"])
 
 
 def rows_of(images: Tensor, affine: bool = False) -> list[int | str]:
@@ -72,16 +74,11 @@ def fake(visit: Visit) -> Tensor:
         (lambda fake: fake[-1:], "1"),
         (lambda fake: fake[-1][None], "1"),
         (lambda fake: fake.narrow(0, -2, 1), "0"),
-        (lambda fake: fake.unbind(-4)[1][None], "1"),
         (lambda fake: fake.index_select(-4, torch.tensor([1])), "1"),
         (lambda fake: fake[:, [2, 1, 0]], "0 1"),
         (lambda fake: fake[:1][None].flip(-1)[0], "0x"),
         (lambda fake: fake.repeat_interleave(2, 0), "0 0 1 1"),
         (lambda fake: torch.zeros(2, 3, 8, 8).copy_(fake), "0 1"),
-        (lambda fake: torch.nn.functional.pad(fake, (1, 1, 1, 1), mode="circular"), "0 1"),
-        (lambda fake: written(fake, (slice(None), slice(None), slice(0, 2)), 0.0), "0 1"),
-        (lambda fake: written(fake, slice(None), fake.flip(0)), "1 0"),
-        (lambda fake: written(fake, slice(1, 2), None), "1"),
         (lambda fake: torch.cat([REAL, REAL[:1], fake]), "- - - 0 1"),
         (lambda fake: torch.cat([torch.cat([REAL, fake], 1), torch.cat([REAL, REAL], 1)])[..., 1:], "0 1 - -"),
     ],
@@ -90,6 +87,26 @@ def test_the_fresh_fake_moved_about_is_recognised_row_by_row(
     derive: Callable[[Tensor], Tensor], rows: str, fake: Tensor
 ) -> None:
     assert rows_of(derive(fake)) == rows.split()
+
+
+@pytest.mark.skipif(not TELLS, reason="nodes of this release tell neither shapes nor what was written into a part")
+@pytest.mark.parametrize(
+    ("derive", "rows"),
+    [
+        (lambda fake: fake.unbind(-4)[1][None], "1"),
+        (lambda fake: torch.nn.functional.pad(fake, (1, 1, 1, 1), mode="circular"), "0 1"),
+        (lambda fake: written(fake, (slice(None), slice(None), slice(0, 2)), 0.0), "0 1"),
+        (lambda fake: written(fake, slice(None), fake.flip(0)), "1 0"),
+        (lambda fake: written(fake, slice(1, 2), None), "1"),
+        (lambda fake: written(fake, 0, 0.0), ""),
+    ],
+)
+def test_rows_stay_what_they_are_where_a_part_was_written_to(
+    derive: Callable[[Tensor], Tensor], rows: str, fake: Tensor
+) -> None:
+    judged = derive(fake)
+    assert rows_of(judged) == rows.split()
+    assert rows or obstacle(judged) == "fill_ into a part"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +163,6 @@ ZEROS = torch.zeros(1, 3, 8, 8, dtype=torch.long)
         (lambda fake: fake.scatter(0, ZEROS, REAL), "scatter"),
         (lambda fake: Clone.apply(fake), "clone"),
         (lambda fake: written(fake, 0, fake[1]), "copy_ into a part"),
-        (lambda fake: written(fake, 0, 0.0), "fill_ into a part"),
         (lambda fake: written(torch.cat([REAL, REAL]), slice(0, 2), fake), "copy_ into a part"),
         (lambda fake: torch.cat([fake, REAL], 1).chunk(2, 1)[1], "split"),
         (lambda fake: torch.cat([fake, REAL], 1).permute(0, 2, 3, 1)[..., 3:], "slice"),
