@@ -223,8 +223,13 @@ class ArrivalBinding(SourceBinding):
         return keys
 
     def _view(self, pair: Pair, arrival: Arrival) -> View | None:
-        view = follow_path(arrival.batch.content, str(pair.views)) if pair.views else None
-        if isinstance(view, Tensor):
+        if pair.views:
+            view = follow_path(content := arrival.batch.content, str(pair.views))
+            if not isinstance(view, Tensor):
+                found = f"its batch{_fields(content)} has no views {pair.views!r}"
+                if view is not None:
+                    found = f"expected views (N, 2, 3) at {pair.views!r}, found {type(view).__name__}"
+                raise ConfigError(f"pair {pair.name}: {found}; change views= (--guide_pairs)")
             return View.known(view)
         return arrival.batch.view(arrival.path, len(arrival.batch.images[arrival.path]))
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 from torch.optim import Optimizer
 
+from guidegan_plugin.attaching.factory import share_of
+from guidegan_plugin.attaching.given import check_how, expect_function
 from guidegan_plugin.attaching.instance import InstanceGuidance, Plan
 from guidegan_plugin.attaching.pairs import Pair, check_distinct
 from guidegan_plugin.config import GuideConfig
@@ -61,11 +63,18 @@ def guided(
         A decorator that returns the class it was given.
 
     Raises:
-        ConfigError: At the class, if there is no pair, two have one name, one lacks keys, or the class lacks the
-            method; at an instance's first need, if it lacks a network, a network the layer, or a fading training
-            its ``total_steps``.
+        ConfigError: At the class, if an argument is of another type, there is no pair, two have one name, one lacks
+            keys, or the class lacks the method; at an instance's first need, if it lacks a network, a network the
+            layer, or a fading training its ``total_steps``.
         PluginError: At an instance's first need, if a name is unknown.
     """
+    for pair in pairs:
+        if not isinstance(pair, Pair):
+            found = f"{type(pair).__name__} {getattr(pair, '__name__', '')}".strip()
+            raise ConfigError(f"guided: expected pairs, found {found}; write @guided(Pair(...)) above the class")
+    check_how(config, plugins, judged)
+    expect_function("optimizers", optimizers, "of an instance")
+    share_of(total_steps)
     if not pairs:
         raise ConfigError("guided: expected at least one Pair, found none; change pairs")
     check_distinct(pairs)

@@ -6,12 +6,14 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import pluggy
 from torch import Tensor
 from torch.optim import Optimizer
 
 from guidegan_plugin.attaching.attach_pairs import speed_up
+from guidegan_plugin.attaching.given import check_how, expect
 from guidegan_plugin.attaching.mechanism_options import build, check_names, warn_of_unused
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError
@@ -25,6 +27,7 @@ from guidegan_plugin.guidance.concatenation.schedule import Schedule
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.memory.store import AttentionStore
+from guidegan_plugin.guidance.optimizers import as_optimizers
 from guidegan_plugin.guidance.reports import Losses
 from guidegan_plugin.plugins.listeners import Listeners
 from guidegan_plugin.plugins.manager import create_manager, resolve
@@ -188,6 +191,7 @@ def share_of(total_steps: int | None) -> Callable[[int], float] | None:
     """
     if total_steps is None:
         return None
+    expect("total_steps", total_steps, Real, "a number of batches")
     if total_steps < 1:
         raise ConfigError(f"total_steps: expected a number of batches from 1, found {total_steps}; change total_steps=")
     return lambda steps: steps / total_steps
@@ -238,20 +242,22 @@ def attach(
         The guide, attached.
 
     Raises:
-        ConfigError: If a network is none, is guided already or lacks the layer, the name is taken or no word, no
-            optimizer holds the parameters of the network that new ones belong to, or maps are to fade and
-            ``total_steps`` is missing or below 1.
+        ConfigError: If an argument is of another type, a network is guided already or lacks the layer, the name is
+            taken or no word, no optimizer holds the parameters of the network that new ones belong to, or maps are to
+            fade and ``total_steps`` is missing or below 1.
         PluginError: If a name is unknown.
     """
-    if not re.fullmatch(r"\w+", name):
+    if not isinstance(name, str) or not re.fullmatch(r"\w+", name):
         raise ConfigError(f"name: expected letters and digits, found {name!r}; change name=")
+    expect("beside", beside, Guide, "the guide of another pair")
     judges = stages(discriminator)
     if not judges:
         raise ConfigError(
             "discriminator: expected the network that judges G's output, found none; change discriminator="
         )
     places = [place for place in (*entry_and_exit(generator), *judges) if place is not None]
-    config, manager, optimizers = config or GuideConfig(), create_manager(plugins or ()), tuple(optimizers)
+    check_how(config, plugins, judged, key_of)
+    config, manager, optimizers = config or GuideConfig(), create_manager(plugins or ()), as_optimizers(optimizers)
     factory = GuideFactory.open(config, manager)
     if beside is None:
         warn_of_unused(manager, config)

@@ -159,6 +159,8 @@ class InstanceGuidance(SourceBinding):
 
     def _view(self, pair: Pair) -> View | None:
         view: View | None = self._find(pair.view_field)
+        if view is None and isinstance(pair.views, str):
+            raise ConfigError(f"pair {pair.name}: {self._neither()} has views {pair.views!r}; change views=")
         known = View.known(view) if isinstance(view, Tensor) else None
         return view if known is None else known
 

@@ -26,7 +26,7 @@ from guidegan_plugin.guidance.guide_memory import GuideMemory
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
-from guidegan_plugin.guidance.optimizers import TRANSFER, new_networks, place, suffixes
+from guidegan_plugin.guidance.optimizers import TRANSFER, as_optimizers, new_networks, place, suffixes
 from guidegan_plugin.guidance.reports import EpochReport, Losses, Reporter, StepReport
 from guidegan_plugin.guidance.test_time.given_map import given_map
 from guidegan_plugin.guidance.test_time.standalone import Standalone, standalone
@@ -171,8 +171,11 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
             remember: Whether each image's map is to be stored, by default all; a distributed sampler's padding is not.
 
         Raises:
-            ConfigError: If the counts differ, or keys are missing.
+            ConfigError: If the counts differ, keys are missing, or the images are none.
         """
+        if not isinstance(images, Tensor) or not images.dim():
+            found = f"a tensor of {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+            raise ConfigError(f"bind: expected images (N, C, H, W), found {found}; change images=")
         if keys is None and self._fresh is None:
             raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
         if self.binding.lineage.watching:
@@ -232,17 +235,22 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
         return None if newest is None else newest.maps.clone()  # the store holds the maps themselves
 
     def networks(self) -> dict[str, nn.Module]:
-        """New networks with parameters, by name: they belong into the host's optimizers and checkpoints."""
-        return new_networks(self.name, self.transfer, self._attentions)
+        """New networks with parameters, by name: they belong into the host's optimizers and checkpoints.
+
+        None with nothing attached.
+        """
+        return new_networks(self.name, self.transfer, self._attentions) if self._attentions else {}
 
     def join(self, optimizers: Iterable[Optimizer]) -> None:
         """Give new parameters to the optimizers that train the networks they serve.
 
         Raises:
-            ConfigError: If no optimizer does.
+            ConfigError: If no optimizer does, or they are none.
         """
-        self.concatenation.follow(optimizers := tuple(optimizers))
-        place(self.name, self.transfer, self._attentions, self._attachment.generator, self.judges, optimizers)
+        self.concatenation.follow(optimizers := as_optimizers(optimizers))
+        if self._attentions:
+            met = self._attachment.generator, self.judges
+            self.binding.joined.update(place(self.name, self.transfer, self._attentions, *met, optimizers))
 
     def call_through(self, networks: Mapping[str, nn.Module]) -> None:
         """Call new networks, by their names in :meth:`networks`, through what the host wrapped them in (DDP)."""
@@ -252,8 +260,11 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
             attention.call_through(own)
 
     def detach(self) -> None:
-        """Restore both networks to what they were; twice is fine."""
+        """Restore both networks, and the optimizers that new ones joined, to what they were; twice is fine."""
         self._reporter.detach(self.binding.current(self.name))
         self._attachment.remove()
         self.concatenation.restore()
         self.binding.forget(self.name)
+        kept = {TRANSFER} if self.binding.translators else set()  # it serves the other pairs
+        for name in self.binding.joined.keys() & self.networks().keys() - kept:
+            self.binding.joined.pop(name).leave()

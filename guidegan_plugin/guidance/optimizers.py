@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -16,6 +16,22 @@ from guidegan_plugin.guidance.concatenation.transfer import Transfer
 
 TRANSFER = "T"
 _log = logging.getLogger(__name__)
+
+
+def as_optimizers(optimizers: Iterable[Optimizer]) -> tuple[Optimizer, ...]:
+    """The optimizers of a training, looked at.
+
+    Raises:
+        ConfigError: If they are no optimizers in a list.
+    """
+    found = tuple(optimizers) if isinstance(optimizers, Iterable) and not isinstance(optimizers, str) else None
+    wrong = [optimizers] if found is None else [one for one in found if not hasattr(one, "param_groups")]
+    if wrong or found is None:
+        raise ConfigError(
+            f"optimizers: expected the training's optimizers in a list, found {type(wrong[0]).__name__}; change "
+            "optimizers= to [optimizer]"
+        )
+    return found
 
 
 def suffixes(pair: str, attentions: Sequence[Attention]) -> list[tuple[Attention, str]]:
@@ -36,7 +52,7 @@ def add_parameters(
     generator: nn.Module,
     discriminator: nn.Module | None,
     optimizers: Iterable[Optimizer],
-) -> None:
+) -> dict[str, Joined]:
     """Give new networks to the optimizers that train G and D; what an optimizer holds already stays where it is.
 
     They join the param group that holds G's (or D's) parameters, so that its learning rate and schedule are theirs: a
@@ -48,18 +64,22 @@ def add_parameters(
         discriminator: D, or None where there is none.
         optimizers: The training's.
 
+    Returns:
+        Those that joined, by name.
+
     Raises:
         ConfigError: If no optimizer holds G's (or D's) parameters.
     """
+    joined = {}
     places = [(one, number) for one in optimizers for number in range(len(one.param_groups))]
     for name, network in networks.items():
         held = {id(parameter) for one, number in places for parameter in one.param_groups[number]["params"]}
         new = [parameter for parameter in network.parameters() if id(parameter) not in held]
         if new:
             optimizer, number = _place_of(name, generator if name == TRANSFER else discriminator, places)
-            parameters = optimizer.param_groups[number]["params"]
-            optimizer.register_load_state_dict_pre_hook(_Grown(name, number, len(parameters), len(new)))
-            parameters.extend(new)
+            optimizer.param_groups[number]["params"].extend(new)
+            joined[name] = Joined(name, optimizer, number, new)
+    return joined
 
 
 def place(
@@ -69,7 +89,7 @@ def place(
     generator: nn.Module,
     judges: Sequence[nn.Module],
     optimizers: Iterable[Optimizer],
-) -> None:
+) -> Iterator[tuple[str, Joined]]:
     """Give a pair's new networks to the optimizers of the networks they serve, each D's to that D's.
 
     Args:
@@ -80,42 +100,57 @@ def place(
         judges: The Ds there are.
         optimizers: The training's.
 
+    Yields:
+        Those that joined, one by one, with their names: they have joined though a later one is refused.
+
     Raises:
         ConfigError: As :func:`add_parameters`.
     """
     optimizers = tuple(optimizers)
-    add_parameters(new_networks(pair, transfer, ()), generator, None, optimizers)
-    for attention, judge in zip(attentions, judges, strict=False):
-        add_parameters(new_networks(pair, transfer, [attention]), generator, judge, optimizers)
+    yield from add_parameters(new_networks(pair, transfer, ()), generator, None, optimizers).items()
+    for (attention, suffix), judge in zip(suffixes(pair, attentions), judges, strict=False):
+        own = {f"{name}{suffix}": network for name, network in attention.networks().items()}
+        yield from add_parameters(own, generator, judge, optimizers).items()
 
 
-@dataclass(frozen=True)
-class _Grown:
-    """A param group that a new network joined, so that a state from before is loaded, too; the network has none then.
+class Joined:
+    """A new network in a param group of somebody else's optimizer, until it leaves.
 
-    Where several networks joined, their hooks are called in the order in which they did.
+    A state from before it joined is loaded, too; the network has none then. Where several joined, their hooks are
+    called in the order in which they did.
 
-    Attributes:
+    Args:
         name: The network's.
-        group: Which of the optimizer's.
-        before: How many parameters it held.
-        count: How many the network has, which stand behind those.
+        optimizer: The optimizer, held weakly.
+        group: Which of its groups.
+        parameters: Of the network, which stand one behind the other.
     """
 
-    name: str
-    group: int
-    before: int
-    count: int
+    def __init__(self, name: str, optimizer: Optimizer, group: int, parameters: Sequence[nn.Parameter]) -> None:
+        self._name, self._optimizer, self._group = name, weakref.ref(optimizer), group
+        self._parameters = list(parameters)
+        self._handle = optimizer.register_load_state_dict_pre_hook(self._grown)
 
-    def __call__(self, optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:
+    def leave(self) -> None:
+        """Take the network out again, and what the optimizer holds of it."""
+        self._handle.remove()
+        optimizer, own = self._optimizer(), set(map(id, self._parameters))
+        if optimizer is not None:
+            held = optimizer.param_groups[self._group]["params"]
+            held[:] = [parameter for parameter in held if id(parameter) not in own]
+            for parameter in self._parameters:
+                optimizer.state.pop(parameter, None)
+
+    def _grown(self, optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:
         """As a hook of an optimizer whose state is loaded."""
-        groups = [*state["param_groups"]]
-        if self.group >= len(groups) or len(groups[self.group]["params"]) != self.before:
+        groups, held = [*state["param_groups"]], optimizer.param_groups[self._group]["params"]
+        before = next(place for place, one in enumerate(held) if one is self._parameters[0])
+        if self._group >= len(groups) or len(groups[self._group]["params"]) != before:
             return None
         free = 1 + max((number for group in groups for number in group["params"]), default=-1)
-        own = groups[self.group]
-        groups[self.group] = {**own, "params": [*own["params"], *range(free, free + self.count)]}
-        _log.warning("the optimizer's state was saved without %s, for which it starts fresh", self.name)
+        own, count = groups[self._group], len(self._parameters)
+        groups[self._group] = {**own, "params": [*own["params"], *range(free, free + count)]}
+        _log.warning("the optimizer's state was saved without %s, for which it starts fresh", self._name)
         return {**state, "param_groups": groups}
 
 

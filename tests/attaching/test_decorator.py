@@ -191,6 +191,13 @@ def test_networks_may_be_built_in_the_first_step_and_views_are_read(
     assert torch.equal(translator.guides["A"].views(["a"]).theta, theta)
 
 
+def test_views_that_were_named_and_are_not_there_are_refused(networks: Any, batches: Any) -> None:
+    pair = Pair("netG", "netD", "real_A", "paths", views="crops")
+    translator = guided(pair)(type("Mine", (Plain,), {}))(networks)
+    with pytest.raises(ConfigError, match=r"nor its batch \(it has A, B, paths\) has views 'crops'; change views="):
+        train(translator, batches)
+
+
 def test_a_visit_begins_with_the_batch_even_if_it_is_the_same_tensor(networks: Any) -> None:
     translator, batch = Picklable(networks), {"A": torch.rand(1, 3, 64, 64), "B": None, "paths": "a"}
     for _ in range(3):
@@ -403,6 +410,10 @@ def test_a_failed_attachment_leaves_nothing_attached(networks: Any) -> None:
         ((), {}, "at least one Pair"),
         ((PAIR, PAIR), {}, "2 pairs are named 'A'"),
         ((Pair("netG", "netD", "real_A"),), {}, r"no keys; change keys=, or memory='batch'"),
+        ((Plain,), {}, r"expected pairs, found type Plain; write @guided\(Pair\(\.\.\.\)\) above the class"),
+        ((PAIR,), {"optimizers": []}, r"optimizers: expected a function of an instance, found \[\]"),
+        ((PAIR,), {"config": "pha"}, "config: expected a GuideConfig, found str"),
+        ((PAIR,), {"total_steps": 0}, "total_steps: expected a number of batches from 1, found 0"),
         ((PAIR,), {"bind_in": "fit"}, r"Plain has no method fit that takes the batch; change bind_in="),
     ],
 )

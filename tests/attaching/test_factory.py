@@ -172,6 +172,30 @@ def test_a_pair_attached_beside_another_shares_transfer_and_binding(
     assert one.transfer is other.transfer and one.binding is other.binding and one.store is not other.store
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"config": {"layer": 3}}, "config: expected a GuideConfig, found dict; change config="),
+        ({"plugins": Listener}, "plugins: expected plugins in a list, found type; change plugins="),
+        ({"optimizers": torch.optim.SGD([torch.zeros(1)], 0.1)}, r"in a list, found SGD; .* to \[optimizer\]"),
+        ({"optimizers": {"G": None}}, r"optimizers: expected the training's optimizers in a list, found str"),
+        ({"beside": "A"}, "beside: expected the guide of another pair, found str; change beside="),
+        ({"judged": "affine"}, r"judged: expected a function .*GuideConfig has a judged of its own.*found 'affine'"),
+        ({"key_of": "paths"}, "key_of: expected a function of key and call, found 'paths'; change key_of="),
+        ({"total_steps": "9"}, "total_steps: expected a number of batches, found str; change total_steps="),
+        ({"name": 1}, "name: expected letters and digits, found 1; change name="),
+    ],
+    ids=str,
+)
+def test_an_argument_of_another_type_is_refused_before_anything_is_attached(
+    make_generator: Make, make_discriminator: Make, given: Any, message: str
+) -> None:
+    generator, discriminator = make_generator(), make_discriminator()
+    with pytest.raises(ConfigError, match=message):
+        attach(generator, discriminator, **given)
+    assert type(generator) is type(discriminator) is nn.Sequential
+
+
 class Trainable(Transfer):
     name = "trainable"
 

@@ -661,6 +661,43 @@ def test_a_refused_bind_is_not_counted_and_leaves_the_visit_as_it_was(
     assert (facts["bound"], facts["read"], facts["judged"]) == (1, 1, 1) and guide.facts()["A.steps"] == "2"
 
 
+def test_optimizers_are_given_back_what_they_were_once_nobody_needs_what_joined_them(
+    make_generator: Make, make_discriminator: Make
+) -> None:
+    pairs = [(make_generator(), make_discriminator()) for _ in range(2)]
+    optimizers = [torch.optim.Adam([*one.parameters(), *other.parameters()]) for one, other in zip(*pairs, strict=True)]
+    before = [str(optimizer.state_dict()) for optimizer in optimizers]
+    config, guides = GuideConfig(attention="tam", transfer="conv"), list[Guide]()
+    for name, networks in zip("AB", pairs, strict=True):
+        beside = guides[0] if guides else None
+        guides.append(attach(*networks, config, name=name, optimizers=optimizers, beside=beside))
+    counts = [[len(one.param_groups[0]["params"]) for one in optimizers]]
+    for parameter in [one for optimizer in optimizers for one in optimizer.param_groups[0]["params"]]:
+        parameter.grad = torch.ones_like(parameter)
+    for guide in guides:
+        for optimizer in optimizers:
+            optimizer.step()
+        guide.detach()
+        counts.append([len(one.param_groups[0]["params"]) for one in optimizers])
+    assert counts == [[14, 36], [14, 28], [8, 20]]
+    for optimizer in optimizers:
+        assert len(optimizer.state) == len(optimizer.param_groups[0]["params"])
+        optimizer.state.clear()
+    assert [str(optimizer.state_dict()) for optimizer in optimizers] == before
+
+
+def test_with_nothing_attached_no_optimizer_is_given_anything(pair: tuple[nn.Module, nn.Module]) -> None:
+    optimizer = torch.optim.Adam(pair[0].parameters())
+    guide = attach(*pair, GuideConfig(attention="none", transfer="conv"), optimizers=[optimizer])
+    assert not guide.networks() and len(optimizer.param_groups[0]["params"]) == 4
+
+
+@pytest.mark.parametrize(("images", "found"), [(["a.png"], "list"), (torch.tensor(1.0), r"a tensor of \(\)")])
+def test_what_are_no_images_is_refused(pair: tuple[nn.Module, nn.Module], images: Any, found: str) -> None:
+    with pytest.raises(ConfigError, match=rf"bind: expected images \(N, C, H, W\), found {found}; change images="):
+        attach(*pair).bind(images, ["a"])
+
+
 def test_networks_that_are_followed_again_are_met_once_and_given_back(
     make_generator: Make, make_discriminator: Make
 ) -> None:

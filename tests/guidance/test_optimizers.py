@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.optimizers import add_parameters
+from guidegan_plugin.guidance.optimizers import Joined, add_parameters
 
 
 def test_t_joins_the_generators_group_and_all_else_the_discriminators() -> None:
@@ -57,9 +57,10 @@ def test_a_state_from_before_new_networks_joined_is_loaded_and_they_start_fresh(
     (_, bare), (networks, optimizer) = training(), training()
     stepped(bare)
     new = {name: nn.Conv2d(1, 2, 1) for name in ("M_A", "M_B", "T")}
+    joined: dict[str, Joined] = {}
     # In the middle, and two in one group, one after the other.
     for name, owner in (("M_A", networks[1]), ("M_B", networks[1]), ("T", networks[0])):
-        add_parameters({name: new[name]}, owner, owner, [optimizer])
+        joined |= add_parameters({name: new[name]}, owner, owner, [optimizer])
     saved = copy.deepcopy(bare.state_dict())
     optimizer.load_state_dict(saved)
     assert [message.split()[6] for message in caplog.messages] == ["M_A,", "M_B,", "T,"]
@@ -67,9 +68,14 @@ def test_a_state_from_before_new_networks_joined_is_loaded_and_they_start_fresh(
     stepped(optimizer)
     steps = [[optimizer.state[one]["step"].item() for one in group["params"]] for group in optimizer.param_groups]
     assert steps == [[2, 2, 1, 1], [2, 2, 1, 1, 1, 1], [2, 2]]
+    joined["M_A"].leave()
+    optimizer.load_state_dict(saved)
+    assert [message.split()[6] for message in caplog.messages[3:]] == ["M_B,", "T,"]
+    assert [len(group["params"]) for group in optimizer.param_groups] == [4, 4, 2] and not caplog.clear()
+    stepped(optimizer)
     guided = optimizer.state_dict()
     optimizer.load_state_dict(guided)
-    assert len(caplog.messages) == 3 and all(optimizer.state[one]["step"] == 1 for one in new["T"].parameters())
+    assert not caplog.messages and all(optimizer.state[one]["step"] == 1 for one in new["T"].parameters())
     with pytest.raises(ValueError, match="doesn't match the size"):
         optimizer.load_state_dict(
             torch.optim.Adam([{"params": [nn.Parameter(torch.ones(1))]}] * 1).state_dict()

@@ -21,6 +21,7 @@ from guidegan_plugin.guidance.calls.lineage import Lineage, Shown, is_part
 from guidegan_plugin.guidance.calls.rows import Call, Made, Row, Rows
 from guidegan_plugin.guidance.calls.seen import Seen
 from guidegan_plugin.guidance.memory.view import View
+from guidegan_plugin.guidance.optimizers import Joined
 from guidegan_plugin.utils.keys import ItemKey
 
 
@@ -145,6 +146,7 @@ class SourceBinding:
         shared: Whether several pairs have one generator.
         translators: Each pair's generator, weakly, and the method it is met at, by the pair's name.
         companions: By the pair's name: what else acts on its networks, from here on until the pair leaves.
+        joined: By a new network's name: where it joined an optimizer.
     """
 
     binds_itself = False  # whether images are bound when a generator is called with them
@@ -158,6 +160,7 @@ class SourceBinding:
         self.calls: dict[str, set[Call]] = {}
         self.shared = False
         self.companions: dict[str, Companion] = {}
+        self.joined: dict[str, Joined] = {}
         self._bound: set[str] = set()  # since the step began
         self._datasets = KeyWatch()
         # By the pair's name: images of visits that are over.

@@ -36,8 +36,9 @@ class View:
     theta: Tensor
 
     def __post_init__(self) -> None:
-        if self.theta.dim() != 3 or self.theta.shape[1:] != (2, 3):
-            raise ConfigError(f"view: expected theta of shape (N, 2, 3), found {tuple(self.theta.shape)}; change view=")
+        if not isinstance(self.theta, Tensor) or self.theta.dim() != 3 or self.theta.shape[1:] != (2, 3):
+            found = tuple(self.theta.shape) if isinstance(self.theta, Tensor) else f"a {type(self.theta).__name__}"
+            raise ConfigError(f"view: expected a tensor (N, 2, 3), found {found}; change view=")
         theta = self.theta.detach().to("cpu", torch.float32)
         rows = theta.tolist()
         if not all(map(_has_area, rows)):

@@ -63,6 +63,8 @@ def test_a_view_is_known_where_no_visit_is_unknown() -> None:
 def test_theta_of_another_shape_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\(N, 2, 3\), found \(2, 3\)"):
         View(torch.eye(3)[:2])
+    with pytest.raises(ConfigError, match=r"\(N, 2, 3\), found a list"):
+        View([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])  # type: ignore[arg-type]
 
 
 def test_views_live_on_the_cpu_in_float32() -> None:

@@ -198,6 +198,7 @@ def test_a_dry_run_says_what_is_attached_and_seen_and_saves_nothing(
         ("G_AB:D_B:real_A", "no loaded batch has images 'real_A' (they have 'A', 'B')"),
         ("G_AB:D_B", "expected 3 to 5 parts with colons between"),
         ("G_AB:D_B:A:path", "its batch (it has A, B) has no keys 'path'"),
+        ("generator=G_AB discriminator=D_B source=A views=crops", "its batch (it has A, B) has no views 'crops'"),
     ],
 )
 def test_a_wrong_name_is_refused_with_what_there_is(guidegan: Guidegan, script: Path, pairs: str, cause: str) -> None:
