@@ -16,7 +16,7 @@ from guidegan_plugin.guidance.memory.digests import networks_digest
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, save_stores
+from guidegan_plugin.guidance.memory.store_file import check_belongs, check_networks, load_stores, save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.reports import Reporter
 from guidegan_plugin.guidance.test_time.given_map import GivenMap, States
@@ -58,6 +58,15 @@ class GuideMemory:
         """Fingerprint of G's and D's weights: a store belongs to the networks that made it."""
         return networks_digest(self._attachment.networks)
 
+    def digests(self, roles: str) -> dict[str, str]:
+        """Fingerprints of single networks by their roles.
+
+        Args:
+            roles: First letters: ``"G"`` and what it leaves through is ``"Ge"``, ``"D"`` are the discriminators.
+        """
+        networks = self._attachment.networks
+        return {role: networks_digest({role: networks[role]}) for role in networks if role[0] in roles}
+
     def facts(self) -> dict[str, str]:
         """What a store's file says of this pair besides its maps: whose weights, how many batches and judged visits."""
         visit = self.binding.current(self.name)  # reported at the next bind, which a resumed training has no more
@@ -67,7 +76,9 @@ class GuideMemory:
         if newest is not None and isinstance(newest.made.visit, Visit):
             numbers["image"] = "x".join(map(str, newest.made.visit.shape[1:]))
             numbers["cells"] = "x".join(map(str, newest.maps.shape[-2:]))
-        return {f"{self.name}.{fact}": value for fact, value in {"digest": self.digest(), **numbers}.items()}
+        single = {f"digest.{role}": digest for role, digest in self.digests("GeD").items()}
+        told = {"digest": self.digest(), **single, **numbers}
+        return {f"{self.name}.{fact}": value for fact, value in told.items()}
 
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
         """Write the memory of this pair into a file, whole or not at all.
@@ -92,14 +103,19 @@ class GuideMemory:
     def take_test_map(self, states: States, facts: Mapping[str, str], path: Path) -> None:
         """Take what stands for the map at test time out of what ``load_stores`` read, and from beside the file.
 
-        What is missing or foreign is refused when it is needed, or asked for with ``given.require()``.
+        What is missing is refused when it is needed, or asked for with ``given.require()``.
 
         Args:
             states: Empty where there is no store.
             facts: Likewise.
             path: Of the store, or where it would be.
+
+        Raises:
+            StoreError: If the store belongs to a generator with other weights; nothing is taken then.
         """
         if self.given is not None:
+            cure = "load the checkpoint it was saved with, or change test_map (--guide_test_map ones)"
+            check_networks(facts, self.name, self.digests("Ge"), str(path), cure)
             self.given.take(states, facts, path)
 
     def load_state(self, states: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, str], source: str) -> None:

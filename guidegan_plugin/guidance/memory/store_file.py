@@ -201,6 +201,25 @@ def check_belongs(
         )
 
 
+def check_networks(facts: Mapping[str, str], pair: str, digests: Mapping[str, str], source: str, cure: str) -> None:
+    """Refuse what was saved with other weights of single networks; what an older file does not say is not asked.
+
+    Args:
+        facts: The metadata.
+        pair: The pair's name.
+        digests: Of networks, by their roles.
+        source: The file's name, for the message.
+        cure: What the user can do, for the message.
+
+    Raises:
+        StoreError: If one network has other weights; the message says which.
+    """
+    for role, digest in digests.items():
+        if facts.get(f"{pair}.digest.{role}", digest) != digest:
+            kind = "discriminator" if role[0] == "D" else "generator"
+            raise StoreError(f"{source} belongs to a {kind} with other weights than that of pair {pair}; {cure}")
+
+
 @contextmanager
 def _named(path: Path, cure: str) -> Iterator[None]:
     try:

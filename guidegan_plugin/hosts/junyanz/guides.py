@@ -156,9 +156,9 @@ class HostGuides:
             StoreError: As :meth:`load`; in a test if what makes the maps is missing or foreign.
         """
         if self.active and self.model.isTrain and read_option(self.model.opt, "continue_train"):
-            self.load(self._store)
+            self.load(self.store)
         elif self.active and not self.model.isTrain:
-            take_test_maps(self._store, self.guides.values())
+            take_test_maps(self.store, self.guides.values())
             for guide in self.guides.values():
                 if guide.given is not None:
                     guide.given.require()
@@ -169,8 +169,8 @@ class HostGuides:
         Raises:
             StoreError: If the store beside the checkpoint says so.
         """
-        if self.active and not self.model.isTrain and self._store.exists():
-            check_input(self._store, self._manager, self.config)
+        if self.active and not self.model.isTrain and self.store.exists():
+            check_input(self.store, self._manager, self.config)
 
     def bind(self, batch: Any) -> None:
         """Say which image each source tensor of a batch is.
@@ -277,7 +277,7 @@ class HostGuides:
             )
 
     @property
-    def _store(self) -> Path:
+    def store(self) -> Path:
         """The store beside the checkpoint the host loads."""
         return Path(self.model.save_dir) / f"{self.suffix}{STORE_ENDING}"
 

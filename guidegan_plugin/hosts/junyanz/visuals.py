@@ -13,6 +13,7 @@ from guidegan_plugin.errors import HostError
 from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.layers import convolutions
+from guidegan_plugin.guidance.memory.store_file import check_networks, load_facts
 from guidegan_plugin.hosts.junyanz.discriminators import load_discriminator
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 
@@ -88,13 +89,19 @@ class AttentionVisuals:
 
         Raises:
             HostError: If a checkpoint is missing or holds another discriminator; the message names it.
+            StoreError: If one is torn, or has other weights than the store beside it says.
         """
+        store = self._guides.store
+        facts = load_facts(store, "move it elsewhere") if self._asks and store.exists() else {}
         for pair in self._guides.pairs if self._asks else ():
             first = pair.judges[0].path
             name = f"{self._guides.suffix}_net_{first.removeprefix('net')}.pth"
             discriminator = load_discriminator(self._model, Path(self._model.save_dir) / name)
             setattr(self._model, first, discriminator)
-            self._guides.guides[pair.name].watch(discriminator)
-            for name, network in self._guides.guides[pair.name].networks().items():
+            guide = self._guides.guides[pair.name]
+            guide.watch(discriminator)
+            cure = "load the checkpoint it was saved with, or leave out --guide_show and --guide_refine"
+            check_networks(facts, pair.name, guide.digests("D"), str(store), cure)
+            for name, network in guide.networks().items():
                 if name not in self._guides.new_networks.names:
                     self._guides.new_networks.load(name, network, self._guides.suffix)
