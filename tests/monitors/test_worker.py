@@ -169,11 +169,12 @@ time.sleep(0.2)
 
 
 CTRL_C = (
-    f"import atexit, os, signal, threading\n{AT_EXIT}"
+    f"import atexit, signal\n{AT_EXIT}"
     + """
-main, pressed = threading.main_thread().ident, threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT))
-pressed.daemon = True
-atexit.register(pressed.start)
+while not worker._frames.empty():  # its thread has not begun
+    time.sleep(0.01)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+atexit.register(signal.setitimer, signal.ITIMER_REAL, 0.3)
 """
 )
 
