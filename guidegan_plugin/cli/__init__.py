@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -84,6 +85,7 @@ def main() -> None:
     # What was done at the user's wish is said, too, such as the pieces of --guide_fast.
     logging.getLogger("guidegan_plugin").setLevel(logging.INFO)
     try:
+        _refuse_no_folder()
         _call()
     except BrokenPipeError:  # who reads the output has gone away, as after "| head"
         sys.exit(1)
@@ -91,6 +93,14 @@ def main() -> None:
         if sys.argv[1:2] == ["--debug"]:
             raise
         sys.exit(in_one_line(error if isinstance(error, GuideError) else GuideError(_unforeseen(error))))
+
+
+def _refuse_no_folder() -> None:
+    """Refuse a folder that somebody removed meanwhile: there some libraries end the process when they are imported."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise GuideError("the folder this was started in is gone; cd to one that is there") from error
 
 
 def _call() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -10,7 +11,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 
-from guidegan_plugin.plugins.check import Check
+from guidegan_plugin.errors import GuideError
+from guidegan_plugin.plugins.check import Check, failed
 from guidegan_plugin.utils.packages import install_command, is_installed, version_of
 
 _PROBE = "guidegan_plugin.diagnosis.probe"
@@ -24,7 +26,10 @@ def check_torch(meanwhile: Callable[[], object]) -> list[Check]:
     Args:
         meanwhile: Called once torch is known to be importable, while another process looks at the rest.
     """
-    facts, complaint = _probe(meanwhile)
+    try:
+        facts, complaint = _probe(meanwhile)
+    except GuideError as error:
+        return [failed("torch", error)]
     if "torch" not in facts:
         return [Check("torch", "failure", f"torch cannot be imported: {complaint}", "pip install torch torchvision")]
     checks = [Check("torch", "ok", f"torch {facts['torch']}"), _torchvision(facts, complaint)]
@@ -32,26 +37,37 @@ def check_torch(meanwhile: Callable[[], object]) -> list[Check]:
 
 
 def _probe(meanwhile: Callable[[], object]) -> tuple[Mapping[str, object], str]:
-    """What :mod:`guidegan_plugin.diagnosis.probe` said, and the last line of what ended it."""
+    """What :mod:`guidegan_plugin.diagnosis.probe` said, and the last line of what ended it.
+
+    Raises:
+        GuideError: If it cannot be started.
+    """
     facts: dict[str, object] = {}
-    with tempfile.TemporaryFile("w+", errors="replace") as errors:
-        command = [sys.executable, "-m", _PROBE]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace") as process:
-            clock = threading.Timer(_SECONDS, process.kill)
-            clock.start()
-            try:
-                for line in process.stdout or ():
-                    known = "torch" in facts
-                    facts |= json.loads(line) if line.startswith("{") else {}
-                    if "torch" in facts and not known:
-                        meanwhile()
-                process.wait()
-            except BaseException:  # Ctrl-C, too
-                process.kill()
-                raise
-            finally:
-                late = clock.finished.is_set()
-                clock.cancel()
+    command = [sys.executable, "-m", _PROBE]
+    with contextlib.ExitStack() as opened:
+        try:
+            errors = opened.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            process = opened.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+            )
+        except OSError as error:  # no folder for temporary files has room, say
+            found = f"no process that imports torch can be started ({error.strerror or error})"
+            raise GuideError(f"{found}; mend that, or name a folder for temporary files: TMPDIR=DIR") from error
+        clock = threading.Timer(_SECONDS, process.kill)
+        clock.start()
+        try:
+            for line in process.stdout or ():
+                known = "torch" in facts
+                facts |= json.loads(line) if line.startswith("{") else {}
+                if "torch" in facts and not known:
+                    meanwhile()
+            process.wait()
+        except BaseException:  # Ctrl-C, too
+            process.kill()
+            raise
+        finally:
+            late = clock.finished.is_set()
+            clock.cancel()
         errors.seek(0)
         complaint = (errors.read().strip().splitlines() or [""])[-1]
     if process.returncode < 0:

@@ -158,3 +158,12 @@ def test_a_json_that_cannot_be_written_is_refused_before_the_work(guidegan: Comm
 def test_too_little_memory_is_said_in_plain_words(guidegan: Command, failing: Callable[[Exception], None]) -> None:
     failing(MemoryError())
     assert str(guidegan("presets")).startswith("guidegan: error: out of memory; ask for less")
+
+
+def test_a_folder_that_is_gone_is_said_before_anything_is_imported_there(
+    guidegan: Callable[..., int | str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert guidegan("doctor") == "guidegan: error: the folder this was started in is gone; cd to one that is there"

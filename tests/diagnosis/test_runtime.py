@@ -111,6 +111,16 @@ def test_an_answer_that_does_not_come_is_a_failure(put: Put, monkeypatch: pytest
     assert check.status == "failure" and "no answer in 0.3 seconds" in check.found
 
 
+def test_a_machine_on_which_no_process_can_be_started_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(packages.tempfile, "TemporaryFile", full)
+    (check,) = check_torch(int)
+    assert check.status == "failure" and "can be started (No usable temporary directory" in check.found
+    assert "TMPDIR=DIR" in check.cure
+
+
 def test_visdom_is_a_warning_with_the_way_around_its_build_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
