@@ -64,7 +64,10 @@ def make_gallery(
     failure = f"gallery {out} could not be written"
     with os_errors_as(DataError, failure, "change --out"), whole_folder(out, replace=True) as fresh:
         writer = ThumbnailWriter(fresh, thumbnails, concatenation)
-        shown = [writer.write(sample) for sample in progress(found.samples, "thumbnails")]
+        written = [writer.write(sample) for sample in progress(found.samples, "thumbnails")]
+        shown = [sample for sample in written if sample.thumbnails or any(sample.epochs.values())]
+        if not shown and writer.broken:
+            raise DataError(f"no image of {run} can be read, such as {writer.broken[0]}; change RUN")
         blended_as = concatenation.preview_text if concatenation else ""
         page = render(found.title or run.absolute().name, shown, out, blended_as)
         (fresh / "index.html").write_text(page, encoding="utf-8")

@@ -21,13 +21,14 @@ _OPACITY = 0.75
 _GRAY = 127.5
 
 
-def load(picture: Picture, size: int, crop: int | None = None) -> Image.Image:
+def load(picture: Picture, size: int, crop: int | None = None, frame: tuple[int, int] | None = None) -> Image.Image:
     """Open a picture, no side longer than ``size``.
 
     Args:
         picture: A file, or a map.
         size: In pixels; a smaller file stays as it is, a map is brought to it.
         crop: 0 for the left half of it, 1 for the right, None for the whole.
+        frame: Width and height, or what is to them as they are, of the image that a map lies over; None: the map's own.
 
     Returns:
         Mode RGB.
@@ -36,8 +37,10 @@ def load(picture: Picture, size: int, crop: int | None = None) -> Image.Image:
         OSError: If the file is missing, or no image.
     """
     if not isinstance(picture, Path):
-        grown = Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR)
-        return grown.convert("RGB")
+        width, height = frame or (picture.shape[1], picture.shape[0])
+        scale = size / max(width, height)
+        shape = max(1, round(width * scale)), max(1, round(height * scale))
+        return Image.fromarray(picture).resize(shape, Image.Resampling.BILINEAR).convert("RGB")
     with Image.open(picture) as file:
         image = file.convert("RGB")
     if crop is not None:

@@ -100,12 +100,16 @@ class ThumbnailWriter:
                 yield self._write(role, image)
 
     def _load(self, pictures: Mapping[str, Picture], size: int, crop: int | None) -> Iterator[tuple[str, Image.Image]]:
+        frame = None
         for role, picture in pictures.items():
             try:
-                yield role, load(picture, size, crop if role == INPUT else None)
+                image = load(picture, size, crop if role == INPUT else None, frame)
             except BROKEN:
                 if isinstance(picture, Path):
                     self.broken.append(picture)
+                continue
+            frame = image.size if role == INPUT else frame
+            yield role, image
 
     def _write(
         self, role: str, image: Image.Image, full: Picture | None = None, attention: Image.Image | None = None

@@ -138,6 +138,13 @@ def test_torn_images_are_left_out_and_named(
     (test / "images" / "two_attention_A.png").write_bytes(b"")
     text = make_gallery(test).read_text()
     assert text.count("<article") == 4
+    for path in (test / "images").glob("one_*"):
+        path.write_bytes(b"")
+    assert make_gallery(test).read_text().count("<article") == 2, "an image of which nothing is left is not shown"
+    for path in (test / "images").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"^no image of .*test can be read, such as .*png; change RUN"):
+        make_gallery(test)
     assert "2 images could not be read and are left out, such as" in caplog.text
 
 

@@ -64,5 +64,6 @@ def test_thumbnails_shrink_but_do_not_grow_and_maps_do(tmp_path: Path) -> None:
     image(NOISE).save(tmp_path / "x.png")
     assert load(tmp_path / "x.png", 4).size == (4, 3)
     assert load(tmp_path / "x.png", 400).size == (8, 6)
-    assert load(MAP, 40).size == (40, 40)
+    assert load(MAP, 40).size == (40, 30)
+    assert load(MAP, 40, frame=(9, 18)).size == (20, 40), "a map is of the whole image, whatever its cells"
     assert np.array_equal(np.asarray(load(tmp_path / "x.png", 400, crop=1)), NOISE[:, 4:])
