@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
@@ -20,6 +22,8 @@ from guidegan_plugin.guidance.memory.store_file import check_belongs, check_netw
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.reports import Reporter
 from guidegan_plugin.guidance.test_time.given_map import GivenMap, States
+
+_log = logging.getLogger(__name__)
 
 
 class GuideMemory:
@@ -103,20 +107,21 @@ class GuideMemory:
     def take_test_map(self, states: States, facts: Mapping[str, str], path: Path) -> None:
         """Take what stands for the map at test time out of what ``load_stores`` read, and from beside the file.
 
-        What is missing is refused when it is needed, or asked for with ``given.require()``.
+        What is missing is refused when it is needed, or asked for with ``given.require()``. Of a generator with other
+        weights a warning says so, since it may be an average of those that the store was saved with (EMA).
 
         Args:
             states: Empty where there is no store.
             facts: Likewise.
             path: Of the store, or where it would be.
-
-        Raises:
-            StoreError: If the store belongs to a generator with other weights; nothing is taken then.
         """
-        if self.given is not None:
-            cure = "load the checkpoint it was saved with, or change test_map (--guide_test_map ones)"
-            check_networks(facts, self.name, self.digests("Ge"), str(path), cure)
-            self.given.take(states, facts, path)
+        if self.given is None:
+            return
+        try:
+            check_networks(facts, self.name, self.digests("Ge"), str(path), "its maps are given all the same")
+        except StoreError as error:
+            _log.warning("%s", error)
+        self.given.take(states, facts, path)
 
     def load_state(self, states: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, str], source: str) -> None:
         """Take this pair's memory out of what ``load_stores`` read.
