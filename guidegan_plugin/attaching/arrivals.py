@@ -191,6 +191,11 @@ class ArrivalBinding(SourceBinding):
                     self._bind_arrival(guide, arrival)
                 return
 
+    def is_at_rest(self, pair: str) -> bool:
+        """As the base; where nobody judges, too."""
+        guide = self.guides.get(pair)
+        return super().is_at_rest(pair) or (guide is not None and not guide.judges)
+
     def _reads(self, pair: str, arrival: Arrival) -> bool:
         source = self._pairs[pair].source
         return source in ("", arrival.path) and pair not in self._samples.get(arrival.loader(), ())

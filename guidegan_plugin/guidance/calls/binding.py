@@ -225,6 +225,10 @@ class SourceBinding:
     def called_with(self, images: Tensor, pair: str) -> None:
         """A pair's generator is about to be called with images, which are bound now where ``binds_itself``."""
 
+    def is_at_rest(self, pair: str) -> bool:
+        """Whether a call before anything was bound is a test, though the generator is in training mode."""
+        return not torch.is_grad_enabled()
+
     def refuse_lost(self, images: Tensor, pair: str) -> None:
         """Refuse a call of the generator that is computed again when its visit, and so its map, is over.
 

@@ -176,6 +176,7 @@ class GeneratorAdapter:
             self._binding.lineage.pause()
         where, images, shown = self._find(args, kwargs)
         visit, tests = self._binding.visits.get(self._pair), self._how.testing or not module.training
+        tests = tests or (visit is None and self._binding.is_at_rest(self._pair))
         made: Made | None = None
         if visit is not None:
             visit.seen.generated += 1

@@ -117,15 +117,22 @@ class MeanMap(GivenMap):
         store = self._store
         if store is not None and store.version != self._version:
             self._keep(mean_map(store.sample()), store.version)
+            self.refusal = ""
 
     def _keep(self, mean: Tensor | None, version: int) -> None:
         self._elsewhere = {}  # not emptied: another thread may be about to fill it
         self._mean, self._version = mean, version
 
     def _warn_of_ones(self) -> None:
-        if self._mean is None and not self._warned:
-            self._warned = True
-            _log.warning("pair %s: nothing is remembered yet, so ones stand for the mean map", self.pair)
+        if self._mean is None:
+            self.require()  # of a checkpoint that was loaded, and not of a training that begins
+            if not self._warned:
+                self._warned = True
+                _log.warning(
+                    "pair %s: nothing is remembered yet (guide.load(path) reads what a training kept), so ones stand "
+                    "for the mean map",
+                    self.pair,
+                )
 
     def take(self, states: States, facts: Mapping[str, str], store: Path) -> None:
         """The mean of a checkpoint's memory; see :class:`GivenMap`."""

@@ -127,6 +127,35 @@ def test_predict_gives_each_image_its_own_map_also_in_copies(concat: str, transf
 
 
 @pytest.mark.parametrize("test_map", ["mean", "predict"])
+def test_a_script_that_loads_and_translates_without_gradient_is_given_them_in_training_mode_too(
+    test_map: str, tmp_path: Path
+) -> None:
+    generator, discriminator = networks()
+    with attach(generator, discriminator, GuideConfig(layer=1, test_map=test_map)) as guide:
+        train(generator, discriminator, guide)
+        with_predictor(guide, tmp_path)
+        wanted = generator.eval()(IMAGES)
+    generator.train()
+    with attach(generator, discriminator, GuideConfig(layer=1, test_map=test_map)) as again:
+        again.load(tmp_path / "latest_guide.safetensors")
+        with torch.no_grad():
+            assert torch.equal(generator(IMAGES), wanted)
+        assert torch.equal(generator(IMAGES), blended(again, generator, torch.ones(1, 1, 1, 1))), (
+            "a training's own call"
+        )
+
+
+def test_a_mean_map_that_a_checkpoint_lacks_is_refused_when_it_is_needed(tmp_path: Path) -> None:
+    generator, discriminator = networks()
+    with attach(generator.eval(), discriminator, GuideConfig(layer=1, test_map="mean")) as guide:
+        guide.take_test_map({}, {}, tmp_path / "G_guide.safetensors")
+        with pytest.raises(StoreError, match=r"test_map=mean: there is no store .*G_guide.*--guide_test_map ones"):
+            generator(IMAGES)
+        train(generator.train(), discriminator, guide)
+        assert torch.isfinite(generator.eval()(IMAGES)).all(), "a training that began without it remembers by now"
+
+
+@pytest.mark.parametrize("test_map", ["mean", "predict"])
 def test_what_was_loaded_stays_when_its_files_are_written_over(test_map: str, tmp_path: Path) -> None:
     _, guide = guided(test_map)
     with_predictor(guide, tmp_path)
