@@ -6,6 +6,8 @@ A release of torch that changes one of these fails here, in words, and not in a 
 from __future__ import annotations
 
 import ast
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,15 @@ def a_storage_has_one_number_however_it_is_looked_at() -> None:
         assert alias.untyped_storage()._cdata == number
     other = images.clone()  # both alive
     assert other.untyped_storage()._cdata != number
+    # It is one object, too, which lives as long as any tensor that lies in it.
+    held = weakref.ref(images.untyped_storage())
+    alias = images.data
+    del images
+    gc.collect()
+    assert held() is alias.untyped_storage()
+    del alias
+    gc.collect()
+    assert held() is None
 
 
 @guards("_get_current_function_mode")

@@ -33,7 +33,7 @@ AFFINE = frozenset(_UPON.split())
 ARITHMETIC = frozenset(("Add", "Sub", "Rsub", "Mul", "Neg"))
 """Operations by which noise is added to a code."""
 
-_FAR = 1000  # nodes that are looked at, at most
+_FAR = 4000  # nodes that are looked at, at most: each row of a batch may have some of its own
 _ANY = -1  # of axes
 
 
