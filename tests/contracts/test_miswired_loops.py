@@ -204,6 +204,18 @@ def test_a_judge_that_never_judges_beside_others_that_do_is_named(caplog: pytest
     assert re.search(r"in 3 batches Sequential, one of its discr.*judged nothing.*discriminator= \(--guide_p", said)
 
 
+def test_an_operation_that_affine_passes_is_not_what_stands_in_the_way_where_affine_is_set(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pattern = Plain()
+    judge, blur = pattern.judge, nn.Conv2d(3, 3, 1)
+    pattern.judge = lambda fake: judge(blur(fake) * 0.9)  # type: ignore[method-assign]
+    loop(pattern, pattern.attach(config_of(pattern, judged="affine")), "")
+    (said,) = [record.getMessage() for record in caplog.records if record.name.startswith("guidegan_plugin")]
+    assert re.search(r"only after the operation 'convolution', behind which .* change discriminator= \(--guide_p", said)
+    assert "--guide_judged" not in said
+
+
 def left_out() -> list[Any]:
     """Patterns that need an option, without that option, and what is said then."""
     upon = r"only after the operation '\w+'.*set judged='affine' \(--guide_judged affine\)"
