@@ -8,6 +8,7 @@ generator's call.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,6 +74,7 @@ class Lineage:
         self.storages: list[int] = []
         self._mode = _Watching(self)
         self.watching = self.rewritten = False
+        self._thread = 0
 
     def begin(self, images: Tensor, shown: Shown) -> None:
         """A batch is bound; from now on copies of the batch are noted.
@@ -82,7 +84,7 @@ class Lineage:
             shown: N rows.
         """
         self.note(images, shown, bound=True)
-        self.watching, self.rewritten = True, False
+        self.watching, self.rewritten, self._thread = True, False, threading.get_ident()
         self._mode.switch(on=True)
 
     def forget(self, visit: object) -> None:
@@ -93,8 +95,9 @@ class Lineage:
 
     def pause(self) -> None:
         """A network is called: copies are no longer noted, so that neither its layers nor a compiled graph notice."""
-        self.watching = False
-        self._mode.switch(on=False)
+        if self._thread == threading.get_ident():  # a sampler in another thread ends nothing
+            self.watching = False
+            self._mode.switch(on=False)
 
     def note(self, tensor: Tensor, shown: Shown, bound: bool = False) -> None:
         """A tensor shows these rows."""
@@ -200,7 +203,7 @@ class _Watching(TorchFunctionMode):
 
     @property
     def lineage(self) -> Lineage | None:
-        """Whose copies are noted; None where nobody's are any more, be it that another thread said so."""
+        """Whose copies are noted; None where nobody's are any more."""
         lineage = self._lineage()
         return lineage if lineage is not None and lineage.watching else None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -239,3 +240,14 @@ def test_what_was_joined_of_two_pairs_is_each_ones_own(axis: int) -> None:
         row = shown.rows[number if axis == 0 else 0]
         assert row is not None and row.visit is visit
         assert shown.channels == ((0, 3) if axis == 0 else (3 * number, 3 * number + 3))
+
+
+def test_a_network_that_is_called_in_another_thread_does_not_end_the_noting_of_copies() -> None:
+    binding, images = SourceBinding(), torch.rand(1, 3, 4, 4)
+    binding.bind("A", images, ["a"])
+    sampler = threading.Thread(target=binding.lineage.pause)
+    sampler.start()
+    sampler.join()
+    assert len(rows_of(binding, images.clone())) == 1
+    binding.lineage.pause()
+    assert torch.overrides._get_current_function_mode() is None
