@@ -14,7 +14,6 @@ from guidegan_plugin.guidance.calls.judgement import Judgement
 from guidegan_plugin.guidance.calls.unguided import UnguidedWatch, warn_of_backward
 from guidegan_plugin.guidance.collapse import CollapseWatch
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard
 
 Losses = Callable[[], Mapping[str, Tensor | float]]
 
@@ -74,9 +73,9 @@ class Reporter:
 
     Args:
         pair: Name of the pair.
-        on_step: Called with a report when a visit is over.
-        on_epoch: Called with a report when an epoch is over.
-        losses: Says what the host's losses are.
+        on_step: Called with a report when a visit is over; None where nobody listens.
+        on_epoch: Called with a report when an epoch is over; likewise.
+        losses: Says what the host's losses are; None where nobody does.
         concatenation: The pair's.
         strict: Whether a pair that is not guided is an error in place of a warning.
 
@@ -88,14 +87,14 @@ class Reporter:
     def __init__(
         self,
         pair: str,
-        on_step: Callable[[StepReport], None] | None = None,
-        on_epoch: Callable[[EpochReport], None] | None = None,
-        losses: Losses | None = None,
-        concatenation: Concatenation | None = None,
-        strict: bool = False,
+        on_step: Callable[[StepReport], None] | None,
+        on_epoch: Callable[[EpochReport], None] | None,
+        losses: Losses | None,
+        concatenation: Concatenation,
+        strict: bool,
     ) -> None:
         self._pair, self._on_step, self._on_epoch, self._losses = pair, on_step, on_epoch, losses or dict
-        self._concatenation = concatenation or ResidualHadamard()
+        self._concatenation = concatenation
         self.steps = self._epochs = 0
         self.watch = UnguidedWatch(pair, strict)
         self._images: Tensor | None = None

@@ -38,7 +38,7 @@ def ask(translator: Any) -> None:
     for keys in (KEYS, ["never seen"]):
         guide.maps(keys), guide.views(keys), guide.store.recall(keys), [key in guide.store for key in keys]
     guide.latest, guide.networks(), guide.digest(), guide.facts(), guide.statistics()
-    guide.store.state(), guide.store.counts, guide.store.nbytes, list(guide.store), guide.store.record("never seen")
+    guide.store.state(), guide.store.counts, guide.store.nbytes, list(guide.store), guide.store.recall(["never seen"])
     guide.store.changes(), list(guide.store.chunks())
     guide.binding.current("A"), guide.binding.translation("A"), guide.binding.shown(translator.real_A, "A")
 

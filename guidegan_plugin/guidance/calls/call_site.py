@@ -282,8 +282,3 @@ def arounds_of(module: nn.Module, method: str = "") -> list[Around]:
     sites = vars(module).get(SITES, {})
     found = [site for name, site in sites.items() if method in ("", name)]
     return [around for site in found if isinstance(site, CallSite) for around in site.arounds]
-
-
-def is_met(module: nn.Module) -> bool:
-    """Whether somebody answers calls of a module; a copy of such a module has none."""
-    return bool(arounds_of(module))

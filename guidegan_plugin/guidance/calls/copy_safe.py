@@ -7,11 +7,10 @@ replaced by their stand-in instead, so a copy neither reads nor writes the memor
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
 
 def ignore(*_: object) -> None:
@@ -44,21 +43,8 @@ class Hook(functools.partial[Any]):
         return _itself, (self._stand_in,)
 
 
-def is_guided(network: nn.Module) -> bool:
-    """Whether a network carries a hook of ours."""
-    return any(
-        isinstance(hook, Hook) for hook in [*network._forward_pre_hooks.values(), *network._forward_hooks.values()]
-    )
-
-
 def forget_ignored(module: nn.Module) -> None:
     """Remove what a copied module carries in place of hooks that only listened."""
     for hooks in (module._forward_pre_hooks, module._forward_hooks):
         for number in [number for number, hook in hooks.items() if hook is ignore]:
             del hooks[number]
-
-
-def remove(handles: Sequence[RemovableHandle]) -> None:
-    """Remove hooks; removing them twice is fine."""
-    for handle in handles:
-        handle.remove()

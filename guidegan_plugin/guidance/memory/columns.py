@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from guidegan_plugin.guidance.memory.records import Record
-from guidegan_plugin.guidance.memory.storage import Rows, Shape
+from guidegan_plugin.guidance.memory.storage import Rows
 
 # Images there is room for at first; later an eighth more each time.
 _ROOM = 64
@@ -74,21 +72,6 @@ class Columns:
         self.visits[row] = self.fresh[row] = self.stamps[row] = 0  # a merge that failed may have left others
         self.rows[key] = row
         return row
-
-    def record(self, key: str, shapes: Sequence[Shape]) -> Record | None:
-        """What is known of one image.
-
-        Args:
-            key: Of the image.
-            shapes: Height and width of the maps of each of a store's slabs.
-        """
-        row = self.rows.get(key)
-        if row is None:
-            return None
-        theta = torch.from_numpy(self.views[row].copy())
-        known = None if theta.isnan().any() else theta
-        shape = shapes[self.sizes[row]]
-        return Record(shape, self.slots[row], self.visits[row], known, self.fresh[row], self.stamps[row])
 
     def rows_of(self, keys: Iterable[str]) -> Rows:
         """The rows of images that are known.

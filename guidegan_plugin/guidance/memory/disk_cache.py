@@ -11,7 +11,7 @@ from torch import Tensor
 from guidegan_plugin.guidance.memory.columns import Columns
 from guidegan_plugin.guidance.memory.disk_rows import Known, Packed, Unpacked, pack
 from guidegan_plugin.guidance.memory.map_file import MapFile
-from guidegan_plugin.guidance.memory.records import Recalled, Record, Totals
+from guidegan_plugin.guidance.memory.records import Recalled, Totals
 from guidegan_plugin.guidance.memory.state_dict import shapes_in, unpack_keys
 from guidegan_plugin.guidance.memory.storage import Rows, Shape, Slab
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -53,11 +53,6 @@ class DiskCache(AttentionStore):
         for key in self._file.keys() if self._file is not None else ():
             if key not in known:
                 yield key
-
-    def record(self, key: str) -> Record | None:
-        """What is known of one image, None before its first visit."""
-        self._fetch([key])
-        return super().record(key)
 
     def write(self, keys: Sequence[str], maps: Tensor, view: View | None = None, first: bool = True) -> None:
         """Remember the maps of one visit; see :class:`AttentionStore`."""

@@ -6,29 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from guidegan_plugin.guidance.memory.storage import Shape
 from guidegan_plugin.guidance.memory.view import View
-
-
-@dataclass
-class Record:
-    """What is known of one image.
-
-    Attributes:
-        shape: Height and width of its map.
-        row: Where in that shape's slab the map lies.
-        visits: How often the image was visited.
-        theta: ``(2, 3)``, crop and flip of the last visit as in a :class:`View`, None where unknown.
-        fresh: Visits that other processes have not heard of.
-        stamp: When the map was written, counted in writes.
-    """
-
-    shape: Shape
-    row: int
-    visits: int = 0
-    theta: Tensor | None = None
-    fresh: int = 0
-    stamp: int = 0
 
 
 @dataclass(frozen=True, eq=False)

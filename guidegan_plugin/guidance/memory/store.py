@@ -12,7 +12,7 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.memory.contents import Contents
 from guidegan_plugin.guidance.memory.merging import newest, note
-from guidegan_plugin.guidance.memory.records import Counts, Recalled, Record
+from guidegan_plugin.guidance.memory.records import Counts, Recalled
 from guidegan_plugin.guidance.memory.state_dict import shapes_in, unpack_keys
 from guidegan_plugin.guidance.memory.storage import Shape, Slab, rows_on
 from guidegan_plugin.guidance.memory.view import View
@@ -42,10 +42,6 @@ class AttentionStore(Contents):
     def end_epoch(self) -> None:
         """Count the visits of an epoch anew."""
         self._epoch_visits = self._epoch_first_visits = 0
-
-    def record(self, key: str) -> Record | None:
-        """What is known of one image, None before its first visit."""
-        return self._columns.record(key, [*self._slabs])
 
     def write(self, keys: Sequence[str], maps: Tensor, view: View | None = None, first: bool = True) -> None:
         """Remember the maps of one visit.

@@ -76,8 +76,7 @@ def test_alone_nothing_happens() -> None:
     store = AttentionStore()
     store.write(["a"], torch.rand(1, 1, 2, 2))
     exchange(store, CPU)
-    record = store.record("a")
-    assert record is not None and record.visits == record.fresh == 1
+    assert store.recall(["a"]).visits == (1,) and store.changes()["visits"].tolist() == [1]
 
 
 def test_changes_are_told_once_and_visits_before_them_are_kept() -> None:
@@ -89,4 +88,4 @@ def test_changes_are_told_once_and_visits_before_them_are_kept() -> None:
     store.write(["b"], torch.ones(1, 1, 2, 2))
     assert store.changes()["visits"].tolist() == [1]
     store.merge([store.changes(), store.changes()], CPU)
-    assert [store.record(key).visits for key in "ab"] == [2, 4]  # type: ignore[union-attr]
+    assert store.recall(["a", "b"]).visits == (2, 4)

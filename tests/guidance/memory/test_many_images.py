@@ -127,10 +127,10 @@ def test_hundreds_of_images_of_changing_sizes_are_as_in_a_dictionary() -> None:
 def test_what_is_told_of_an_image_is_not_changed_by_later_visits() -> None:
     store = AttentionStore()
     store.write(["a"], torch.zeros(1, 1, 2, 2), View.identity())
-    record = store.record("a")
-    store.write(["a"], torch.zeros(1, 1, 3, 3))
-    assert record is not None and (record.shape, record.visits) == ((2, 2), 1)
-    assert record.theta is not None and torch.equal(record.theta, View.identity().theta[0])
+    told = store.recall(["a"])
+    store.write(["a"], torch.ones(1, 1, 3, 3), View.crop((0, 0), (1, 1), (2, 2)))
+    assert told.maps.shape[-2:] == (2, 2) and told.visits == (1,) and not told.maps.any()
+    assert told.views is not None and torch.equal(told.views.theta, View.identity().theta)
 
 
 def test_no_image_at_all_is_written_and_recalled() -> None:

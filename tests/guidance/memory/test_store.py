@@ -31,9 +31,8 @@ def test_the_newest_visit_wins_and_visits_are_counted_once() -> None:
     store.write(["a"], torch.zeros(1, 1, 3, 3), View.identity())
     store.write(["a"], torch.ones(1, 1, 3, 3), View.crop((0, 0), (1, 1), (2, 2)))
     store.write(["a"], torch.full((1, 1, 3, 3), 0.5), None, first=False)
-    record = store.record("a")
-    assert record is not None and record.visits == 2 and record.theta is None
-    assert (store.recall(["a"]).maps == 0.5).all()
+    recalled = store.recall(["a"])
+    assert recalled.visits == (2,) and recalled.views is None and (recalled.maps == 0.5).all()
 
 
 def test_it_grows_past_its_first_allocation_and_keeps_everything() -> None:
@@ -125,8 +124,8 @@ def test_what_is_recalled_does_not_change_with_later_visits() -> None:
 def test_a_remembered_view_holds_no_file_of_a_loaders_worker() -> None:
     store, theta = AttentionStore(), View.identity().theta.share_memory_()
     store.write(["a"], torch.ones(1, 1, 3, 3), View(theta))
-    record = store.record("a")
-    assert theta.is_shared() and record is not None and record.theta is not None and not record.theta.is_shared()
+    views = store.recall(["a"]).views
+    assert theta.is_shared() and views is not None and not views.theta.is_shared()
 
 
 def test_state_round_trips_bit_for_bit_through_sizes_views_and_odd_keys() -> None:
@@ -141,7 +140,7 @@ def test_state_round_trips_bit_for_bit_through_sizes_views_and_odd_keys() -> Non
             copy.state()[name].nan_to_num(-9) if name == "views" else copy.state()[name],
             tensor.nan_to_num(-9) if name == "views" else tensor,
         ), name
-    assert set(copy) == {"trainA/ä b.png", "x", "y/🦓"} and copy.record("x").visits == 2  # type: ignore[union-attr]
+    assert set(copy) == {"trainA/ä b.png", "x", "y/🦓"} and copy.recall(["x"]).visits == (2,)
 
 
 def test_an_empty_store_has_a_state() -> None:
