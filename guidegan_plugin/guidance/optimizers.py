@@ -135,17 +135,21 @@ class Joined:
         """Take the network out again, and what the optimizer holds of it."""
         self._handle.remove()
         optimizer, own = self._optimizer(), set(map(id, self._parameters))
-        if optimizer is not None:
-            held = optimizer.param_groups[self._group]["params"]
-            held[:] = [parameter for parameter in held if id(parameter) not in own]
-            for parameter in self._parameters:
-                optimizer.state.pop(parameter, None)
+        if optimizer is None:
+            return
+        for group in optimizer.param_groups:  # any: the host may have sorted them anew
+            group["params"][:] = [parameter for parameter in group["params"] if id(parameter) not in own]
+        for parameter in self._parameters:
+            optimizer.state.pop(parameter, None)
 
     def _grown(self, optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any] | None:
         """As a hook of an optimizer whose state is loaded."""
-        groups, held = [*state["param_groups"]], optimizer.param_groups[self._group]["params"]
-        before = next(place for place, one in enumerate(held) if one is self._parameters[0])
-        if self._group >= len(groups) or len(groups[self._group]["params"]) != before:
+        groups, here = [*state["param_groups"]], optimizer.param_groups
+        if self._group >= min(len(groups), len(here)):
+            return None
+        held = map(id, here[self._group]["params"])
+        before = next((place for place, one in enumerate(held) if one == id(self._parameters[0])), None)
+        if len(groups[self._group]["params"]) != before:
             return None
         free = 1 + max((number for group in groups for number in group["params"]), default=-1)
         own, count = groups[self._group], len(self._parameters)
