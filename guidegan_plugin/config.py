@@ -63,6 +63,8 @@ class GuideConfig:
             raise refusal("border", "auto or a number of rings from 0", self.border)
         if not -1 < self.strength <= 1000:
             raise refusal("strength", "a number above -1, such as 1", self.strength)
+        if not -(2**63) <= self.seed < 2**64:  # which torch's generators take
+            raise refusal("seed", "a whole number of at most 64 bits", self.seed)
         if not 0 <= self.dropout <= 1:
             raise refusal("dropout", "a probability from 0 to 1", self.dropout)
         if self.anneal != "off" and self.anneal_span is None:

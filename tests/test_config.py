@@ -44,6 +44,7 @@ def test_it_is_frozen() -> None:
         ("store_device", "cuda"),
         ("store_dtype", "int8"),
         ("seed", "7"),
+        ("seed", 2**64),
         ("concat", 3),
         ("dropout", 1.5),
         ("dropout", -1),

@@ -19,6 +19,7 @@ from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
 from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.calls.gradient_weights import weights_by
 from guidegan_plugin.guidance.calls.row_maps import placeholder
+from guidegan_plugin.guidance.calls.sharing import refuse_same_images
 from guidegan_plugin.guidance.calls.stages import Places, Where
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.concatenation.transfer import Transfer
@@ -171,13 +172,16 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
             remember: Whether each image's map is to be stored, by default all; a distributed sampler's padding is not.
 
         Raises:
-            ConfigError: If the counts differ, keys are missing, or the images are none.
+            ConfigError: If the counts differ, keys are missing, the images are none, or another pair of this generator
+                has bound them.
         """
         if not isinstance(images, Tensor) or not images.dim():
             found = f"a tensor of {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
             raise ConfigError(f"bind: expected images (N, C, H, W), found {found}; change images=")
         if keys is None and self._fresh is None:
             raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
+        if self.binding.shared:
+            refuse_same_images(self.binding, self.name, images)
         if self.binding.lineage.watching:
             self.binding.lineage.pause()
         over, newest = self.binding.visits.get(self.name), self.binding.newest.get(self.name)

@@ -21,7 +21,6 @@ from guidegan_plugin import GuideConfig, View, attach
 from guidegan_plugin.attaching.factory import GuideFactory
 from guidegan_plugin.errors import ConfigError, GuideError, StoreError
 from guidegan_plugin.guidance.calls.call_site import arounds_of
-from guidegan_plugin.guidance.calls.copy_safe import is_guided
 from guidegan_plugin.guidance.guide import Guide
 
 Make = Callable[..., nn.Module]
@@ -686,6 +685,31 @@ def test_optimizers_are_given_back_what_they_were_once_nobody_needs_what_joined_
     assert [str(optimizer.state_dict()) for optimizer in optimizers] == before
 
 
+def test_one_generator_does_not_bind_the_same_images_for_two_pairs(
+    make_generator: Make, make_discriminator: Make
+) -> None:
+    generator, judges, images = make_generator(), (make_discriminator(), make_discriminator()), torch.rand(1, 3, 64, 64)
+    guide = attach(generator, judges[0])
+    other = attach(generator, judges[1], name="B", beside=guide)
+    guide.bind(images, ["a"])
+    with pytest.raises(ConfigError, match=r"pairs A and B have one generator .*attach\(G, \[D1, D2\]\)"):
+        other.bind(images, ["a"])
+    other.bind(images.clone(), ["b"])
+    guide.bind(images, ["a"])
+
+
+def test_of_one_discriminator_two_mask_branches_are_said_and_two_taps_refused(
+    make_generator: Make, make_discriminator: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    generators, judge, config = (make_generator(), make_generator()), make_discriminator(), GuideConfig(attention="tam")
+    guide = attach(generators[0], judge, config)
+    other = attach(generators[1], judge, config, name="B", beside=guide)
+    other.follow(generators[1], judge)
+    assert caplog.text.count("pairs A and B have one discriminator, and attention=tam changes its answer for each") == 1
+    with pytest.raises(ConfigError, match=r"pair A: the same Sequential is named twice; change discriminator="):
+        attach(make_generator(), [make_discriminator()] * 2)
+
+
 def test_with_nothing_attached_no_optimizer_is_given_anything(pair: tuple[nn.Module, nn.Module]) -> None:
     optimizer = torch.optim.Adam(pair[0].parameters())
     guide = attach(*pair, GuideConfig(attention="none", transfer="conv"), optimizers=[optimizer])
@@ -716,7 +740,7 @@ def test_networks_that_are_followed_again_are_met_once_and_given_back(
     assert guide.is_on(*wrappers) and guide.judges == [wrappers[1]]
     guide.detach()
     kinds = [type(one) for one in (*networks, *wrappers)]
-    assert kinds == [nn.Sequential] * 2 + [nn.DataParallel] * 2 and not any(map(is_guided, networks[1].modules()))
+    assert kinds == [nn.Sequential] * 2 + [nn.DataParallel] * 2 and not networks[1][8]._forward_hooks
 
 
 def test_discriminators_are_watched_once_all_together(make_generator: Make, make_discriminator: Make) -> None:

@@ -141,7 +141,7 @@ class Attachment:
 
         Raises:
             ConfigError: If some are tapped already, their number is another one than the pair was attached for, or one
-                is guided already or lacks the layer; all are untouched then.
+                is named twice, is guided already or lacks the layer; all are untouched then.
         """
         judges, handles = stages(discriminators), list[RemovableHandle | CallSiteHandle]()
         if self._taps and (self.discriminators or len(judges) != len(self._taps)):
@@ -149,6 +149,11 @@ class Attachment:
                 f"pair {self._pair} watches {len(self.discriminators)} of {len(self._taps)} discriminators, found "
                 f"{len(judges)} to be watched; name all of them once, to attach() or to guide.watch()"
             )
+        for number, judge in enumerate(judges):
+            if any(judge.is_at(other) for other in judges[:number]):
+                raise ConfigError(
+                    f"pair {self._pair}: the same {judge} is named twice; change discriminator= (--guide_pairs)"
+                )
         try:
             for tap, judge in zip(self._taps, judges, strict=bool(self._taps)):
                 handles += tap.attach(judge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from guidegan_plugin.guidance.attention.base import Attention
 from guidegan_plugin.guidance.attention.signals import score
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit
-from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site
+from guidegan_plugin.guidance.calls.call_site import CallSiteHandle, Method, add_call_site, arounds_of
 from guidegan_plugin.guidance.calls.extra_pass import unnoticed
 from guidegan_plugin.guidance.calls.fake_tracking import fresh_fake, obstacle
 from guidegan_plugin.guidance.calls.gradient_weights import GradientWeights, WeighedInput, WeightsOf
@@ -25,6 +26,8 @@ from guidegan_plugin.guidance.calls.rows import Made
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.view import View
+
+_log = logging.getLogger(__name__)
 
 
 class DiscriminatorTap:
@@ -59,7 +62,7 @@ class DiscriminatorTap:
         self._scores, self._affine, self._mean = scores, affine, mean
         self._weights = None if weights_of is None else GradientWeights(pair, weights_of)
         self._looking, self._method = False, "forward"
-        self.has_judged = False
+        self.has_judged = self._warned = False
         # A discriminator called in two threads at once would be read in both.
         self._calls = threading.RLock()
 
@@ -69,6 +72,7 @@ class DiscriminatorTap:
         Raises:
             ConfigError: If the discriminator is guided already, or lacks the method or the mechanism's layer.
         """
+        self._warn_of_another(discriminator)
         self._method = discriminator.method
         placed = add_call_site(discriminator.module, discriminator.method, self._called, self._binding)
         try:
@@ -76,6 +80,21 @@ class DiscriminatorTap:
         except BaseException:
             placed.remove()
             raise
+
+    def _warn_of_another(self, discriminator: Stage) -> None:
+        """Say once that two pairs change one discriminator's answer, each by a network of its own."""
+        met = [getattr(around, "__self__", None) for around in arounds_of(discriminator.module)]
+        other = next((tap for tap in met if isinstance(tap, DiscriminatorTap) and tap is not self), None)
+        changes = self._attention.changes_prediction and other is not None and other._attention.changes_prediction
+        if changes and other is not None and not self._warned:
+            self._warned = True
+            _log.warning(
+                "pairs %s and %s have one discriminator, and attention=%s changes its answer for each, in every "
+                "call; change attention (--guide_attention pha), or give each pair its own",
+                other._pair,
+                self._pair,
+                self._attention.name,
+            )
 
     def look(self, discriminator: nn.Module, images: Tensor) -> tuple[Any, Tensor | None]:
         """Ask the discriminator where it looks, without writing; what is returned has no gradient.
