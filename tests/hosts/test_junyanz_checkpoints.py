@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,25 @@ def test_a_failing_disk_leaves_one_good_set_and_says_so(
     assert len(content(tmp_path)) == 1
     save(tmp_path, "third")
     assert content(tmp_path) == {"third"}, "the next save succeeds"
+
+
+@pytest.mark.parametrize("reads", [roll_forward, finish], ids=["a test", "a training"])
+def test_a_complete_set_that_cannot_be_moved_is_named_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: Callable[[Path], None]
+) -> None:
+    save(tmp_path, "first")
+    (complete := tmp_path / ".guide_complete").mkdir()
+    for name in NAMES:
+        (complete / name).write_text("second")
+
+    def refused(self: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refused)
+        with pytest.raises(StoreError, match=r"moved into place \(Permission denied\); change its perm"):
+            reads(tmp_path)
+    assert content(tmp_path) == {"second"}
 
 
 def test_an_error_of_torchs_writer_is_a_disk_error_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.utils.files import explain
+from guidegan_plugin.utils.files import explain, remedy
 
 _WRITING = ".guide_writing"
 _COMPLETE = ".guide_complete"
@@ -53,21 +53,36 @@ def complete_set(folder: Path) -> Iterator[Path]:
 
 
 def finish(folder: Path) -> None:
-    """Move a complete set into place, if a killed run left one, and drop an incomplete one; for who writes there."""
+    """Move a complete set into place, if a killed run left one, and drop an incomplete one; for who writes there.
+
+    Raises:
+        StoreError: As :func:`roll_forward`.
+    """
     roll_forward(folder)
     shutil.rmtree(folder / _WRITING, ignore_errors=True)
 
 
 def roll_forward(folder: Path) -> None:
-    """Move a complete set into place; a set still being written is left to its writer, so reading is always safe."""
+    """Move a complete set into place; a set still being written is left to its writer, so reading is always safe.
+
+    Raises:
+        StoreError: If it cannot be moved; it stays complete.
+    """
     complete = folder / _COMPLETE
     # Ranks that start together, or a test beside a training, may move the same files: each is moved by one of them.
-    with contextlib.suppress(FileNotFoundError):
+    try:
         for path in sorted(complete.iterdir()):
             with contextlib.suppress(FileNotFoundError):
                 path.replace(folder / path.name)
                 path.unlink(missing_ok=True)  # renamed onto a link to the same file, it would stay
         complete.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"the checkpoint in {complete} is complete and cannot be moved into place ({error.strerror or error}); "
+            f"{remedy(error)} or change --checkpoints_dir"
+        ) from error
 
 
 def _flush(path: Path) -> None:
