@@ -98,9 +98,10 @@ def failures_named(what: str, cure: str, passed: tuple[type[GuideError], ...] = 
     Raises:
         PluginError: For anything but these and Ctrl-C.
     """
+    through: tuple[type[BaseException], ...] = (KeyboardInterrupt, *passed)
     try:
         yield
-    except (KeyboardInterrupt, *passed):
+    except through:
         raise
     except BaseException as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
