@@ -64,6 +64,9 @@ def _from_lines(name: str, text: str) -> Palette:
 def _from_json(name: str, text: str) -> Palette:
     try:
         content = json.loads(text)
+        _refuse_unknown(content, {"classes", "ignore"})
+        for item in (*content["classes"], *content.get("ignore", [])):
+            _refuse_unknown(item, {"name", "colour", "ids"})
         classes = tuple(
             LabelClass(str(item["name"]), _colour(item["colour"]), _whole(item.get("ids", [place])))
             for place, item in enumerate(content["classes"])
@@ -78,6 +81,12 @@ def _from_json(name: str, text: str) -> Palette:
             f"found otherwise ({type(error).__name__}: {error}); change --palette"
         ) from error
     return Palette(name, classes, void)
+
+
+def _refuse_unknown(item: dict[str, object], known: set[str]) -> None:
+    """A key that is misspelt, ``id`` say, would leave a class with the ids of its place in silence."""
+    if unknown := sorted(item.keys() - known):
+        raise ValueError(f"{unknown[0]!r} is unknown")
 
 
 def _colour(values: object) -> RGB:

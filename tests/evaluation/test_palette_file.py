@@ -48,6 +48,8 @@ def test_json_chooses_ids(tmp_path: Path) -> None:
         ("mine.json", '{"classes": [{"name": "road", "colour": [Infinity, 0, 0]}]}'),
         ("mine.json", '{"classes": [{"name": "road", "colour": [1, 2, 3], "ids": "12"}]}'),
         ("mine.json", "[]"),
+        ("mine.json", '{"classes": [{"name": "road", "colour": [1, 2, 3], "id": [7]}]}'),
+        ("mine.json", '{"classes": [{"name": "road", "colour": [1, 2, 3]}], "ignored": []}'),
         ("mine.json", '{"classes": [{"name": "road"}]}'),
         ("mine.json", '{"classes": [{"name": "road", "colour": [1, 2]}]}'),
     ],
