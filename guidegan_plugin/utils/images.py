@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 import struct
 import zlib
 from collections.abc import Collection
@@ -70,6 +72,8 @@ def open_image(path: Path, flag: str = "", modes: Collection[str] | None = None)
         DataError: If it is missing, cut off, damaged, no image, or has another mode.
     """
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # which would be waited for
+            raise OSError(errno.EINVAL, "Not a plain file")
         with Image.open(path) as image:
             image.load()  # all of it; what stays of the file is its name
     except BROKEN as error:

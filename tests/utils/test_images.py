@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,10 @@ LISTERS: dict[str, Callable[[Path], list[str]]] = {
 def test_every_reader_passes_over_hidden_files_and_folders(tmp_path: Path, listed: Callable[[Path], list[str]]) -> None:
     _hidden_beside(tmp_path, "a_real_A.png")
     assert listed(tmp_path) == ["a_real_A"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe.png is no readable image \(Not a plain file\)"):
+        open_image(tmp_path / "pipe.png")
