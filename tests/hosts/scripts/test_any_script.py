@@ -230,7 +230,7 @@ def test_a_memory_that_could_not_be_written_is_said_at_once_and_fails_the_end(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("guidegan_plugin.guidance.memory.store_file.write_whole", full)
+    monkeypatch.setattr("guidegan_plugin.guidance.memory.sealed_file.write_whole", full)
     ended = str(guidegan("run", "--guide_pairs", PAIRS, script))
     assert "G_AB_1_guide.safetensors could not be written: No space left on device" in caplog.text
     assert "its last state was not saved (G_AB_1_guide.safetensors" in ended
