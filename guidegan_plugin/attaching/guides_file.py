@@ -26,6 +26,7 @@ from guidegan_plugin.guidance.memory.store_file import (
     load_facts,
     load_stores,
     save_stores,
+    stores_in,
 )
 from guidegan_plugin.utils.files import write_again
 from guidegan_plugin.utils.options import Value
@@ -117,7 +118,7 @@ def _say_unnamed(folder: Path, files: set[str]) -> None:
     if len(found) <= len(files):
         return
     with contextlib.suppress(StoreError):  # of a torn one nobody knows what it names
-        for path in folder.glob(f"*{STORE_ENDING}"):
+        for path in stores_in(folder):
             files |= file_names(load_facts(path))
         for path in [path for path in found if path.name not in files]:
             log = "".join(f", {path.name}{end}" for end in ("-wal", "-shm") if Path(f"{path}{end}").exists())

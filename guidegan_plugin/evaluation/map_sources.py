@@ -17,10 +17,9 @@ from guidegan_plugin.errors import ConfigError, DataError, StoreError
 from guidegan_plugin.evaluation.label_images import read_pixels
 from guidegan_plugin.evaluation.stems import images_by_stem
 from guidegan_plugin.guidance.memory.state_dict import unpack
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, stores_in
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.memory.written_over import not_written_over
-from guidegan_plugin.utils.listing import visible_files
 
 _log = logging.getLogger(__name__)
 _CURE = "change --store"
@@ -75,7 +74,7 @@ def store_files(paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         inside = [path]
         if path.is_dir():
-            inside = [file for file in visible_files(path) if file.name.endswith(STORE_ENDING)]
+            inside = stores_in(path)
         if not inside or not inside[0].is_file():
             raise ConfigError(f"{path} is no store and no folder of *{STORE_ENDING}; change --store")
         for file in inside:

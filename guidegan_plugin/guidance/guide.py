@@ -16,8 +16,9 @@ from guidegan_plugin.guidance.calls.batch_memory import BatchMemory, Fresh, ones
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
-from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
+from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
 from guidegan_plugin.guidance.calls.gradient_weights import weights_by
+from guidegan_plugin.guidance.calls.placeholder_blend import PlaceholderBlend
 from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.calls.sharing import refuse_same_images
 from guidegan_plugin.guidance.calls.stages import Places, Where

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from guidegan_plugin.guidance.memory.state_dict import Entry, unpack, unpack_keys
 from guidegan_plugin.guidance.memory.statistics import entropy
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_stores, load_visits
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, config_of, load_stores, load_visits, stores_in
 from guidegan_plugin.guidance.memory.view import View, resample
 from guidegan_plugin.guidance.memory.written_over import not_written_over
 from guidegan_plugin.plugins.sample import ATTENTION, INPUT, Picture, Run, Sample, evenly, natural
@@ -43,7 +43,7 @@ def read_stores(
     Raises:
         StoreError: If a store is torn or foreign.
     """
-    stores = [path for path in run.glob(f"*{STORE_ENDING}") if place_of(run, path.name)]
+    stores = [path for path in stores_in(run) if place_of(run, path.name)]
     files = not_written_over(sorted(stores, key=lambda path: (not _epoch(path).isdecimal(), natural(path.name))), _CURE)
     if not files:
         return Run(())

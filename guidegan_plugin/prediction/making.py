@@ -16,7 +16,7 @@ from guidegan_plugin.guidance.memory.disk_state import DiskState
 from guidegan_plugin.guidance.memory.mean_map import mean_map
 from guidegan_plugin.guidance.memory.state_dict import Entry, unpack, unpack_keys
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, shape_of
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, load_stores, shape_of, stores_in
 from guidegan_plugin.guidance.test_time.map_predictor import MapPredictor
 from guidegan_plugin.guidance.test_time.predictor_file import (
     Prediction,
@@ -66,9 +66,7 @@ def store_of(checkpoint: Path, epoch: str) -> Path:
     store = checkpoint / f"{epoch}{STORE_ENDING}"
     if store.is_file():
         return store
-    known = ", ".join(
-        sorted((path.name.removesuffix(STORE_ENDING) for path in checkpoint.glob(f"*{STORE_ENDING}")), key=natural)
-    )
+    known = ", ".join(sorted((path.name.removesuffix(STORE_ENDING) for path in stores_in(checkpoint)), key=natural))
     raise ConfigError(
         f"{checkpoint} holds no {store.name} (epochs there are: {known or 'none'}); change CKPT or --epoch"
     )

@@ -25,3 +25,11 @@ def test_a_pair_that_joined_later_is_shown_from_then_on(tmp_path: Path) -> None:
         ("memory, B", 0),
     ]
     assert run.concat == "alpha" and [sample.age for sample in run.samples] == [1, 1, 0]
+
+
+def test_hidden_copies_beside_stores_are_passed_over(tmp_path: Path) -> None:
+    store = AttentionStore()
+    store.write(["a"], torch.rand(1, 1, 3, 3))
+    save_stores(tmp_path / "1_guide.safetensors", {"A": store.state()}, {})
+    (tmp_path / "._1_guide.safetensors").write_bytes(b"what macOS leaves on other file systems")
+    assert len(read_stores(tmp_path).samples) == 1

@@ -17,6 +17,7 @@ from guidegan_plugin.guidance.memory.mean_map import MEAN, with_mean
 from guidegan_plugin.guidance.memory.sealed_file import named, read_sealed, write_sealed
 from guidegan_plugin.guidance.memory.state_check import MAPS, PARTS, check_keys, check_mean, check_state
 from guidegan_plugin.utils.files import remedy
+from guidegan_plugin.utils.listing import visible_files
 from guidegan_plugin.utils.options import Value
 from guidegan_plugin.utils.text import short
 
@@ -63,6 +64,14 @@ def save_stores(
         write_sealed(path, tensors, facts)
     except OSError as error:
         raise StoreError(f"{path} could not be written: {error.strerror}; {remedy(error)} or change {where}") from error
+
+
+def stores_in(folder: Path) -> list[Path]:
+    """The stores in a folder, sorted by name; none where it cannot be read. Hidden copies are passed over (macOS)."""
+    try:
+        return [path for path in visible_files(folder) if path.name.endswith(STORE_ENDING)]
+    except OSError:
+        return []
 
 
 def load_stores(path: Path, cure: str = ANEW) -> tuple[States, dict[str, str]]:

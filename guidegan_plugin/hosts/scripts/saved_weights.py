@@ -29,7 +29,7 @@ from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, stores_in
 from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.script_end import when_over
 from guidegan_plugin.hosts.scripts.weights_within import differ_in_channels, holds, tensors
@@ -198,7 +198,7 @@ class Checkpoints:
         }
         ours = any(id(one) in new for group in optimizer.param_groups for one in group["params"])
         source = self._read_from(state)
-        if ours or (source is not None and any(source.parent.glob(f"*{STORE_ENDING}"))):
+        if ours or (source is not None and stores_in(source.parent)):
             raise StoreError(
                 f"{source or 'the state of an optimizer'}: {error}; a training goes on with the options it began with: "
                 "change --guide_attention and --guide_transfer back"

@@ -11,7 +11,7 @@ from pathlib import Path
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import DataError
 from guidegan_plugin.guidance.concatenation.base import Concatenation
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
+from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, stores_in
 from guidegan_plugin.plugins.find_host import host_of_run, registered_hosts
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import collect, create_manager
@@ -109,7 +109,7 @@ def _nearest(run: Path, hosts: Sequence[type[Host]]) -> list[Path]:
 def _runs(folder: Path, hosts: Sequence[type[Host]]) -> list[Path]:
     """The folders in a folder that hold what a run left; none where there is no such folder."""
     inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return [path for path in inside if host_of_run(path, hosts) or next(path.glob(f"*{STORE_ENDING}"), None)]
+    return [path for path in inside if host_of_run(path, hosts) or stores_in(path)]
 
 
 def _check_replaceable(out: Path) -> None:
