@@ -10,7 +10,8 @@ from typing import Any, cast
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from guidegan_plugin.guidance.calls.node_moves import MOVES, VIEWS, broadcast, cut_axis, join_axis
+from guidegan_plugin.guidance.calls.node_cuts import cut_axis, join_before, kept_inputs
+from guidegan_plugin.guidance.calls.node_moves import MOVES, VIEWS, broadcast, join_axis
 from guidegan_plugin.guidance.calls.node_names import operation
 from guidegan_plugin.guidance.calls.node_shapes import Shapes
 from guidegan_plugin.guidance.calls.rows import Made, Rows, laid_upon
@@ -130,7 +131,12 @@ class Walk:
             along = join_axis(self, node, output) or None
         elif along is not None and (cut := cut_axis(self, node)):
             if along in (cut, _ANY):
-                return True
+                join, (kept, alone) = join_before(node), kept_inputs(self, node, output)
+                shown = [] if join is None else [self.came(join, place) for place in kept]
+                if not any(shown) or any(one not in (None, rows) for one in shown):
+                    return True
+                if alone and len(kept) == 1:
+                    return False
         elif along is not None and name in VIEWS and len(rows) > len(came[0] or rows):
             return True
         if along is not None:

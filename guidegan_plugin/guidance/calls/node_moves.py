@@ -233,19 +233,9 @@ def _chosen(rows: Rows, index: Any) -> Rows | None:
     return tuple(rows[place] for place in places)
 
 
-def cut_axis(walk: Reached, node: Node) -> int | None:
-    """Along which axis an operation keeps only a part of its input; None where it keeps all."""
-    name, (parent, place) = operation(node), node.next_functions[0]
-    if name == "Index":
-        return next((axis for axis, index in enumerate(saved(node, "indices")) if index is not None), None)
-    axes = len((None if parent is None else walk.shapes.of(parent, place)) or "NCHW")
-    return axis_of(saved(node, "dim"), axes) if name in _CUTS else None
-
-
 # Those that keep every row in its place, and the pass-through nodes of backward hooks on modules and of
 # DistributedDataParallel.
 _KEEPING = "Alias Clone ToCopy Contiguous Expand BackwardHookFunctionBackward _DDPSinkBackward"
-_CUTS = frozenset(("Slice", "Select", "Unbind", "Split", "SplitWithSizes", "IndexSelect"))
 VIEWS = frozenset(("View", "UnsafeView", "ReshapeAlias", "Squeeze"))
 """Operations that look at their input in another shape."""
 
