@@ -16,9 +16,8 @@ from guidegan_plugin.guidance.calls.batch_memory import BatchMemory, Fresh, ones
 from guidegan_plugin.guidance.calls.behaviour import Behaviour
 from guidegan_plugin.guidance.calls.binding import SourceBinding
 from guidegan_plugin.guidance.calls.discriminator import DiscriminatorTap
-from guidegan_plugin.guidance.calls.generator import GeneratorAdapter
+from guidegan_plugin.guidance.calls.generator import GeneratorAdapter, PlaceholderBlend
 from guidegan_plugin.guidance.calls.gradient_weights import weights_by
-from guidegan_plugin.guidance.calls.placeholder_blend import PlaceholderBlend
 from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.calls.sharing import refuse_same_images
 from guidegan_plugin.guidance.calls.stages import Places, Where
@@ -176,6 +175,8 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
             ConfigError: If the counts differ, keys are missing, the images are none, or another pair of this generator
                 has bound them.
         """
+        if self.binding.lineage.watching:  # what is asked of the images from here on is nothing to note
+            self.binding.lineage.pause()
         if not isinstance(images, Tensor) or not images.dim():
             found = f"a tensor of {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
             raise ConfigError(f"bind: expected images (N, C, H, W), found {found}; change images=")
@@ -183,8 +184,6 @@ class Guide(GuideMemory, AbstractContextManager["Guide"]):
             raise ConfigError("bind: keys are missing; change keys=, or attach(memory='batch') where a loader has none")
         if self.binding.shared:
             refuse_same_images(self.binding, self.name, images)
-        if self.binding.lineage.watching:
-            self.binding.lineage.pause()
         over, newest = self.binding.visits.get(self.name), self.binding.newest.get(self.name)
         output = self.binding.translation(self.name) if self._reporter.listened else None
         if self._attentions:

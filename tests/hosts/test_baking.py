@@ -18,7 +18,7 @@ from torch import nn
 from guidegan_plugin import cli
 from guidegan_plugin.config import GuideConfig
 from guidegan_plugin.errors import ConfigError, GuideError, StoreError
-from guidegan_plugin.guidance.calls.placeholder_blend import PlaceholderBlend
+from guidegan_plugin.guidance.calls.generator import PlaceholderBlend
 from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.concatenation.alpha import AlphaChannel
 from guidegan_plugin.guidance.concatenation.residual_hadamard import ResidualHadamard

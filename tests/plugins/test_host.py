@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from guidegan_plugin import Host, Run, Sample, hookimpl
 from guidegan_plugin.errors import DataError, HostError
@@ -80,7 +81,7 @@ def test_what_it_cannot_do_is_refused_by_its_name(tmp_path: Path) -> None:
 
 
 def test_the_first_host_that_knows_a_run_reads_it(tmp_path: Path, hosts: list[type[Host]]) -> None:
-    (tmp_path / "one.canvas").write_bytes(b"")
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.canvas", "PNG")
     assert host_of_run(tmp_path, hosts) is Painter
     text = make_gallery(tmp_path).read_text()
     assert "<title>an exhibition" in text and text.count("<article") == 1

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import keystr, tree_flatten_with_path
 
 from guidegan_plugin.errors import ConfigError
-from guidegan_plugin.guidance.calls.call_site import Arguments, original_class
+from guidegan_plugin.guidance.calls.call_site import Arguments
 
 Place = int | str
 """Where an argument stands: its position, or its keyword."""
@@ -53,18 +52,3 @@ def replace_argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place
     if isinstance(place, int):
         return (*args[:place], value, *args[place + 1 :]), kwargs
     return args, {**kwargs, place: value}
-
-
-def refuse_second_use(error: RuntimeError, pair: str, network: nn.Module, images: Tensor, blended: Tensor) -> None:
-    """Say why a network failed that was given a widened input: it met a tensor as wide as the images were.
-
-    Raises:
-        ConfigError: If that is why; nothing otherwise.
-    """
-    before, width = images.shape[1], blended.shape[1]
-    sizes = re.findall(r"size of tensor \w \((\d+)\)", str(error))
-    if before != width and sorted(map(int, sizes)) == sorted((before, width)):
-        raise ConfigError(
-            f"pair {pair}: {original_class(network).__name__} uses its input again behind its first convolution, as an "
-            f"image of {before} channels, and cannot take one of {width} ({error}); change concat (--guide_concat rhp)"
-        ) from error

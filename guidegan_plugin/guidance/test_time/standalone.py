@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.arguments import find_images, replace_argument
 from guidegan_plugin.guidance.calls.call_site import SITES, original_class
-from guidegan_plugin.guidance.calls.placeholder_blend import PlaceholderBlend
+from guidegan_plugin.guidance.calls.generator import PlaceholderBlend
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.test_time.given_map import MeanMap, PredictedMap
