@@ -228,6 +228,21 @@ def test_results_under_other_settings_are_refused(harness: SimpleNamespace, read
         harness.module.read_result(read(TINY), harness.run)
 
 
+def test_runs_of_an_earlier_report_are_taken_as_they_are_and_no_other_file_is(
+    harness: SimpleNamespace, tmp_path: Path
+) -> None:
+    harness.bench.finish(harness.run)
+    result = harness.module.read_result(harness.study, harness.run)
+    (tmp_path / "report.json").write_text(json.dumps({"runs": [result]}))
+    anew = harness.module.planned(harness.study, tmp_path / "anew")
+    harness.module.take_results(harness.study, anew, tmp_path / "report.json")
+    assert [harness.module.read_result(harness.study, run) for run in anew] == [result] + [None] * (len(anew) - 1)
+    for content, said in (("{", "is no report.json of a study"), ('{"runs": []}', "no run with the settings of this")):
+        (tmp_path / "report.json").write_text(content)
+        with pytest.raises(ConfigError, match=rf"--with: .*{said}.*change --with"):
+            harness.module.take_results(harness.study, anew, tmp_path / "report.json")
+
+
 def test_a_step_keeps_what_it_was_made_with_and_the_report_names_what_differs(
     harness: SimpleNamespace, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,13 +38,15 @@ def versions() -> dict[str, str]:
 
 
 def made_with(root: Path, judge: Mapping[str, Any]) -> dict[str, str]:
-    """What figures depend on besides the settings: versions, and fingerprints of the data set and of judges' weights.
+    """What figures depend on besides the settings: versions, the processor, fingerprints of data and judges' weights.
+
+    The processor, since one that adds in another order soon trains other weights.
 
     Args:
         root: Of the data set.
         judge: What is known of the judges.
     """
-    found = versions() | {"data": fingerprint(root)}
+    found = versions() | {"processor": _processor(), "data": fingerprint(root)}
     weights = {name: about["weights_sha256"] for name, about in judge.items() if about.get("weights_sha256")}
     return found | {f"weights of {name}": digest[:12] for name, digest in weights.items()}
 

@@ -4,6 +4,7 @@ Examples:
     python examples/study/run.py examples/study/shapes.yaml --out studies/shapes --jobs 2
     python examples/study/run.py examples/study/camvid.yaml --out studies/camvid --data datasets/camvid
     python examples/study/run.py examples/study/shapes.yaml --out studies/shapes --only bare --only pha+rhp
+    python examples/study/run.py more.yaml --out studies/more --with docs/results/shapes/report.json
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from measures import criterion
 from pictures import draw_samples
 from reading import read_study
 from report import markdown, picture_name
-from runner import Runner, planned, read_result, write_json
+from runner import Runner, planned, read_result, take_results, write_json
 from runs import Run
 from settings import Study
 from tables import Results, collate
@@ -127,6 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="the host's data root, in place of data.path")
     parser.add_argument("--jobs", type=int, help="trainings at a time; as many as there are GPUs, else 1")
     parser.add_argument("--only", action="append", metavar="METHOD", help="run this method only; may be repeated")
+    parser.add_argument(
+        "--with", type=Path, dest="report", help="an earlier report.json: its runs are taken as they are"
+    )
     args = parser.parse_args(arguments)
     logging.getLogger("guidegan_plugin.evaluation").setLevel(logging.ERROR)  # advice on scores that are not taken
     show_progress(sys.stderr.isatty())
@@ -160,6 +164,8 @@ def _run(args: argparse.Namespace) -> int:
         runs = planned(study, out)
         for run in runs:
             read_result(study, run)  # refuses another study's folder before anything is trained
+        if args.report:
+            take_results(study, runs, args.report)
         executor = Executor(jobs, gpus)
         dataset = prepare(study.data, out, study.pairs, study.apart)
         evaluator = Evaluator(study, dataset, out)

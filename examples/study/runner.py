@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.utils.files import write_whole
 
 _TRAINED = "trained.json"  # in a run's folder: that it was trained, and how
+_RESULT = "result.json"  # likewise: that it is complete, and its figures
 
 
 class Runner:
@@ -56,7 +58,7 @@ class Runner:
             seconds["score"] += told["seconds"]["score"]
         fingerprint = self._study.fingerprint(run.method, run.seed)
         result = {"method": run.method.name, "seed": run.seed, "fingerprint": fingerprint}
-        write_json(run.folder / "result.json", result | {"epochs": epochs, "seconds": seconds, "made_with": made})
+        write_json(run.folder / _RESULT, result | {"epochs": epochs, "seconds": seconds, "made_with": made})
         return f"trained in {seconds['train']:.0f} s, tested and scored in {seconds['test'] + seconds['score']:.0f} s"
 
     def _trained(self, run: Run) -> dict[str, Any]:
@@ -134,7 +136,32 @@ def read_kept(study: Study, run: Run, name: str) -> dict[str, Any] | None:
 
 def read_result(study: Study, run: Run) -> dict[str, Any] | None:
     """A complete run's figures; None if it is not complete."""
-    return read_kept(study, run, "result.json")
+    return read_kept(study, run, _RESULT)
+
+
+def take_results(study: Study, runs: Sequence[Run], report: Path) -> None:
+    """Take complete runs of this study out of an earlier `report.json`, whose folder may be gone.
+
+    Args:
+        study: The study.
+        runs: Of it; those that have a result keep theirs.
+        report: The file.
+
+    Raises:
+        ConfigError: If it is no report, or has no run of this study.
+    """
+    try:
+        told = json.loads(report.read_text(encoding="utf-8"))["runs"]
+        known = {one["fingerprint"]: one for one in told if isinstance(one["epochs"], dict)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"--with: {report} is no report.json of a study ({error}); change --with") from error
+    found = [(run, one) for run in runs if (one := known.get(study.fingerprint(run.method, run.seed)))]
+    if not found:
+        raise ConfigError(f"--with: {report} has no run with the settings of this study; change --with")
+    for run, one in found:
+        if not (run.folder / _RESULT).exists():
+            run.folder.mkdir(parents=True, exist_ok=True)
+            write_json(run.folder / _RESULT, one | {"method": run.method.name})
 
 
 def write_json(path: Path, content: object) -> None:
