@@ -60,13 +60,13 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 )
 
 RECOMMENDED = "recommended"
-"""Ours: the guidance that needs no map at test time, and was as good as the paper's in our studies or better."""
+"""Ours: the guidance that needs no map at test time, and whose scores were about the paper's in our studies."""
 
 # By option: the value, and where it was measured.
 _RECOMMENDED: Mapping[str, tuple[Value, str]] = MappingProxyType(
     {
         "guide_attention": ("pha", "the paper's"),
-        "guide_concat": ("gradient", "docs/results/test_maps, docs/results/camvid_systems"),
+        "guide_concat": ("gradient", "docs/results/test_maps, mechanisms and camvid_systems"),
     }
 )
 
