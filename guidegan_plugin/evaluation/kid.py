@@ -91,15 +91,12 @@ class FolderFeatures:
     sizes: set[tuple[int, int]]
 
 
-def folder_features(
-    folder: Path, *, features: Features, flag: str = "--target", batch_size: int = 32
-) -> FolderFeatures:
+def folder_features(folder: Path, *, features: Features, batch_size: int = 32) -> FolderFeatures:
     """Compute the features of a folder of real images once, for several calls of :func:`evaluate_kid`.
 
     Args:
         folder: of real images.
         features: as for :func:`evaluate_kid`.
-        flag: what named the folder, for errors.
         batch_size: as for :func:`evaluate_kid`.
 
     Raises:
@@ -107,7 +104,7 @@ def folder_features(
         ConfigError: If the number makes no sense, or the features fail.
     """
     _check_numbers(batch_size=batch_size)
-    return _computed(find_images(folder, flag, None, 2), features, flag, batch_size)
+    return _computed(find_images(folder, "--target", None, 2), features, "--target", batch_size)
 
 
 def evaluate_kid(

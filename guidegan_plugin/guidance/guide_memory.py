@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from guidegan_plugin.errors import StoreError
 from guidegan_plugin.guidance.calls.attachment import Attachment
 from guidegan_plugin.guidance.calls.binding import SourceBinding, Visit, as_keys
 from guidegan_plugin.guidance.concatenation.schedule import Schedule
@@ -18,7 +17,7 @@ from guidegan_plugin.guidance.memory.digests import networks_digest
 from guidegan_plugin.guidance.memory.exchange import exchange
 from guidegan_plugin.guidance.memory.statistics import statistics
 from guidegan_plugin.guidance.memory.store import AttentionStore
-from guidegan_plugin.guidance.memory.store_file import check_belongs, check_networks, load_stores, save_stores
+from guidegan_plugin.guidance.memory.store_file import check_belongs, load_stores, of_other_weights, save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.guidance.reports import Reporter
 from guidegan_plugin.guidance.test_time.given_map import GivenMap, States
@@ -117,10 +116,8 @@ class GuideMemory:
         """
         if self.given is None:
             return
-        try:
-            check_networks(facts, self.name, self.digests("Ge"), str(path), "its maps are given all the same")
-        except StoreError as error:
-            _log.warning("%s", error)
+        if others := of_other_weights(facts, self.name, self.digests("Ge"), str(path)):
+            _log.warning("%s; its maps are given all the same", others)
         self.given.take(states, facts, path)
 
     def load_state(self, states: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, str], source: str) -> None:

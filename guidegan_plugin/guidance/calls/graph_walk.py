@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from guidegan_plugin.guidance.calls.node_cuts import cut_axis, join_before, kept_inputs
+from guidegan_plugin.guidance.calls.node_cuts import cut_axis, kept_rows
 from guidegan_plugin.guidance.calls.node_moves import MOVES, VIEWS, broadcast, join_axis
 from guidegan_plugin.guidance.calls.node_names import operation
 from guidegan_plugin.guidance.calls.node_shapes import Shapes
@@ -131,11 +131,10 @@ class Walk:
             along = join_axis(self, node, output) or None
         elif along is not None and (cut := cut_axis(self, node)):
             if along in (cut, _ANY):
-                join, (kept, alone) = join_before(node), kept_inputs(self, node, output)
-                shown = [] if join is None else [self.came(join, place) for place in kept]
+                shown, alone = kept_rows(self, node, output)
                 if not any(shown) or any(one not in (None, rows) for one in shown):
                     return True
-                if alone and len(kept) == 1:
+                if alone and len(shown) == 1:
                     return False
         elif along is not None and name in VIEWS and len(rows) > len(came[0] or rows):
             return True

@@ -8,6 +8,7 @@ from torch.autograd.graph import Node
 
 from guidegan_plugin.guidance.calls.node_moves import Reached
 from guidegan_plugin.guidance.calls.node_names import axis_of, operation, saved, signed
+from guidegan_plugin.guidance.calls.rows import Rows
 
 _CUTS = frozenset(("Slice", "Select", "Unbind", "Split", "SplitWithSizes", "IndexSelect"))
 
@@ -21,7 +22,7 @@ def cut_axis(walk: Reached, node: Node) -> int | None:
     return axis_of(saved(node, "dim"), axes) if name in _CUTS else None
 
 
-def join_before(node: Node) -> Node | None:
+def _join_before(node: Node) -> Node | None:
     """The join that a cut comes directly behind."""
     before = node.next_functions[0][0]
     # Older releases also note the whole slice of the rows in `joined[:, 3:]`.
@@ -30,19 +31,19 @@ def join_before(node: Node) -> Node | None:
     return before if before is not None and operation(before) == "Cat" else None
 
 
-def kept_inputs(walk: Reached, node: Node, output: int) -> tuple[set[int], bool]:
-    """Which inputs of a join (:func:`join_before`) a cut keeps something of.
+def kept_rows(walk: Reached, node: Node, output: int) -> tuple[list[Rows | None], bool]:
+    """What the inputs of a join show of which a cut directly behind the join keeps something.
 
     Returns:
-        Places of inputs of which something is kept for sure, and whether these are all of which something is.
+        Rows of each input of which something is kept for sure, and whether these are all of which something is.
     """
-    join = join_before(node)
+    join = _join_before(node)
     if join is None or operation(node) not in ("Slice", "Split", "SplitWithSizes"):
-        return set(), False
+        return [], False
     whole = saved(node, "self_sym_sizes")
     axis, inputs = axis_of(saved(node, "dim"), len(whole)), join.next_functions
     if axis_of(saved(join, "dim"), len(whole)) != axis:
-        return set(), False
+        return [], False
     kept = _kept(node, output, whole[axis])
     told = [walk.shapes.of(*there) if hasattr(join, "_input_metadata") else None for there in inputs]
     sizes = [None if shape is None else shape[axis] for shape in told]
@@ -52,10 +53,10 @@ def kept_inputs(walk: Reached, node: Node, output: int) -> tuple[set[int], bool]
         sizes = [rest if place == unknown[0] else size or 0 for place, size in enumerate(sizes)]
     if None in sizes:  # the outermost inputs are known all the same
         ends = ((0, 0), (whole[axis] - 1, len(inputs) - 1))
-        return {place for index, place in ends if index in kept}, False
+        return [walk.came(join, place) for index, place in ends if index in kept], False
     begins = accumulate((size or 0 for size in sizes), initial=0)
     parts = [range(begin, begin + (size or 0)) for begin, size in zip(begins, sizes, strict=False)]
-    return {place for place, part in enumerate(parts) if any(index in part for index in kept)}, True
+    return [walk.came(join, place) for place, part in enumerate(parts) if any(index in part for index in kept)], True
 
 
 def _kept(node: Node, output: int, whole: int) -> range:

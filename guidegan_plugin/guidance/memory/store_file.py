@@ -200,33 +200,31 @@ def check_belongs(
         StoreError: If the pair is missing or belongs to networks with other weights.
     """
     if pair not in states:
-        raise StoreError(
-            f"{source} holds pairs {', '.join(states) or 'none'}, not {pair}; delete it to start from ones"
-        )
+        raise StoreError(f"{source} holds pairs {', '.join(states) or 'none'}, not {pair}; {ANEW}")
     if facts.get(f"{pair}.digest") != digest():
         raise StoreError(
             f"{source} belongs to networks with other weights than those loaded for pair {pair}; "
-            "delete it to start from ones, or load the checkpoint it was saved with"
+            f"{ANEW}, or load the checkpoint it was saved with"
         )
 
 
-def check_networks(facts: Mapping[str, str], pair: str, digests: Mapping[str, str], source: str, cure: str) -> None:
-    """Refuse what was saved with other weights of single networks; what an older file does not say is not asked.
+def of_other_weights(facts: Mapping[str, str], pair: str, digests: Mapping[str, str], source: str) -> str:
+    """Whether a file was saved with other weights of single networks; what an older file does not say is not asked.
 
     Args:
         facts: The metadata.
         pair: The pair's name.
         digests: Of networks, by their roles.
-        source: The file's name, for the message.
-        cure: What the user can do, for the message.
+        source: The file's name.
 
-    Raises:
-        StoreError: If one network has other weights; the message says which.
+    Returns:
+        In words which network has other weights; "" if none has.
     """
     for role, digest in digests.items():
         if facts.get(f"{pair}.digest.{role}", digest) != digest:
             kind = "discriminator" if role[0] == "D" else "generator"
-            raise StoreError(f"{source} belongs to a {kind} with other weights than that of pair {pair}; {cure}")
+            return f"{source} belongs to a {kind} with other weights than that of pair {pair}"
+    return ""
 
 
 @contextmanager

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from guidegan_plugin.attaching.pairs import NamedPair
-from guidegan_plugin.errors import HostError
+from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.concatenation.transfer import BilinearTransfer
 from guidegan_plugin.guidance.layers import convolutions
-from guidegan_plugin.guidance.memory.store_file import check_networks, load_facts
+from guidegan_plugin.guidance.memory.store_file import load_facts, of_other_weights
 from guidegan_plugin.hosts.junyanz.discriminators import load_discriminator
 from guidegan_plugin.hosts.junyanz.guides import HostGuides
 
@@ -100,8 +100,9 @@ class AttentionVisuals:
             setattr(self._model, first, discriminator)
             guide = self._guides.guides[pair.name]
             guide.watch(discriminator)
-            cure = "load the checkpoint it was saved with, or leave out --guide_show and --guide_refine"
-            check_networks(facts, pair.name, guide.digests("D"), str(store), cure)
+            if others := of_other_weights(facts, pair.name, guide.digests("D"), str(store)):
+                cure = "load the checkpoint it was saved with, or leave out --guide_show and --guide_refine"
+                raise StoreError(f"{others}; {cure}")
             for name, network in guide.networks().items():
                 if name not in self._guides.new_networks.names:
                     self._guides.new_networks.load(name, network, self._guides.suffix)
