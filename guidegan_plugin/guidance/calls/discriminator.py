@@ -136,38 +136,49 @@ class DiscriminatorTap:
             if self._attention.enters:
                 self._attention.enter(module)
             visit = None if self._looking else self._binding.visits.get(self._pair)
-            made = fake = None
+            made, fakes, weighed = None, list[Tensor](), list[WeighedInput]()
             if visit is not None and (len(args) != 1 or kwargs or getattr(args[0], "requires_grad", True)):
-                made, fake = self._judged(visit, args, kwargs)
+                made, fakes = self._judged(visit, args, kwargs)
             self._attention.listening = self._looking or made is not None
-            weighed = None if self._weights is None else self._weights.given_for(fake, args, kwargs)
-            if weighed is not None:
-                args, kwargs = weighed.put_into(args, kwargs)
+            if self._weights is not None:
+                weighed = self._weights.given_for(fakes, args, kwargs)
+                for one in weighed:
+                    args, kwargs = one.put_into(args, kwargs)
             output = method(*args, **kwargs)
             if visit is not None and made is not None:
                 self._attention.listening = False
                 self._take(visit, made, output, weighed)
             return output
 
-    def _judged(
-        self, visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Made, Tensor] | tuple[None, None]:
-        """The fresh fake of the visit under way among D's arguments, nested in any way: what it is, and itself."""
+    def _judged(self, visit: Visit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Made | None, list[Tensor]]:
+        """The fresh fake of the visit under way among D's arguments, nested in any way: what it is, and itself.
+
+        Where gradients are weighed, itself at every place and in every size in which D is given it.
+        """
         if visit.unmarked:
             visit.mark_late()
         alone, walks = len(args) == 1 and not kwargs and isinstance(args[0], Tensor), list[Walk]()
+        upon = AFFINE if self._affine else NOTHING
+        found, fakes, others = None, list[Tensor](), list[Tensor]()
         for images in args if alone else tree_leaves((args, kwargs)):
             if isinstance(images, Tensor) and images.requires_grad:
                 made = fresh_fake(images, self._affine, visit, walks) or visit.made(images)
                 if made is not None and made.visit is visit:
-                    return made, images
+                    if alone or self._weights is None:
+                        return made, [images]
+                    found = found or made
+                    (fakes if made.rows == found.rows else others).append(images)
+                    continue
+                others.append(images)
                 visit.seen.judgements += 1
                 if made is None and not (visit.seen.obstacle or visit.judged):
-                    visit.seen.obstacle = obstacle(images, upon=AFFINE if self._affine else NOTHING) or ""
+                    visit.seen.obstacle = obstacle(images, upon=upon) or ""
                     visit.seen.affine = self._affine
-        return None, None
+        if found is not None and self._weights is not None:
+            self._weights.see_others(others, upon)
+        return found, fakes
 
-    def _take(self, visit: Visit, made: Made, output: object, weighed: WeighedInput | None) -> None:
+    def _take(self, visit: Visit, made: Made, output: object, weighed: list[WeighedInput]) -> None:
         """Remember the maps of a judgement."""
         maps = self._attention.take_maps(output)
         if maps is None or len(maps) != len(made.rows):
@@ -175,7 +186,7 @@ class DiscriminatorTap:
             visit.seen.judgements += 1
             visit.seen.answered = f"gave {found} for {len(made.rows)} images"
             return
-        if weighed is not None and self._weights is not None:
+        if weighed and self._weights is not None:
             self._weights.weigh(weighed, maps, [row is not None and row.visit is visit for row in made.rows], output)
         binding, judged = self._binding, None
         if made.rows is not visit.rows and made.rows != visit.rows:

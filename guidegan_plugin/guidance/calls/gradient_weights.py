@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.attention.signals import predictions
+from guidegan_plugin.guidance.calls.fake_tracking import obstacle
 from guidegan_plugin.guidance.calls.lineage import is_part
 
 _log = logging.getLogger(__name__)
@@ -42,34 +43,53 @@ class GradientWeights:
         # Fakes that were judged without a graph, and the weights that were found then.
         self._without_graph: list[tuple[weakref.ReferenceType[Tensor], Tensor]] = []
 
-    def given_for(self, fake: Tensor | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> WeighedInput | None:
+    def given_for(
+        self, fakes: Sequence[Tensor], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> list[WeighedInput]:
         """What the discriminator is to be given in place of a fake.
 
         Args:
-            fake: What it is about to judge; None for any other call. A judgement without a graph is none when it is
-                computed again, within the backward pass (reentrant activation checkpoint), and is known by its images.
+            fakes: What it is about to judge, in several sizes perhaps; none for any other call. A judgement without a
+                graph is none when it is computed again, within the backward pass (reentrant activation checkpoint), and
+                is known by its images.
             args: Of the call.
             kwargs: Of the call.
 
         Returns:
-            None where the gradient stays as it is.
+            One a fake; none where the gradient stays as it is.
         """
-        if fake is not None:
-            return WeighedInput(fake, self._differentiated)
+        if fakes:
+            return [WeighedInput(fake, self._differentiated) for fake in fakes]
+        given = list[WeighedInput]()
         if self._without_graph and torch._C._current_graph_task_id() != -1:
             for images in tree_leaves((args, kwargs)):
                 if isinstance(images, Tensor) and images.is_leaf and images.requires_grad:
-                    for reference, weights in self._without_graph:
-                        judged = reference()
-                        if judged is not None and len(images) == len(judged) and is_part(images, judged):
-                            return WeighedInput(images, self._differentiated, weights)
-        return None
+                    known = [weights for there, weights in self._without_graph if _is_same(images, there())]
+                    given += [WeighedInput(images, self._differentiated, weights) for weights in known[:1]]
+        return given
 
-    def weigh(self, given: WeighedInput, maps: Tensor, rows: Sequence[bool], answer: object) -> None:
+    def see_others(self, others: Sequence[Tensor], upon: frozenset[str]) -> None:
+        """Say once that the discriminator is given the fake beside something that is computed from the fake, too.
+
+        Args:
+            others: What else has a gradient.
+            upon: Operations upon values that are looked through.
+        """
+        if "others" in self._told or not (seen := [one for images in others if (one := obstacle(images, upon=upon))]):
+            return
+        self._told.add("others")
+        cure = "; if that leaves every pixel about where it was, set judged='affine' (--guide_judged affine)"
+        _log.warning(
+            "pair %s: beside the fake, the discriminator is given what the operation %r made of the fake; what comes "
+            "back through that is not weighed%s",
+            *(self._pair, seen[0], "" if upon else cure),
+        )
+
+    def weigh(self, given: Sequence[WeighedInput], maps: Tensor, rows: Sequence[bool], answer: object) -> None:
         """The discriminator has judged, and so it is known where it looked.
 
         Args:
-            given: What it was given.
+            given: What it was given in place of the fake.
             maps: ``(N, 1, h, w)``, in [0, 1], one a row of the fake.
             rows: Which of the rows are fakes that guide; the gradient of others stays.
             answer: What it answered.
@@ -77,20 +97,22 @@ class GradientWeights:
         Raises:
             ConfigError: If it wrote over what it was given, which nothing is known of then.
         """
-        if given.written_over:
+        if any(one.written_over for one in given):
             raise ConfigError(
                 f"pair {self._pair}: the discriminator computes in place on the very images it is called with, so what "
                 "comes back to them cannot be weighed; change its first layer to inplace=False, or concat "
                 "(--guide_concat rhp)"
             )
-        weights = self._weights_of(maps.detach(), (given.images.shape[-2], given.images.shape[-1])).detach()
-        if not all(rows):
-            guides = torch.tensor(rows, device=weights.device).view(-1, 1, 1, 1)
-            weights = torch.where(guides, weights, torch.ones_like(weights))
-        given.weights = weights
+        for one in given:
+            weights = self._weights_of(maps.detach(), (one.images.shape[-2], one.images.shape[-1])).detach()
+            if not all(rows):
+                guides = torch.tensor(rows, device=weights.device).view(-1, 1, 1, 1)
+                weights = torch.where(guides, weights, torch.ones_like(weights))
+            one.weights = weights
         if not torch.is_grad_enabled():
             living = [(there, found) for there, found in self._without_graph if there() is not None]
-            self._without_graph = [(weakref.ref(given.fake), weights), *living]
+            judged = [(weakref.ref(one.fake), one.weights) for one in given if one.weights is not None]
+            self._without_graph = judged + living
         elif "answer" not in self._told:
             self._look_at(answer)
 
@@ -114,6 +136,10 @@ class GradientWeights:
                 "fake.detach().requires_grad_() in a call of its own",
                 self._pair,
             )
+
+
+def _is_same(images: Tensor, judged: Tensor | None) -> bool:
+    return judged is not None and len(images) == len(judged) and is_part(images, judged)
 
 
 class WeighedInput:

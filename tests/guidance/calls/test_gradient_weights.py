@@ -197,6 +197,64 @@ def test_a_penalty_on_the_judgements_own_gradient_is_as_bare_and_the_cure_is_sai
     assert caplog.text.count("judge fake.detach().requires_grad_() in a call of its own") == 1
 
 
+class Pyramid(nn.Module):
+    """Judges an image and the image at half its size, as StackGAN++ and MSG-GAN do, given both."""
+
+    def __init__(self, judge: nn.Module) -> None:
+        super().__init__()
+        self.judge = judge
+
+    def forward(self, images: Tensor, small: Tensor) -> Tensor:
+        return self.judge(images).mean((1, 2, 3)) + self.judge(small).mean((1, 2, 3))
+
+
+def pyramid(judge: nn.Module, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """What comes back to the fake through each of the two images, one by one."""
+    images, small = fake.view_as(fake), F.avg_pool2d(fake, 2)
+    images.retain_grad()
+    small.retain_grad()
+    (Pyramid(judge)(images, small) - 1).pow(2).mean().backward()
+    assert images.grad is not None
+    assert small.grad is not None
+    return images.grad, small.grad
+
+
+@pytest.mark.parametrize("small_first", [False, True])
+def test_every_size_in_which_a_discriminator_is_given_the_fake_is_weighed(small_first: bool) -> None:
+    generator, judge = networks()
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    bare = pyramid(judge, generator(images))
+    config = GuideConfig(concat="gradient", layer=2, judged="affine", store_dtype="float32")
+    with attach(generator, both := Pyramid(judge), config) as guide:
+        guide.bind(images, ["a", "b"])
+        fake = generator(images)
+        seen = [fake.view_as(fake), F.avg_pool2d(fake, 2)]
+        for one in seen:
+            one.retain_grad()
+        given = {"small": seen[1], "images": seen[0]} if small_first else {"images": seen[0], "small": seen[1]}
+        (both(**given) - 1).pow(2).mean().backward()
+        maps, _ = guide.maps(["a", "b"])
+    for one, gradient in zip(seen, bare, strict=True):
+        looked = 1 + F.interpolate(maps, one.shape[-2:], mode="bilinear", align_corners=False)
+        assert one.grad is not None
+        expected = gradient * (looked / looked.mean((2, 3), keepdim=True)).double()
+        torch.testing.assert_close(one.grad, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_where_a_smaller_fake_beside_the_fake_is_not_known_as_the_fake_that_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    generator, judge = networks()
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    with attach(generator, both := Pyramid(judge), GuideConfig(concat="gradient", layer=2)) as guide:
+        for _ in range(3):
+            guide.bind(images, ["a", "b"])
+            fake = generator(images)
+            both(small=F.avg_pool2d(fake, 2), images=fake).mean().backward()
+    assert caplog.text.count("what the operation 'avgpool2d' made of the fake") == 1
+    assert caplog.text.count("--guide_judged affine") == 1
+
+
 def test_a_discriminator_that_writes_over_its_input_is_refused_as_nothing_could_be_weighed() -> None:
     generator, judge = networks()
     judge = nn.Sequential(nn.ELU(inplace=True), *judge)
