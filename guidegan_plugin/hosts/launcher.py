@@ -126,6 +126,8 @@ def _failure(script: Path, error: Exception) -> str:
 
 
 def _found(script: Path, arguments: Sequence[str]) -> tuple[Path, Host]:
+    if str(script).startswith("-"):
+        raise HostError(f"expected SCRIPT first, found {script}; options of the training stand behind SCRIPT")
     script = script.resolve()
     if not script.is_file():
         raise HostError(f"script {script} does not exist; change SCRIPT")

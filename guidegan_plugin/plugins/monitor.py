@@ -34,9 +34,10 @@ class Monitor:
                 which that is.
 
         Returns:
-            The monitor, None where the options do not switch it on.
+            The monitor, None where the options do not switch it on. By default the class itself is called, without
+            arguments, where a flag ``on`` is set.
 
         Raises:
             GuideError: If they do and it cannot work.
         """
-        return None
+        return cls() if getattr(options, "on", False) is True else None

@@ -83,6 +83,12 @@ def test_debug_shows_where_an_error_of_ours_was_raised(tmp_path: Path) -> None:
     assert "nothing.py does not exist; change SCRIPT" in ended.stderr.splitlines()[-1]
 
 
+def test_options_before_the_script_are_said_to_stand_behind_it(guidegan: Command) -> None:
+    assert str(guidegan("run", "--guide_layer", "1", "train.py")) == (
+        "guidegan: error: expected SCRIPT first, found --guide_layer; options of the training stand behind SCRIPT"
+    )
+
+
 def test_ctrl_c_is_exit_code_130(guidegan: Command, failing: Callable[[BaseException], None]) -> None:
     failing(KeyboardInterrupt())
     assert guidegan("presets") == 130

@@ -541,9 +541,12 @@ def test_updates_of_weights_that_are_the_discriminators_too_are_none_of_the_gene
     assert not caplog.records
 
 
-def test_flags_must_be_as_many_as_images(pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises(ConfigError, match=r"2 images, 1 flags; change remember="):
-        attach(*pair).bind(batch[0], ["a", "b"], remember=[True])
+@pytest.mark.parametrize(("remember", "found"), [([True], "1 flags"), (True, "0 flags")])
+def test_flags_must_be_as_many_as_images(
+    pair: tuple[nn.Module, nn.Module], batch: tuple[Tensor, Tensor], remember: Any, found: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"2 images, {found}; change remember="):
+        attach(*pair).bind(batch[0], ["a", "b"], remember=remember)
 
 
 def test_a_failed_attachment_leaves_nothing(pair: tuple[nn.Module, nn.Module]) -> None:

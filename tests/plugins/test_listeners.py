@@ -47,6 +47,18 @@ class Counter(Monitor):
         self.count += report.epoch
 
 
+@dataclass(frozen=True)
+class SwitchedOptions:
+    on: bool = option(False, "whether it shows anything")
+
+
+class Switched(Monitor):
+    """Has a switch, and says nothing of how it is built."""
+
+    name: ClassVar[str] = "switched"
+    Options: ClassVar[type[SwitchedOptions]] = SwitchedOptions
+
+
 class Plugin:
     @hookimpl
     def guidegan_register_monitor(self) -> list[type[Monitor]]:
@@ -98,6 +110,12 @@ def test_options_that_clash_are_refused_naming_the_monitor() -> None:
 
 def test_a_monitor_without_options_is_never_switched_on_by_them() -> None:
     assert Monitor.from_options(NoOptions(), {"guide_visdom": True}) is None
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_monitor_that_says_nothing_else_is_switched_on_by_its_field_on(on: bool) -> None:
+    built = Switched.from_options(Switched.Options(on=on), {})
+    assert isinstance(built, Switched) is on
 
 
 @pytest.mark.parametrize(

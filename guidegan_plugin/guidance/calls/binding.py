@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -204,8 +204,8 @@ class SourceBinding:
             counts = f"{count} images, {len(named)} keys"
             found = counts + (f", {len(view)} views" if view is not None else "")
             raise ConfigError(f"bind: expected one key and one view an image, found {found}; change keys= or view=")
-        if remember is not None and len(remember) != count:
-            found = f"{count} images, {len(remember)} flags"
+        if remember is not None and (flags := len(remember) if isinstance(remember, Sized) else 0) != count:
+            found = f"{count} images, {flags} flags"
             raise ConfigError(f"bind: expected one flag an image, found {found}; change remember=")
         if named and keys is not None and isinstance(keys[0], ItemKey):
             self._datasets.see(pair, list(keys))
