@@ -91,8 +91,8 @@ def make_predictors(
     Raises:
         StoreError: If the store is torn or foreign.
         DataError: If images are missing or not readable.
-        ConfigError: If the file cannot be written, the device is none, or a pair's images have other channels than
-            files of images have.
+        ConfigError: If the file cannot be written, the device is none, a pair's images have other channels than files
+            of images have, or none of a pair's maps has anything to predict.
     """
     _check_device(device)
     states, facts = load_stores(store, "change CKPT or --epoch")
@@ -173,6 +173,12 @@ def _find(state: Mapping[str, Tensor], sources: Sources, pair: str, store: Path)
         raise DataError(
             f"pair {pair}: of {len(entries)} images that {store} remembers, {len(found)} are there (such as "
             f"{short(missing or entries[0].key)}, looked for in {where}), at least {_FEWEST} are needed; change --data"
+        )
+    if all(bool((one.entry.map == one.entry.map.flatten()[0]).all()) for one in found):
+        height, width = found[0].entry.map.shape[-2:]
+        raise ConfigError(
+            f"pair {pair}: every map of {store} is the same everywhere ({height} x {width} cells), so there is nothing "
+            "to predict; a lower --guide_layer, in a new training, has more cells"
         )
     if missing:
         gone = len(entries) - len(found)

@@ -213,6 +213,17 @@ def test_what_a_predictor_cannot_be_made_of_or_on_is_said_before_images_are_read
         make_predictors(store, Sources([tmp_path]))
 
 
+def test_maps_of_one_cell_are_refused_as_nothing_could_be_predicted(tmp_path: Path) -> None:
+    remembered(tmp_path, 4)
+    store = AttentionStore()
+    for number in range(4):
+        store.write([f"trainA/{number:03d}.png"], torch.ones(1, 1, 1, 1))
+    save_stores(path := tmp_path / "latest_guide.safetensors", {"A": store.state()}, FACTS)
+    with pytest.raises(ConfigError, match=r"pair A: every map of .* \(1 x 1 cells\).*--guide_layer"):
+        make_predictors(path, Sources([tmp_path]))
+    assert not predictor_path(path).exists()
+
+
 def test_passes_are_few_for_many_images_and_many_for_few() -> None:
     assert [passes_for(count) for count in (5, 60, 1000, 4000)] == [80, 80, 16, 10]
 
