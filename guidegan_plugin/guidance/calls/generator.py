@@ -26,6 +26,7 @@ from guidegan_plugin.guidance.calls.rows import Made, keys_in_call
 from guidegan_plugin.guidance.calls.second_use import refuse_second_use
 from guidegan_plugin.guidance.calls.sharing import answers_for
 from guidegan_plugin.guidance.calls.stages import ExitSite, Stage, note_code
+from guidegan_plugin.guidance.calls.unbound import UnboundWatch
 from guidegan_plugin.guidance.concatenation.base import Concatenation
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.memory.store import AttentionStore
@@ -134,6 +135,7 @@ class GeneratorAdapter:
     ) -> None:
         self._pair, self._binding, self._store, self._blend = pair, binding, store, blend
         self._how, self._fresh, self._staged, self._resample = behaviour, fresh, False, Resampler()
+        self._unbound = UnboundWatch(pair, behaviour.strict)
 
     def attach(self, entry: Stage, exit_: Stage | None = None) -> list[CallSiteHandle]:
         """Meet the generator where it is called, and where it is left; if one cannot be, nothing stays.
@@ -175,6 +177,8 @@ class GeneratorAdapter:
         made: Made | None = None
         if visit is not None:
             visit.seen.generated += 1
+        elif not (tests or self._binding.binds_itself):
+            self._unbound.called()
         if visit is None or shown is None or shown.visit is not visit:
             if self._binding.shared and not answers_for(self._binding, self._pair, images):
                 return method(*args, **kwargs)
