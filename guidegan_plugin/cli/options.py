@@ -20,4 +20,4 @@ def options() -> None:
     add_guide_options(manager, parser)
     add_monitor_options(manager, parser, is_train=True)
     typer.echo(parser.format_help().strip())
-    typer.echo("\nForks of pytorch-CycleGAN-and-pix2pix have more, such as --guide_pairs: docs/options.md")
+    typer.echo("\nForks of pytorch-CycleGAN-and-pix2pix have more, such as --guide_show: docs/options.md")
