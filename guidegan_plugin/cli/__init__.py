@@ -31,6 +31,7 @@ TRAIN, RESULTS, HELP = "Train and test", "Data and results", "What is there"
 _DEBUG = "guidegan --debug before the command's name shows where"
 _CURES: dict[int | None, str] = {
     errno.ENOSPC: "free space there, or name another place",
+    errno.EFBIG: "let files be larger (ulimit -f), or name another place",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions, or name another place"),
 }
 

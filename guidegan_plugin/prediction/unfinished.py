@@ -65,7 +65,7 @@ class Unfinished:
             for pair, state in states.items()
             for name, tensor in state.items()
         }
-        with os_errors_as(ConfigError, f"cannot write {self._path}", "free space there, or change its permissions"):
+        with os_errors_as(ConfigError, f"cannot write {self._path}"):
             write_sealed(self._path, tensors, {"made_of": self._made_of})
 
     def remove(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -24,6 +25,15 @@ _AT_ONCE = 1 << 20  # bytes: a system takes much longer for a gigabyte that is w
 _AGE = 60.0  # seconds after which something unfinished that nobody holds was left behind
 _AGE_WITHOUT_LOCKS = 24 * 3600.0
 _UNFINISHED = re.compile(r"\.guide-[0-9a-f]{16}\.tmp")
+
+_REMEDIES: dict[int | None, str] = {
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST), "remove what is there"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "let more files be open (ulimit -n)"),
+    errno.EFBIG: "let files be larger (ulimit -f)",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.ENOENT: "make its folder again",
+}
 
 
 def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
@@ -157,22 +167,21 @@ def write_output(path: Path, content: bytes, cure: str = "change --out, or what 
 
 def remedy(error: Exception) -> str:
     """What helps against an error of writing, as the beginning of a sentence that goes on with another place."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
-        return "remove what is there"
-    return "change its permissions" if number in (errno.EACCES, errno.EPERM, errno.EROFS) else "free space"
+    return _REMEDIES.get(error.errno if isinstance(error, OSError) else None, "free space")
 
 
 def explain(error: OSError | RuntimeError, folder: Path) -> tuple[str, str]:
     """What was full or forbidden, and what helps, as :func:`remedy` says it.
 
     Args:
-        error: Of writing. ``torch.save`` reports a full disk as a RuntimeError, which does not say so.
-        folder: Where it was written: there it is tried again.
+        error: Of writing. ``torch.save`` reports a full disk, and a file that may grow no further, as a RuntimeError,
+            which does not say so.
+        folder: Where it was written: there it is tried again, with more than the largest file there has.
     """
     if not isinstance(error, OSError):
         try:
-            write_whole(folder / "trial", bytes(1 << 20))
+            largest = max((path.stat().st_size for path in folder.iterdir()), default=0)
+            write_whole(folder / "trial", itertools.repeat(bytes(_AT_ONCE), largest // _AT_ONCE + 1))
         except OSError as found:
             error = found
     reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
@@ -180,13 +189,13 @@ def explain(error: OSError | RuntimeError, folder: Path) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def os_errors_as(kind: type[GuideError], failure: str, cure: str) -> Iterator[None]:
+def os_errors_as(kind: type[GuideError], failure: str, cure: str = "") -> Iterator[None]:
     """Say in one line that something cannot be written.
 
     Args:
         kind: Of the error that is raised.
         failure: What cannot be done, with the path.
-        cure: What the user can change.
+        cure: What the user can change; by default what :func:`remedy` says.
 
     Raises:
         GuideError: Of that kind, instead of any OSError.
@@ -196,7 +205,7 @@ def os_errors_as(kind: type[GuideError], failure: str, cure: str) -> Iterator[No
     except OSError as error:
         name = Path(str(error.filename or "")).name
         where = f" at {error.filename}" if name and not name.startswith(".") else ""  # hidden are our own, for a moment
-        raise kind(f"{failure} ({error.strerror or error}{where}); {cure}") from error
+        raise kind(f"{failure} ({error.strerror or error}{where}); {cure or remedy(error)}") from error
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 from guidegan_plugin.errors import ConfigError, DataError
 from guidegan_plugin.utils.csv_file import write_csv
 from guidegan_plugin.utils.files import (
+    explain,
     os_errors_as,
     put_in_place,
     staging,
@@ -70,6 +72,40 @@ def test_an_error_of_writing_is_one_line_that_names_the_place_unless_it_is_a_tem
         with pytest.raises(DataError) as caught, os_errors_as(DataError, "set cannot be written", "change --out"):
             (tmp_path / name).read_bytes()
         assert str(caught.value) == f"set cannot be written (No such file or directory{where}); change --out"
+
+
+@pytest.mark.parametrize(
+    ("number", "helps"),
+    [
+        (errno.ENOSPC, "free space"),
+        (errno.EDQUOT, "free space"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENAMETOOLONG, "shorter name"),
+        (errno.ENOENT, "make its folder again"),
+        (errno.EROFS, "permissions"),
+    ],
+)
+def test_what_helps_fits_what_the_system_refused(number: int, helps: str) -> None:
+    with (
+        pytest.raises(DataError, match=rf"\({os.strerror(number)}\); .*{helps}"),
+        os_errors_as(DataError, "not written"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_file_that_may_grow_no_further_is_no_full_disk_whatever_torch_says(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    size = 3 << 19  # more than a trial of a megabyte
+    (tmp_path / "latest_net_G.pth").write_bytes(bytes(size))  # so far torch came
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        found = explain(RuntimeError("[enforce fail at inline_container.cc] file write failed"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found == (os.strerror(errno.EFBIG), "let files be larger (ulimit -f)")
+    assert [path.name for path in tmp_path.iterdir()] == ["latest_net_G.pth"]
 
 
 def test_a_folder_appears_when_it_is_finished_and_open_to_others(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ def predictor_path(store: Path) -> Path:
 
 def how_to_make(store: Path) -> str:
     """The command that makes the predictors of a store, as the end of a sentence."""
-    return f"make it: guidegan predict-maps {store}"
+    return f"make it: guidegan predict-maps {shlex.quote(str(store))}"
 
 
 def save_predictors(path: Path, predictors: Mapping[str, tuple[MapPredictor, Prediction]]) -> None:
@@ -75,7 +76,7 @@ def save_predictors(path: Path, predictors: Mapping[str, tuple[MapPredictor, Pre
         for name, tensor in network.state_dict().items()
     }
     facts = {"format": FORMAT, "pairs": json.dumps({pair: asdict(known) for pair, (_, known) in predictors.items()})}
-    with os_errors_as(ConfigError, f"cannot write {path}", "free space there, or change its permissions"):
+    with os_errors_as(ConfigError, f"cannot write {path}"):
         write_sealed(path, tensors, facts)
 
 
