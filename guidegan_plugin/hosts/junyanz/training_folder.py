@@ -42,8 +42,9 @@ def sources_of(run: Path, root: Path | None = None) -> Sources:
     """
     path = run / "train_opt.txt"
     found = _named_values(path) if path.is_file() else {}
-    # It may be relative to where the training was started: mostly here, or where the checkpoints are.
-    bases = (Path(), *run.resolve().parents[:3])
+    # It may be relative to where the training was started: mostly here, or where the checkpoints are, which may be a
+    # link to another drive.
+    bases = dict.fromkeys((Path(), *run.absolute().parents[:3], *run.resolve().parents[:3]))
     told = [base / found["dataroot"] for base in bases] if "dataroot" in found else []
     if not re.fullmatch("(.*_)?aligned", found.get("dataset_mode", "")):
         return Sources(told if root is None else [root])

@@ -17,7 +17,7 @@ from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import save_stores
 from guidegan_plugin.guidance.memory.view import View
 from guidegan_plugin.hosts.junyanz.run_folder import read_run
-from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages
+from guidegan_plugin.hosts.junyanz.training_folder import read_memories, read_pages, sources_of
 
 LEFT = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
 
@@ -63,6 +63,16 @@ def test_an_older_training_of_that_name_makes_nothing_older(tmp_path: Path) -> N
         save(tmp_path, epoch, store)
     (sample,) = read_memories(tmp_path).samples
     assert sample.age == 0
+
+
+def test_the_images_of_a_training_whose_checkpoints_are_a_link_to_another_drive_are_found(tmp_path: Path) -> None:
+    host, drive = tmp_path / "a host", tmp_path / "drive"
+    for folder in (host / "datasets", drive / "run"):
+        folder.mkdir(parents=True)
+    (host / "datasets" / "a.png").touch()
+    (host / "checkpoints").symlink_to(drive)
+    (drive / "run" / "train_opt.txt").write_text("dataroot: ./datasets \t[default: None]\n")
+    assert sources_of(host / "checkpoints" / "run").find("a.png") == host / "datasets" / "a.png"
 
 
 def test_entropy_is_that_of_the_memory_whatever_crop_it_was_seen_under(tmp_path: Path) -> None:
