@@ -19,6 +19,7 @@ from guidegan_plugin.guidance.memory.map_names import NAME
 from guidegan_plugin.guidance.memory.sealed_file import named, read_sealed, write_sealed
 from guidegan_plugin.guidance.memory.store import AttentionStore
 from guidegan_plugin.guidance.memory.store_file import (
+    ANEW,
     STORE_ENDING,
     States,
     config_of,
@@ -128,13 +129,16 @@ def _say_unnamed(folder: Path, files: set[str]) -> None:
                 _log.warning(said, STORE_ENDING, path, size, log and f" with{log[1:]},")
 
 
-def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) -> tuple[States, dict[str, str]]:
+def read_guides(
+    path: Path, manager: pluggy.PluginManager, config: GuideConfig, cure: str = ANEW
+) -> tuple[States, dict[str, str]]:
     """Read what the pairs of a training remembered.
 
     Args:
         path: File of :func:`save_guides`.
         manager: Whose mechanisms are known.
         config: How the training is guided now.
+        cure: What the user can do where the file is torn or foreign, for the error.
 
     Returns:
         As ``load_stores``.
@@ -142,7 +146,7 @@ def read_guides(path: Path, manager: pluggy.PluginManager, config: GuideConfig) 
     Raises:
         StoreError: If the file is missing, torn or foreign, or its maps mean something else than ``config`` says.
     """
-    states, facts = load_stores(path)
+    states, facts = load_stores(path, cure)
     # An older store lacks new options, which had their defaults then.
     before = {**full_config(manager, GuideConfig()), **config_of(facts)}
     now = meaning_of_maps(manager, config)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from guidegan_plugin.errors import StoreError
-from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
+from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, other_checkpoint, roll_forward
 
 NAMES = ("latest_guide.safetensors", "latest_net_D.pth", "latest_net_G.pth")
 
@@ -96,6 +96,20 @@ def test_an_error_of_torchs_writer_is_a_disk_error_too(tmp_path: Path) -> None:
         (writing / "torn").write_text("")
         raise RuntimeError("[enforce fail at inline_container.cc:471] . \n unexpected pos 64 vs 0")
     assert content(tmp_path) == {"first"}
+
+
+def test_where_a_checkpoint_is_no_good_the_others_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "latest_net_G_A.pth"
+    assert other_checkpoint(path) == other_checkpoint(tmp_path / "gone" / path.name) == "change --name or --epoch"
+    for epoch in ("latest", "5", "10", "iter_200"):
+        (tmp_path / f"{epoch}_net_G_A.pth").touch()
+    (tmp_path / "15_net_G_B.pth").touch()
+    assert other_checkpoint(path) == "change --name or --epoch (there are 5, 10, iter_200)"
+    (tmp_path / "7_guide.safetensors").touch()
+    (tmp_path / "8_guide_state.pth").touch()
+    assert other_checkpoint(tmp_path / "latest_guide.safetensors").endswith("(there are 7)")
+    assert other_checkpoint(tmp_path / "latest_guide_state.pth").endswith("(there are 8)")
+    assert other_checkpoint(Path()) == "change --name or --epoch"
 
 
 def test_a_process_killed_at_any_moment_leaves_one_good_set(tmp_path: Path) -> None:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from guidegan_plugin.errors import StoreError
+from guidegan_plugin.plugins.sample import natural
 from guidegan_plugin.utils.files import explain, remedy
+from guidegan_plugin.utils.listing import visible_files
 
 _WRITING = ".guide_writing"
 _COMPLETE = ".guide_complete"
+_MOST = 5  # other checkpoints that a message names
 
 
 @contextmanager
@@ -83,6 +87,26 @@ def roll_forward(folder: Path) -> None:
             f"the checkpoint in {complete} is complete and cannot be moved into place ({error.strerror or error}); "
             f"{remedy(error)} or change --checkpoints_dir"
         ) from error
+
+
+def other_checkpoint(path: Path) -> str:
+    """What helps where a file of a checkpoint is no good: the options, with what :func:`other_epochs` finds."""
+    return f"change --name or --epoch{other_epochs(path)}"
+
+
+def other_epochs(path: Path) -> str:
+    """The newest other checkpoints that --epoch may name, in brackets; "" if there are none.
+
+    Args:
+        path: A file of the one that is no good: ``<epoch>_net_G.pth``, ``<epoch>_guide.safetensors``, and so on.
+    """
+    epoch, others = re.match(r".+?(?=_net_|_guide[._])", path.name), set[str]()
+    if epoch is not None:
+        ending = path.name[epoch.end() :]
+        with contextlib.suppress(OSError):
+            names = [one.name for one in visible_files(path.parent) if one.name.endswith(ending)]
+            others = {name.removesuffix(ending) for name in names if name != path.name}
+    return f" (there are {', '.join(sorted(others, key=natural)[-_MOST:])})" if others else ""
 
 
 def _flush(path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from guidegan_plugin.errors import HostError
+from guidegan_plugin.hosts.junyanz.checkpoints import other_checkpoint
 from guidegan_plugin.hosts.junyanz.host_options import DEFAULTS, name_of_option, read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.weights_file import read_weights
@@ -36,9 +37,9 @@ def load_discriminator(model: HostModel, path: Path) -> nn.Module:
     """
     cure = "or leave out --guide_show and --guide_refine"
     if not os.path.lexists(path):
-        raise HostError(f"no discriminator {path} to look with; change --name or --epoch, {cure}")
+        raise HostError(f"no discriminator {path} to look with; {other_checkpoint(path)}, {cure}")
     # A host on the CPU saves the networks that it wrapped (DataParallel) under the names they have there.
-    saved = read_weights(path, f"change --name or --epoch, {cure}")
+    saved = read_weights(path, f"{other_checkpoint(path)}, {cure}")
     weights = {key.removeprefix("module."): weight for key, weight in saved.items()}
     discriminator = _build(model, weights)
     _drop_stale_statistics(weights, discriminator)

@@ -23,8 +23,9 @@ from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
 from guidegan_plugin.guidance.memory.disk_state import images_in
-from guidegan_plugin.guidance.memory.store_file import STORE_ENDING, check_belongs
+from guidegan_plugin.guidance.memory.store_file import ANEW, STORE_ENDING, check_belongs
 from guidegan_plugin.hosts.junyanz.batches import BatchReader
+from guidegan_plugin.hosts.junyanz.checkpoints import other_checkpoint
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.host_options import read_option
@@ -252,7 +253,8 @@ class HostGuides:
         if not path.exists():
             _log.warning("no store %s: every image starts from ones", path)
             return
-        states, facts = read_guides(path, self._manager, self.config)
+        another = other_checkpoint(path)
+        states, facts = read_guides(path, self._manager, self.config, f"{ANEW}, or {another}")
         self._check_data(path, itertools.chain.from_iterable(map(images_in, states.values())))
         try:
             for guide in self.guides.values():  # all, before the first one takes anything
@@ -260,7 +262,7 @@ class HostGuides:
             for guide in self.guides.values():
                 guide.load_state(states, facts, str(path))
         except StoreError as error:
-            raise StoreError(f"{error} (--epoch)") from error
+            raise StoreError(f"{error}: {another}") from error
 
     def _check_data(self, path: Path, keys: Iterable[str]) -> None:
         """Look for images of a store among the data; keys are relative, so a moved data root is fine."""

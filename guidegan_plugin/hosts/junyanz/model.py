@@ -23,7 +23,7 @@ from guidegan_plugin.guidance.memory.store_file import STORE_ENDING
 from guidegan_plugin.hosts.failed_saves import FailedSaves
 from guidegan_plugin.hosts.junyanz import presets
 from guidegan_plugin.hosts.junyanz import training_state as full_state
-from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, roll_forward
+from guidegan_plugin.hosts.junyanz.checkpoints import complete_set, finish, other_epochs, roll_forward
 from guidegan_plugin.hosts.junyanz.codebase import DATASETS, Codebase
 from guidegan_plugin.hosts.junyanz.dry_run import DryRun
 from guidegan_plugin.hosts.junyanz.fast_training import reach_loader, speed_up_model
@@ -257,8 +257,8 @@ def _options_named() -> Iterator[None]:
     except FileNotFoundError as error:
         found = f"no checkpoint {error.filename}" if error.filename else str(error)
         raise HostError(
-            f"{found}; change --name, --epoch or --checkpoints_dir (a training shorter than --save_epoch_freq epochs "
-            "and --save_latest_freq images saves nothing)"
+            f"{found}; change --name, --epoch{other_epochs(Path(error.filename or ''))} or --checkpoints_dir (a training "
+            "shorter than --save_epoch_freq epochs and --save_latest_freq images saves nothing)"
         ) from error
     except StoreError as error:  # weights of another width
         raise StoreError(f"{error} (--input_nc, or --name, --epoch)") from error

@@ -17,12 +17,12 @@ from torch.nn.parallel import DistributedDataParallel
 from guidegan_plugin.errors import GuideError, HostError
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import unwrap
+from guidegan_plugin.hosts.junyanz.checkpoints import other_checkpoint
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.weights_file import load_weights, read_weights, unwrapped_when_loaded
 
 _log = logging.getLogger(__name__)
-_CURE = "change --name or --epoch, or delete it to start it fresh"
 
 
 class NewNetworks:
@@ -74,7 +74,7 @@ class NewNetworks:
         """Load a network of the guidance that is none of the host's at test time; without a file it stays fresh."""
         path = Path(self._model.save_dir) / f"{suffix}_net_{name}.pth"
         if os.path.lexists(path):
-            load_weights(path, network, _CURE)
+            load_weights(path, network, _cure(path))
         else:
             _log.warning("no checkpoint %s: net%s starts fresh", path, name)
 
@@ -125,9 +125,9 @@ class NewNetworks:
             if not os.path.exists(path):  # noqa: PTH110 - also where its folder cannot be read
                 continue  # the host's own error names it
             if name in self.names:
-                load_weights(path, copy.deepcopy(unwrap(getattr(model, f"net{name}"))), _CURE)
+                load_weights(path, copy.deepcopy(unwrap(getattr(model, f"net{name}"))), _cure(path))
             else:
-                read_weights(path, "change --name or --epoch")
+                read_weights(path, other_checkpoint(path))
 
     def _initialise(self, network: nn.Module) -> nn.Module:
         options = self._model.opt
@@ -144,3 +144,7 @@ class NewNetworks:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
         return network
+
+
+def _cure(path: Path) -> str:
+    return f"{other_checkpoint(path)}, or delete it to start it fresh"

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from guidegan_plugin.errors import HostError, StoreError
 from guidegan_plugin.guidance.layers import convolutions, unwrap
+from guidegan_plugin.hosts.junyanz.checkpoints import other_checkpoint
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.weights_file import read_weights
@@ -91,7 +92,7 @@ def check_resumed(model: HostModel, suffix: str) -> None:
         path, layers = Path(model.save_dir) / f"{suffix}_net_{name}.pth", convolutions(getattr(model, f"net{name}"))
         if not (path.is_file() and layers):
             continue  # the host says what is missing
-        weights = read_weights(path, "change --name or --epoch")
+        weights = read_weights(path, other_checkpoint(path))
         saved = next((weight.shape[1] for weight in weights.values() if weight.dim() == 4), None)
         if saved == layers[0][1].in_channels:
             continue
