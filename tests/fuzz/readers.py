@@ -207,7 +207,8 @@ def _model() -> Any:
     optimizer.step()
     schedulers: list[Any] = [torch.optim.lr_scheduler.StepLR(optimizer, 5)]
     schedulers += [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))]
-    return SimpleNamespace(optimizers=[optimizer], schedulers=schedulers, fake_pool=_Pool(), device=CPU)
+    networks = {"model_names": ["G"], "netG": nn.Linear(2, 2)}
+    return SimpleNamespace(optimizers=[optimizer], schedulers=schedulers, fake_pool=_Pool(), device=CPU, **networks)
 
 
 def _training_state(folder: Path) -> Act:

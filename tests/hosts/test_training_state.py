@@ -26,7 +26,8 @@ class Pool:
 
 
 def model(pool: Pool) -> Any:
-    return SimpleNamespace(optimizers=[], schedulers=[], fake_pool=pool, device=torch.device("cpu"))
+    more = {"model_names": [], "device": torch.device("cpu")}
+    return SimpleNamespace(optimizers=[], schedulers=[], fake_pool=pool, **more)
 
 
 @pytest.mark.parametrize(("before", "now", "kept"), [(4, 4, 3), (4, 2, 2), (4, 9, 3), (0, 2, 0)])
@@ -72,6 +73,7 @@ def changed(state: dict[str, Any], where: list[Any], value: object) -> dict[str,
         (["epochs"], -1),
         (["epochs"], "one"),
         (["pools"], None),
+        (["weights"], ["G"]),
         (["torch"], torch.zeros(3, dtype=torch.uint8)),
         (["numpy", 1], 700),
         (["python", 1], [1]),
@@ -102,3 +104,18 @@ def test_what_a_file_adds_to_a_schedule_is_not_taken() -> None:
     state = changed(capture(source, 1), ["schedulers", 0, "step"], 5)
     restore(resumed, state)
     assert callable(resumed.schedulers[0].step)
+
+
+def test_the_state_of_a_save_before_the_weights_that_were_loaded_is_refused(tmp_path: Path) -> None:
+    source, path = trained(), tmp_path / "latest_guide_state.pth"
+    source.model_names, source.netG = ["G"], torch.nn.Linear(2, 2)
+    torch.save(capture(source, 1), path)
+    before = repr(capture(source, 0))
+    restore(source, load(path))
+    with torch.no_grad():
+        source.netG.weight.add_(1)  # trained on, and saved without --guide_full_state
+    with pytest.raises(StoreError, match=r"other weights of G than those loaded.*; leave out --guide_full_state, or"):
+        restore(source, load(path))
+    older = {name: value for name, value in load(path).items() if name != "weights"}  # of an earlier version
+    restore(source, older)
+    assert before != repr(capture(source, 0))

@@ -13,6 +13,8 @@ import torch
 
 from guidegan_plugin.errors import StoreError
 from guidegan_plugin.fast.fused_step import set_step_flags, step_flags
+from guidegan_plugin.guidance.memory.digests import networks_digest
+from guidegan_plugin.hosts.junyanz.checkpoints import other_checkpoint
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.torch_file import load_tensors
 from guidegan_plugin.hosts.junyanz.training_state_check import check_by_itself, check_for, known_of
@@ -37,8 +39,14 @@ def capture(model: HostModel, epochs: int, step_is_due: bool = False) -> dict[st
         "optimizers": [optimizer.state_dict() for optimizer in model.optimizers],
         "schedulers": [_plain(scheduler.state_dict()) for scheduler in model.schedulers],
         "pools": {name: vars(pool) for name, pool in _pools(model).items()},
+        "weights": _weights(model),
         **random_states(),
     }
+
+
+def _weights(model: HostModel) -> dict[str, str]:
+    """Fingerprints of the networks that are saved beside the state: a save without the option leaves an older one."""
+    return {name: networks_digest({name: getattr(model, f"net{name}")}) for name in model.model_names}
 
 
 def random_states() -> dict[str, Any]:
@@ -59,7 +67,8 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         StoreError: If the file is missing, torn or not one of ours.
     """
-    cure = "leave out --guide_full_state to go on without optimizers, pools and random states"
+    cure = "leave out --guide_full_state to go on without optimizers, pools and random states, or "
+    cure += other_checkpoint(path)
     try:
         state = load_tensors(path, "no training state", cure)
     except FileNotFoundError as error:
@@ -80,8 +89,15 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
         state: As :func:`capture` returned it.
 
     Raises:
-        StoreError: If it is of optimizers with other parameters, as before a network of the guidance was added.
+        StoreError: If it was saved with other weights than the model has, or is of optimizers with other parameters, as
+            before a network of the guidance was added.
     """
+    saved_with = state.get("weights", {})  # an earlier version does not say it
+    if others := [name for name, digest in _weights(model).items() if saved_with.get(name, digest) != digest]:
+        raise StoreError(
+            f"the training state was saved with other weights of {', '.join(others)} than those loaded (they were saved "
+            "later, without --guide_full_state, or copied); leave out --guide_full_state, or change --epoch"
+        )
     cure = "change --guide_* back, or leave out --guide_full_state"
     try:
         check_for(model, state, _pools(model))

@@ -35,6 +35,8 @@ def check_by_itself(state: object) -> dict[str, Any]:
     for name, kind in wanted.items():
         if not isinstance(state[name], kind):
             raise StoreError(f"its {name} are {short(state[name])}")
+    if not isinstance(state.get("weights", {}), dict):
+        raise StoreError(f"its weights are {short(state['weights'])}")
     if not 0 <= state["epochs"] < 10**9 or not isinstance(state.get("step_is_due", False), bool):
         raise StoreError(f"its epochs are {short(state['epochs'])}")
     try:
