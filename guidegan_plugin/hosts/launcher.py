@@ -117,7 +117,8 @@ def _failure(script: Path, error: Exception) -> str:
     """What a script failed with, and a cure that fits: nobody can type their way out of a missing package."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, ImportError):
-        return f"{script.name} imports what is not there ({reason}); guidegan doctor {shlex.quote(str(script.parent))} says what helps"
+        doctor = f"guidegan doctor {shlex.quote(str(script.parent))}"
+        return f"{script.name} imports what is not there ({reason}); {doctor} says what helps"
     frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     if frames[-1].startswith("guidegan_plugin."):
         return (
