@@ -257,8 +257,8 @@ def _options_named() -> Iterator[None]:
     except FileNotFoundError as error:
         found = f"no checkpoint {error.filename}" if error.filename else str(error)
         raise HostError(
-            f"{found}; change --name, --epoch{other_epochs(Path(error.filename or ''))} or --checkpoints_dir (a training "
-            "shorter than --save_epoch_freq epochs and --save_latest_freq images saves nothing)"
+            f"{found}; change --name, --epoch{other_epochs(Path(error.filename or ''))} or --checkpoints_dir (a "
+            "training shorter than --save_epoch_freq epochs and --save_latest_freq images saves nothing)"
         ) from error
     except StoreError as error:  # weights of another width
         raise StoreError(f"{error} (--input_nc, or --name, --epoch)") from error

@@ -95,8 +95,8 @@ def restore(model: HostModel, state: dict[str, Any]) -> None:
     saved_with = state.get("weights", {})  # an earlier version does not say it
     if others := [name for name, digest in _weights(model).items() if saved_with.get(name, digest) != digest]:
         raise StoreError(
-            f"the training state was saved with other weights of {', '.join(others)} than those loaded (they were saved "
-            "later, without --guide_full_state, or copied); leave out --guide_full_state, or change --epoch"
+            f"the training state was saved with other weights of {', '.join(others)} than those loaded (they were "
+            "saved later, without --guide_full_state, or copied); leave out --guide_full_state, or change --epoch"
         )
     cure = "change --guide_* back, or leave out --guide_full_state"
     try:
