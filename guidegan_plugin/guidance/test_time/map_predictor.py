@@ -85,7 +85,8 @@ class MapPredictor(nn.Module):
         """Maps ``(N, 1, h, w)`` of images ``(N, C, pixels * h, pixels * w)`` as :meth:`look` returns them."""
         mean = looked_at.mean((1, 2, 3), keepdim=True)
         spread = (looked_at - mean).square().mean((1, 2, 3), keepdim=True).sqrt()
-        features = self.stem((looked_at - mean) / spread.clamp(min=1e-6))
+        # A module that was exported or moved as a whole may have its weights in another precision.
+        features = self.stem(((looked_at - mean) / spread.clamp(min=1e-6)).to(self.head.weight.dtype))
         for block in self.trunk:
             features = features + block(features)
         return torch.sigmoid(self.head(features)).float()

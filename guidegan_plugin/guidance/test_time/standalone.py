@@ -12,6 +12,7 @@ from guidegan_plugin.errors import ConfigError
 from guidegan_plugin.guidance.calls.arguments import find_images, replace_argument
 from guidegan_plugin.guidance.calls.call_site import SITES, original_class
 from guidegan_plugin.guidance.calls.generator import PlaceholderBlend
+from guidegan_plugin.guidance.calls.row_maps import placeholder
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.layers import unwrap
 from guidegan_plugin.guidance.test_time.given_map import MeanMap, PredictedMap
@@ -65,6 +66,13 @@ class Standalone(nn.Module):
         return getattr(self.generator, self._method)(*args, **kwargs)
 
     def _maps(self, images: Tensor) -> Tensor | None:
+        maps, weight = self._given(images), next(self.transfer.parameters(), None)
+        if weight is None:
+            return maps
+        # Whoever has this module moves it to another precision, and T with it.
+        return (placeholder(images) if maps is None else maps).to(weight.dtype)
+
+    def _given(self, images: Tensor) -> Tensor | None:
         if self.mean is not None:
             return self.mean.expand(images.shape[0], -1, -1, -1)  # which a graph leaves open
         if self.predictor is None:

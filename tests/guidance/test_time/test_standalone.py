@@ -63,6 +63,17 @@ def test_it_computes_what_a_guided_test_does_and_stays_when_the_guide_goes(
     )
 
 
+@pytest.mark.parametrize("test_map", ["ones", "mean", "predict"])
+@pytest.mark.parametrize(("concat", "transfer"), [("rhp", "bilinear"), ("alpha", "conv")])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.bfloat16, 0.1)], ids=str)
+def test_it_works_in_another_precision(
+    test_map: str, concat: str, transfer: str, dtype: torch.dtype, tolerance: float, tmp_path: Path
+) -> None:
+    generator, guide = guided(test_map, concat, transfer, tmp_path)
+    made = guide.standalone().to(dtype)(OTHERS[:3].to(dtype))
+    assert made.dtype is dtype and torch.allclose(made.float(), generator(OTHERS[:3].clone()), atol=tolerance)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("test_map", ["ones", "mean", "predict"])
 @pytest.mark.parametrize("concat", ["rhp", "alpha"])
