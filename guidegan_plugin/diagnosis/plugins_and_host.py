@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from guidegan_plugin.plugins.entry_points import DISABLE, unknown_names
 from guidegan_plugin.plugins.find_host import asking, find_host, registered_hosts, what_is_missing
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
+
+_MOST = 500  # folders that are asked whether they are hosts, by who stands beside or above one
 
 
 def check_plugins() -> tuple[list[Check], pluggy.PluginManager]:
@@ -72,13 +77,27 @@ def _no_host(root: Path, manager: pluggy.PluginManager, required: bool) -> Check
 
 
 def _hosts_inside(root: Path, manager: pluggy.PluginManager) -> list[str]:
-    """Folders in a folder, and in these, that are hosts."""
+    """Folders in a folder, and in these, that are hosts; of many, such as those of a drive, the first are asked."""
     found = []
-    for folder in sorted(path for pattern in ("*", "*/*") for path in root.glob(pattern)):
+    for folder in itertools.islice(_two_levels(root), _MOST):
         with suppress(HostError, PluginError, PermissionError):
-            if folder.is_dir() and find_host(folder, manager) is not None:
+            if find_host(folder, manager) is not None:
                 found.append(folder.relative_to(root).as_posix())
     return found
+
+
+def _two_levels(root: Path) -> Iterator[Path]:
+    """The folders in a folder, then those in these."""
+    yield from (first := _folders(root))
+    for folder in first:
+        yield from _folders(folder)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted, without hidden ones; none where it may not be looked into."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(Path(one.path) for one in entries if not one.name.startswith(".") and one.is_dir())
+    return []
 
 
 def _scripts(host: Host) -> Check:

@@ -177,6 +177,19 @@ def test_a_plugins_host_that_fails_is_a_failure_and_what_it_told_before_stands(t
     assert checks[-1].status == "failure" and "host 'failing'" in checks[-1].found and "KeyError" in checks[-1].found
 
 
+def test_of_a_drive_full_of_folders_the_first_are_asked_and_those_above_before_those_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[..., dict[str, Check]]
+) -> None:
+    for name in ("a/one", "b/two", "c/three", ".hidden/four"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    asked: list[Path] = []
+    monkeypatch.setattr(plugins_and_host, "_MOST", 5)
+    monkeypatch.setattr(plugins_and_host, "find_host", lambda folder, manager: asked.append(folder))
+    assert look(tmp_path)["host"].status == "failure"
+    assert [path.relative_to(tmp_path).as_posix() for path in asked[1:]] == ["a", "b", "c", "a/one", "b/two"]
+
+
 @pytest.mark.parametrize("refused", ["is_dir", "stat"])
 def test_a_folder_that_may_not_be_looked_into_holds_no_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, look: Callable[..., dict[str, Check]]
