@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -379,6 +380,77 @@ def test_of_commands_that_wait_the_first_in_the_study_is_next_and_an_ended_study
         with pytest.raises(module.RunError, match="stopped"):
             late.result()
     assert order.read_text() == "257"
+
+
+class Begun:
+    """A study whose trainings and tests are noted when they begin, and are no processes; the last thread is first."""
+
+    def __init__(self, harness: SimpleNamespace, study: Any, out: Path, jobs: int, load: Load) -> None:
+        self.noted: list[str] = []
+        self.within: dict[str, Callable[[], object]] = {}
+        self.executor, module = load("executor").Executor(jobs, 0), harness.module
+        self.runs = module.planned(study, out)
+        last = len(self.runs) - 1
+
+        class Late(module.Runner):  # type: ignore[misc, name-defined]
+            def _finish(self, run: Any) -> str:
+                time.sleep(0.05 * (last - run.place))
+                return super()._finish(run)
+
+        self.runner = Late(study, harness.bench._dataset, harness.bench._evaluator, self.executor)
+
+    def train(self, study: Any, run: Any, dataset: Any, executor: Any) -> float:
+        self._begin(f"train {run}", run, executor)
+        return 1.0
+
+    def test(self, study: Any, run: Any, epoch: int, dataset: Any, executor: Any) -> tuple[Path, float]:
+        self._begin(f"test {run}", run, executor)
+        return run.folder, 1.0
+
+    def _begin(self, what: str, run: Any, executor: Any) -> None:
+        with executor._share(run.place):
+            self.noted.append(what)
+            self.within.get(what, lambda: None)()
+
+
+@pytest.fixture
+def begun(
+    harness: SimpleNamespace, load: Load, read: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Begun]:
+    rows = {"pha": "{attention: pha}", "mean": "{attention: pha, test_map: mean}", "tam": "{attention: tam}"}
+
+    def make(jobs: int, seeds: str, *names: str) -> Begun:
+        methods = "".join(f"  {name}: {rows[name]}\n" for name in names)
+        text = TINY.replace("seeds: [3]", f"seeds: {seeds}").replace("  pha+rhp: {attention: pha}\n", methods)
+        made = Begun(harness, read(text), tmp_path / "out", jobs, load)
+        monkeypatch.setattr(harness.module, "train", made.train)
+        monkeypatch.setattr(harness.module, "test", made.test)
+        monkeypatch.setattr(harness.module, "collect", lambda page, *_: {"A->B": page, "B->A": page})
+        return made
+
+    return make
+
+
+def test_trainings_begin_in_the_planned_order_and_a_test_before_the_next_training_whichever_thread_is_first(
+    begun: Callable[..., Begun], load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = begun(1, "[1, 2]", "pha", "tam", "mean")
+    assert load("run").perform(study.runner, study.runs, study.executor) == 0
+    steps = ["train bare", "test bare", "train pha", "test pha", "train tam", "test tam", "test mean"]
+    assert study.noted == [f"{step}, seed {seed}" for seed in (1, 2) for step in steps]
+    capsys.readouterr()
+    assert load("run").perform(study.runner, study.runs, study.executor) == 0
+    said = [f"[{number}/8] {run}: was done" for number, run in enumerate(study.runs, start=1)]
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_a_run_that_waits_for_the_training_of_another_holds_up_nobody(begun: Callable[..., Begun], load: Load) -> None:
+    study, later = begun(2, "[3]", "pha", "mean", "tam"), threading.Event()
+    study.within["train tam, seed 3"] = later.set
+    seen: list[bool] = []
+    study.within["train pha, seed 3"] = lambda: seen.append(later.wait(30))
+    assert load("run").perform(study.runner, study.runs, study.executor) == 0
+    assert seen == [True] and study.noted.index("test mean, seed 3") > study.noted.index("train tam, seed 3")
 
 
 def test_several_systems_are_each_trained_bare_and_guided_with_their_own_options(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
 import subprocess
 import threading
@@ -30,6 +28,9 @@ def cores() -> int:
 class Executor:
     """Deals out GPUs, or threads of the CPU, to child processes, and ends them when the study ends.
 
+    Whoever asks names its place in the study. The lowest place is next, even one that is only expected to ask: it is
+    chance which thread asks first.
+
     Args:
         jobs: Child processes at a time.
         gpus: How many GPUs there are; 0 is the CPU.
@@ -38,8 +39,9 @@ class Executor:
     jobs: int
     gpus: int
     _free: list[int] = field(default_factory=list)
-    _waiting: list[tuple[int, int]] = field(default_factory=list)
-    _tickets: Iterator[int] = field(default_factory=itertools.count)
+    _expected: set[int] = field(default_factory=set)
+    _waiting: list[int] = field(default_factory=list)
+    _served: set[int] = field(default_factory=set)
     _children: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _change: threading.Condition = field(default_factory=threading.Condition)
     _ended: bool = False
@@ -80,6 +82,26 @@ class Executor:
             raise RunError(f"failed with {code}: {lines[-1] if lines else 'it said nothing'}; the log is {log}")
         return time.monotonic() - started
 
+    def expect(self, *places: int) -> None:
+        """Serve none behind these places before they ask, each time anew, until they are dismissed."""
+        with self._change:
+            self._expected.update(places)
+
+    def dismiss(self, place: int) -> None:
+        """Expect a place no more."""
+        with self._change:
+            self._expected.discard(place)
+            self._change.notify_all()
+
+    @contextmanager
+    def aside(self, place: int) -> Iterator[None]:
+        """While it lasts, a place does what takes long and asks for nothing, so that nobody waits for it."""
+        self.dismiss(place)
+        try:
+            yield
+        finally:
+            self.expect(place)
+
     def end(self) -> None:
         """End all child processes, and start no other."""
         with self._change:
@@ -91,19 +113,25 @@ class Executor:
     @contextmanager
     def _share(self, place: int) -> Iterator[Mapping[str, str]]:
         with self._change:
-            heapq.heappush(self._waiting, ticket := (place, next(self._tickets)))
-            self._change.wait_for(lambda: self._ended or (self._free and self._waiting[0] == ticket))
+            self._waiting.append(place)
+            self._change.wait_for(lambda: self._ended or (self._free and self._next() == place))
             if self._ended:
                 raise RunError("stopped")
-            heapq.heappop(self._waiting)
+            self._waiting.remove(place)
+            self._served.add(place)
             job = self._free.pop(0)
             self._change.notify_all()
         try:
             yield self._environment(job)
         finally:
             with self._change:
+                self._served.discard(place)
                 self._free.append(job)
                 self._change.notify_all()
+
+    def _next(self) -> int:
+        """The place to serve, whether it waits or is expected to."""
+        return min([*self._waiting, *(self._expected - self._served)])
 
     def _environment(self, job: int) -> Mapping[str, str]:
         package = str(Path(guidegan_plugin.__file__).resolve().parents[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import logging
 import signal
 import sys
@@ -39,19 +40,27 @@ from guidegan_plugin.utils.progress import show_progress
 
 
 def perform(runner: Runner, runs: list[Run], executor: Executor) -> int:
-    """Take runs to their end, several at a time; how many failed."""
-    failed = 0
+    """Take runs to their end, several at a time, in their order; how many failed."""
+    failed, number = 0, itertools.count(1)
+
+    def tell(run: Run, said: object) -> None:
+        print(f"[{next(number)}/{len(runs)}] {run}: {said}", flush=True)
+
+    left = [run for run in runs if not runner.done(run)]
+    for run in runs:
+        if run not in left:
+            tell(run, "was done")
+    executor.expect(*(run.place for run in left))
     # A thread each: those that wait for a training of another run hold no place of those who train.
-    with ThreadPoolExecutor(len(runs)) as pool:
-        futures = {pool.submit(runner.finish, run): run for run in runs}
+    with ThreadPoolExecutor(len(left) or 1) as pool:
         try:
-            for number, future in enumerate(as_completed(futures), start=1):
+            futures = {pool.submit(runner.finish, run): run for run in left}
+            for future in as_completed(futures):
                 try:
-                    said = future.result()
+                    tell(futures[future], future.result())
                 except (GuideError, OSError) as error:
                     failed += 1
-                    said = str(error)
-                print(f"[{number}/{len(runs)}] {futures[future]}: {said}", flush=True)
+                    tell(futures[future], error)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             executor.end()

@@ -41,13 +41,19 @@ class Runner:
         self._scoring = threading.Lock()
         self._training: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
+    def done(self, run: Run) -> bool:
+        """Whether a run is complete."""
+        return read_result(self._study, run) is not None
+
     def finish(self, run: Run) -> str:
         """Train, test and score what is not yet; in words, what was done."""
-        if read_result(self._study, run):
-            return "was done"
+        try:
+            return "was done" if self.done(run) else self._finish(run)
+        finally:
+            self._executor.dismiss(run.place)
+
+    def _finish(self, run: Run) -> str:
         run.folder.mkdir(parents=True, exist_ok=True)
-        with self._training[str(run.folder)]:  # a run that tests the same training may have begun it
-            clear(run)
         trained = self._trained(run)
         seconds = {"train": trained["seconds"], "test": 0.0, "score": 0.0}
         epochs, made = {}, {"training": trained.get("made_with", {})}
@@ -62,9 +68,13 @@ class Runner:
         return f"trained in {seconds['train']:.0f} s, tested and scored in {seconds['test'] + seconds['score']:.0f} s"
 
     def _trained(self, run: Run) -> dict[str, Any]:
+        kept = self._kept(run.trained_in, _TRAINED)
+        if kept is not None:
+            return kept
         if run.trainer is not None:
             run.trainer.folder.mkdir(parents=True, exist_ok=True)
-            return self._trained(run.trainer)
+            with self._executor.aside(run.place):  # its trainer's place is asked for, by whichever of the two is first
+                return self._trained(run.trainer)
         with self._training[str(run.folder)]:
             return self._trained_once(run)
 
@@ -72,6 +82,7 @@ class Runner:
         kept = self._kept(run, _TRAINED)
         if kept is not None:
             return kept
+        clear(run)
         told = self._facts(run)
         told["seconds"] = train(self._study, run, self._dataset, self._executor)
         write_json(run.folder / _TRAINED, told)
@@ -92,7 +103,7 @@ class Runner:
             raise RunError(f"test.py of epoch {epoch} left no output for {missing[0]} in {page}")
         clear(run)
         figures = {}
-        with self._scoring:
+        with self._executor.aside(run.place), self._scoring:
             started = time.monotonic()
             for direction, fakes in outputs.items():
                 labels = self._labels(run, epoch, direction)
@@ -171,12 +182,15 @@ def write_json(path: Path, content: object) -> None:
 
 def planned(study: Study, out: Path) -> list[Run]:
     """All runs, seed by seed, so that a study cut short has whole pairs."""
-    every = [(method, seed) for seed in study.seeds for method in study.methods]
-    return [_planned(study, out, method, seed, place) for place, (method, seed) in enumerate(every)]
+    return [_planned(study, out, method, seed) for seed in study.seeds for method in study.methods]
 
 
-def _planned(study: Study, out: Path, method: Method, seed: int, place: int) -> Run:
-    alike = [Run(one, seed, out / "runs" / one.slug / f"seed{seed}", place) for one in study.trained_alike(method)]
+def _planned(study: Study, out: Path, method: Method, seed: int) -> Run:
+    before = study.seeds.index(seed) * len(study.methods)
+    alike = [
+        Run(one, seed, out / "runs" / one.slug / f"seed{seed}", before + study.methods.index(one))
+        for one in study.trained_alike(method)
+    ]
     # One that was trained stays the trainer, wherever in the study a row of the same training is added.
     trainer = next((run for run in alike if (run.folder / _TRAINED).exists()), alike[0])
     own = next(run for run in alike if run.method == method)
