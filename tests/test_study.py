@@ -510,6 +510,28 @@ def test_guidance_is_compared_with_its_own_system_and_bad_news_is_said_first(
     assert lines[2:4] == ["| GAN bare | 10.50 |  |", "| GAN pha+rhp | 8.50 |  |"] and len(lines) == 7
 
 
+def test_the_caption_of_a_picture_names_the_methods_whose_outputs_are_gone_and_only_where_some_are(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    study, dataset = read(TINY), SimpleNamespace(test={"A": tmp_path / "inputs", "B": tmp_path / "inputs"})
+    runs = load("runner").planned(study, tmp_path / "out")
+    outputs = [run.folder / "outputs_2" for run in runs]
+    for folder in (tmp_path / "inputs", outputs[1] / "fake_B", outputs[1] / "attention_A"):
+        folder.mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(folder / "0.png")
+    results = {(run.method.name, run.seed): {"epochs": {"2": {}}} for run in runs}
+
+    def captions() -> list[str]:
+        drawn = load("run")._draw_pictures(study, runs, results, dataset, tmp_path)
+        told = {"pictures": list(drawn), "not_shown": drawn}
+        return [line for line in load("report")._pictures(study, told, "A->B") if line.startswith("*")]
+
+    samples, maps = captions()
+    assert samples.endswith("; no outputs of bare any more.*") and "any more" not in maps, "bare has no maps anyway"
+    shutil.copytree(outputs[1] / "fake_B", outputs[0] / "fake_B")
+    assert not any("any more" in caption for caption in captions())
+
+
 def test_curves_are_a_measure_over_tested_epochs_and_one_epoch_has_none(
     load: Load, read: Callable[[str], Any], tmp_path: Path
 ) -> None:

@@ -149,8 +149,11 @@ def _pictures(study: Study, told: Mapping[str, Any], direction: str) -> Iterator
         first = f"the first test images under seed {study.seeds[0]}, last epoch; chosen by nobody"
         said |= {"samples": f"Inputs and outputs of {first}", "maps": f"Where D looks at the outputs of {first}"}
     for kind, caption in said.items():
-        if picture_name(kind, direction) in told["pictures"]:
-            yield f"![{caption}]({picture_name(kind, direction)})"
+        name = picture_name(kind, direction)
+        if name in told["pictures"]:
+            if gone := told["not_shown"].get(name):
+                caption += f"; no outputs of {', '.join(gone)} any more"
+            yield f"![{caption}]({name})"
             yield ""
             yield f"*{caption}.*"
             yield ""

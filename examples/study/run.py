@@ -72,6 +72,7 @@ def write_report(study: Study, out: Path, dataset: Dataset, evaluator: Evaluator
     """Write report.json, report.md and pictures of what is complete so far."""
     runs = planned(study, out)
     results = {(run.method.name, run.seed): result for run in runs if (result := read_result(study, run))}
+    pictures = _draw_pictures(study, runs, results, dataset, out)
     told = {
         "title": study.title,
         "command": facts.command(),
@@ -83,32 +84,36 @@ def write_report(study: Study, out: Path, dataset: Dataset, evaluator: Evaluator
         "table": collate(study, results),
         "runs": list(results.values()),
         "study": study.text,
-        "pictures": _draw_pictures(study, runs, results, dataset, out),
+        "pictures": list(pictures),
+        "not_shown": {name: gone for name, gone in pictures.items() if gone},
     }
     write_json(out / "report.json", told)
     write_whole(out / "report.md", markdown(study, told).encode())
 
 
-def _draw_pictures(study: Study, runs: list[Run], results: Results, dataset: Dataset, out: Path) -> list[str]:
-    """Draw samples, maps and curves of each direction; the names of those that there are."""
-    drawn = []
+def _draw_pictures(
+    study: Study, runs: list[Run], results: Results, dataset: Dataset, out: Path
+) -> dict[str, list[str]]:
+    """Draw samples, maps and curves of each direction; which there are, with the methods whose outputs are gone."""
+    drawn: dict[str, list[str]] = {}
     for direction in study.directions:
         source, target = direction.split("->")
         tested = [
-            (run.method.name, run.folder / f"outputs_{study.epochs[-1]}")
+            (run.method, run.folder / f"outputs_{study.epochs[-1]}")
             for run in runs
             if run.seed == study.seeds[0]
             and (run.method.name, run.seed) in results
             and direction in run.method.system.directions
         ]
         for kind, visual in (("samples", f"fake_{target}"), ("maps", f"attention_{source}")):
-            shown = [(name, folder / visual) for name, folder in tested if (folder / visual).is_dir()]
+            shown = [(method.name, folder / visual) for method, folder in tested if (folder / visual).is_dir()]
             path = out / picture_name(kind, direction)
             if draw_samples(study, dataset.test[source], shown, path):
-                drawn.append(path.name)
+                gone = [method for method, folder in tested if not (folder / f"fake_{target}").is_dir()]
+                drawn[path.name] = [method.name for method in gone if method.guided or kind == "samples"]
         path = out / picture_name("curves", direction)
         if draw_curves(study, results, direction, criterion(study), path):
-            drawn.append(path.name)
+            drawn[path.name] = []
     return drawn
 
 
