@@ -108,6 +108,13 @@ def test_the_committed_studies_are_read_and_have_the_bare_host(load: Load, path:
         ("n_epochs: 2", "n_epochs: 3", "schedule.save_epoch_freq: 2 does not divide 3"),
         ("[kid,", "[fcn,", "evaluate.scores: fcn needs data.kind camvid"),
         ("[kid, domain", "[domain", "evaluate.scores: needs kid or fcn"),
+        (
+            "judge_images",
+            "features: inception, judge_images",
+            "evaluate.scores: domain is told by the shapes classifier",
+        ),
+        ("kind: shapes", "kind: unpaired", "data.train: is unknown; known are direction, kind, path, size, test"),
+        ("{load_size: 32}", "{load_iter: 5}", "test_options.load_iter: other keys of the study"),
         ("title: tiny", "title: tiny\nhost: {path: nowhere}", "host.path: no train.py"),
         ("title: tiny", "title: [", "study.yaml: cannot be read"),
         ("model:", "systems: {one: {model: x}}\nmodel:", "model: is unknown"),
@@ -333,6 +340,32 @@ def test_a_row_that_is_added_before_the_one_that_was_trained_tests_its_training(
     added = TINY.replace("  pha+rhp", f"{mean}  pha+rhp")
     bare, first, second = planned(read(added), tmp_path)
     assert first.trained_in == second == trained and second.trainer is None and bare.trainer is None
+
+
+def test_the_time_of_a_test_is_that_of_its_predictor_too(
+    load: Load, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    study = read(TINY.replace("{attention: pha}", "{attention: pha, test_map: predict}"))
+    run = load("runner").planned(study, tmp_path)[1]
+
+    def call(command: list[str], *_: object) -> float:
+        if "--results_dir" in command:
+            (Path(command[command.index("--results_dir") + 1]) / "study" / "test_2" / "images").mkdir(parents=True)
+        return 2.0
+
+    dataset = SimpleNamespace(root_of=lambda _: tmp_path, tested=2)
+    assert load("runs").test(study, run, 2, dataset, SimpleNamespace(run=call))[1] == 4.0
+
+
+@pytest.mark.parametrize(
+    ("package", "text"), [("torch_fidelity", TINY), ("matplotlib", TINY.replace("freq: 2", "freq: 1"))]
+)
+def test_a_package_that_is_needed_after_the_training_is_missed_before_it(
+    read: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, package: str, text: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf'needs {package}; pip install "guidegan_plugin\[eval\]"'):
+        read(text)
 
 
 def test_an_attempt_that_a_study_of_the_same_process_number_has_left_is_begun_anew(harness: SimpleNamespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from guidegan_plugin.utils.options import options_of
 # Options of the host that other keys of the study decide, and which would overrule them.
 DECIDED = frozenset(
     {"dataroot", "name", "model", "direction", "phase", "checkpoints_dir", "results_dir", "epoch", "num_test"}
-    | {"n_epochs", "n_epochs_decay", "save_epoch_freq"}
+    | {"n_epochs", "n_epochs_decay", "save_epoch_freq", "epoch_count", "continue_train", "load_iter"}
 )
 # Options of the command line that are neither fields of GuideConfig nor a mechanism's.
 EXTRA_OPTIONS = frozenset({"refine", "pairs", "preset"})
+# What scores need, hours after the training began.
+PACKAGES = {"kid": "torch_fidelity", "fcn": "torchmetrics"}
 _REFERENCE_HOST = Path(__file__).resolve().parents[1] / "reference_host"
 
 
@@ -94,7 +97,14 @@ def read_study(path: Path, data: Path | None = None) -> Study:
         values = yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that is none
         raise ConfigError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from error
-    return _study(_Section(values), path.resolve().parent, text, data)
+    study = _study(_Section(values), path.resolve().parent, text, data)
+    packages = [PACKAGES[score] for score in study.scores if score in PACKAGES]
+    for package in [*packages, *["matplotlib"] * (len(study.epochs) > 1)]:  # for curves over epochs
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f'a study with these scores and epochs needs {package}; pip install "guidegan_plugin[eval]"'
+            )
+    return study
 
 
 def _refuse_twice(node: Any) -> None:
@@ -143,14 +153,15 @@ def _study(top: _Section, folder: Path, text: str, given: Path | None) -> Study:
 
 def _data(section: _Section, folder: Path, given: Path | None) -> Data:
     kind, path = section.choice("kind", ..., KINDS), section.get("path", None, str)
-    if kind == "shapes" and (path or given):
+    drawn = kind == "shapes"
+    if drawn and (path or given):
         raise ConfigError("data.path: shapes are made on the spot; leave out data.path and --data, or change data.kind")
     data = Data(
         kind=kind,
         size=section.get("size", ..., int, least=32),
-        train=section.get("train", 200 if kind == "shapes" else 0, int, least=1 if kind == "shapes" else 0),
+        train=section.get("train", 200, int, least=1) if drawn else 0,
         test=section.get("test", ..., int, least=2),
-        seed=section.get("seed", 0, int, least=0),
+        seed=section.get("seed", 0, int, least=0) if drawn else 0,
         path=given.resolve() if given else (folder / path).resolve() if path else None,
         direction=section.choice("direction", "AtoB", ("AtoB", "BtoA")),
     )
@@ -178,6 +189,8 @@ def _scores(evaluate: _Section, data: Data) -> tuple[tuple[str, ...], str]:
             raise ConfigError(f"evaluate.scores: {name} needs data.kind {' or '.join(SCORES[name])}, not {data.kind}")
     if not {"kid", "fcn"} & set(scores):
         raise ConfigError("evaluate.scores: needs kid or fcn, by which the best epoch is chosen")
+    if "domain" in scores and features != "shapes":
+        raise ConfigError("evaluate.scores: domain is told by the shapes classifier; leave domain or features out")
     if features == "shapes" and data.kind != "shapes":
         raise ConfigError(f"evaluate.features: the shapes classifier knows nothing of data.kind {data.kind}")
     return tuple(dict.fromkeys(scores)), features

@@ -61,20 +61,21 @@ def train(study: Study, run: Run, dataset: Dataset, executor: Executor) -> float
 
 
 def test(study: Study, run: Run, epoch: int, dataset: Dataset, executor: Executor) -> tuple[Path, float]:
-    """Translate the test images with one epoch's checkpoint; the folder of images, and seconds it took.
+    """Translate the test images with one epoch's checkpoint; the folder of images, and seconds it took, predictor and all.
 
     Raises:
         RunError: If it fails, or left no images.
     """
     results = _attempt(run, f"test{epoch}")
-    checkpoints = run.trained_in.folder / "checkpoints"
+    checkpoints, seconds = run.trained_in.folder / "checkpoints", 0.0
     if run.method.options.get("test_map") == "predict":
         command = [sys.executable, "-m", "guidegan_plugin", "predict-maps", str(checkpoints.resolve() / NAME)]
-        executor.run([*command, "--epoch", str(epoch)], study.host, run.folder / f"predict_{epoch}.log", run.place)
+        command += ["--epoch", str(epoch)]
+        seconds += executor.run(command, study.host, run.folder / f"predict_{epoch}.log", run.place)
     command = command_line(study, run, "test.py", dataset.root_of(run.method.system), checkpoints)
     command += [*_options(run.method.system.test_options), "--results_dir", str(results), "--epoch", str(epoch)]
     command += ["--num_test", str(dataset.tested), *(["--guide_show"] if run.method.guided else [])]
-    seconds = executor.run(command, study.host, run.folder / f"test_{epoch}.log", run.place)
+    seconds += executor.run(command, study.host, run.folder / f"test_{epoch}.log", run.place)
     pages = list(results.glob("*/*/images"))
     if not pages:
         raise RunError(f"test.py of epoch {epoch} left no folder of images; the log is test_{epoch}.log")
