@@ -48,7 +48,7 @@ def parts(rehearse: bool) -> list[Part]:
         )
     plan("exchange", "two processes", "exchange.py", "", "--keys 100")
     plan("evaluation", "KID and FCN", "evaluation.py", "", "--images 2 --size 32 --rounds 1")
-    plan("soak", "2,000 steps", "soak.py", "", "--steps 20 --warm-up 10 --no-visdom --limit 1000")
+    plan("soak", "2,000 steps", "soak.py", "", "--steps 300 --warm-up 100 --no-visdom --limit 1000")
     return planned
 
 

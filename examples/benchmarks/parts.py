@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,16 +66,16 @@ def perform(part: Part, out: Path, seconds: float) -> Any:
         try:
             code = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGINT)  # a study then writes down how far it came
+            child.send_signal(signal.SIGINT)  # a study then ends its trainings
             try:
-                code = child.wait(10)
+                child.wait(10)
             except subprocess.TimeoutExpired:
                 child.kill()
-                code = child.wait()
-            if part.stage != "study":
-                raise RuntimeError("stopped by the clock") from None
+                child.wait()
+            raise RuntimeError("stopped by the clock") from None
     found = read(part, out, result)
-    if found is None:
+    failed_tests = part.stage == "tests" and code == 1  # which are figures, too
+    if found is None or (code and not failed_tests):
         said = log.read_text(errors="replace").strip().splitlines()[-1]
         raise RuntimeError(f"ended with {code}: {said}")
     return found
@@ -84,9 +84,7 @@ def perform(part: Part, out: Path, seconds: float) -> Any:
 def read(part: Part, out: Path, result: Path) -> Any:
     """What a command found, None if it left nothing."""
     if part.stage == "study":
-        done = sorted(str(path.relative_to(out / "study")) for path in (out / "study").rglob("result.json"))
-        report = out / "study" / "report.json"
-        return json.loads(report.read_text()) if report.exists() else {"runs done": done}
+        result = out / "study" / "report.json"
     if not result.exists():
         return None
     if part.stage != "tests":
@@ -134,7 +132,7 @@ def options(about: str, minutes: float) -> argparse.ArgumentParser:
     return parser
 
 
-def run(planned: Iterable[Part], args: argparse.Namespace) -> int:
+def run(planned: Sequence[Part], args: argparse.Namespace) -> int:
     """Run what is not done yet, and say how far that came.
 
     Args:
@@ -144,14 +142,23 @@ def run(planned: Iterable[Part], args: argparse.Namespace) -> int:
     Returns:
         1 if a part failed or the time was too short, else 0.
     """
+    stages = list(dict.fromkeys(part.stage for part in planned))
+    for name in args.only or []:
+        if name not in stages:
+            sys.exit(f"--only: no stage {name!r}, known are {', '.join(stages)}")
     out: Path = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    about = {"machine": machine(), "rehearsal": args.rehearse}
     end, missing = time.monotonic() + 60 * args.minutes, []
     for part in planned:
         if args.only and part.stage not in args.only:
             continue
         path = out / f"{part.stage}.json"
-        stage = json.loads(path.read_text()) if path.exists() else {"machine": machine(), "results": {}}
+        stage = json.loads(path.read_text()) if path.exists() else about | {"results": {}}
+        if stage.get("rehearsal", False) != args.rehearse:
+            sys.exit(f"{path} is {'no' if args.rehearse else 'a'} rehearsal; take another OUT")
+        if stage["machine"] != about["machine"]:
+            sys.exit(f"{path} is of another machine, or of other packages; take another OUT")
         if part.name in stage["results"]:
             continue
         started = time.monotonic()
