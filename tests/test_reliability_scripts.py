@@ -35,6 +35,12 @@ def test_killed_trainings_lose_nothing_and_are_resumed_without_a_traceback(
     assert inside >= 3, "kills land inside saves"
 
 
+def test_a_folder_that_can_be_written_to_is_no_read_only_disk(warm_python: str, tmp_path: Path) -> None:
+    command = [warm_python, str(BENCHMARKS / "disk_faults.py"), "readonly", str(tmp_path)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    assert ended.returncode == 1 and "store: written" in ended.stdout
+
+
 def test_a_soaked_training_holds_no_more_tensors_hooks_threads_and_files(warm_python: str, tmp_path: Path) -> None:
     # So few steps say nothing of memory: allocators are still warming up.
     options = ["--steps", "400", "--warm-up", "100", "--limit", "50", "--no-visdom"]

@@ -232,7 +232,7 @@ def names(place: Path, trials: int, lock: bool) -> Counter[str]:
 
 
 def main() -> int:
-    """Run one of the three; 1 if anything was lost, mixed, left over or raised."""
+    """Run one of the three; 1 if anything was lost, mixed, left over, raised, or written where nothing can be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fault", choices=("full", "readonly", "names"))
     parser.add_argument("place", type=Path)
@@ -246,7 +246,7 @@ def main() -> int:
         found = full(args.place) if args.fault == "full" else readonly(args.place)
     for word, count in sorted(found.items()):
         print(f"{count:6}  {word}")
-    bad = ("LOST", "LITTER", "RAW", "WITHOUT", "mixed")
+    bad = ("LOST", "LITTER", "RAW", "WITHOUT", "mixed", *["written"] * (args.fault == "readonly"))
     return int(any(count and any(word in name for word in bad) for name, count in found.items()))
 
 
