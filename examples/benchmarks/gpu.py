@@ -40,7 +40,7 @@ FAST = {
 
 def parts(out: Path, rehearse: bool, host: Path) -> list[Part]:
     """All commands, in the order in which they are worth the most."""
-    size, width, rounds, warmup = (64, 4, 2, 1) if rehearse else (256, 64, 20, 6)
+    size, width, rounds, warmup = (64, 4, 2, 1) if rehearse else (256, 64, 18, 6)
     networks: list[object] = ["--ngf", width, "--ndf", width, "--netG", "resnet_9blocks"]
     step: list[object] = [HERE / "step_overhead.py", "--json", RESULT]
     step += ["--host", host, "--size", size, "--rounds", rounds]

@@ -37,6 +37,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import parts
 import torch
 from host_flags import described, host_flags
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -47,13 +48,8 @@ from guidegan_plugin.plugins.find_host import recognise
 
 NETS = ("--netG", "resnet_9blocks", "--ngf", "64", "--ndf", "64", "--pool_size", "0")
 MECHANISMS: Mapping[str, tuple[str, ...]] = {
-    "rhp": (),
+    **{name: tuple(flags.split()) for name, flags in parts.MECHANISMS.items()},
     "rhp without views": ("--dataset_mode", "unaligned"),
-    "alpha": ("--guide_concat", "alpha"),
-    "conv": ("--guide_transfer", "conv"),
-    "gradient": ("--guide_signal", "gradient"),
-    "gradcam": ("--guide_signal", "gradcam"),
-    "tam": ("--guide_attention", "tam"),
     "shuffled": ("--guide_attention", "shuffled"),
     "activations alone": ("--guide_attention", "none", "--guide_fast", "activations"),
     "rhp and activations": ("--guide_fast", "activations"),

@@ -17,7 +17,6 @@ import contextlib
 import importlib.util
 import json
 import random
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from clock import seconds_of
 from torch import Tensor, nn
 
 from guidegan_plugin.guidance.attention.post_hoc import PostHocAttention
@@ -103,20 +103,6 @@ def theirs(ndf: int, device: torch.device) -> dict[str, Callable[[Tensor], Any]]
     return found
 
 
-def spent_on(call: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call."""
-    if device.type == "cuda":
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        call()
-        end.record()
-        torch.cuda.synchronize()
-        return float(start.elapsed_time(end)) / 1000
-    before = time.process_time()
-    call()
-    return time.process_time() - before
-
-
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run the benchmark; milliseconds a call, and ratios to the packages."""
     torch.set_num_threads(1)
@@ -132,7 +118,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     for _ in range(args.warmup + args.rounds):
         for name in random.sample(list(runs), len(runs)):
             fake = images.clone().requires_grad_() * 1  # carries a graph, as a generator's output does
-            seconds[name].append(spent_on(partial(runs[name], fake), device))
+            seconds[name].append(seconds_of(partial(runs[name], fake), device))
     spent = {name: np.array(values[args.warmup :]) * 1000 for name, values in seconds.items()}
     # Round by round, since the machine's pace changes between rounds.
     extra = {name: float(np.median(spent[name] - spent["bare"])) for name in SIGNALS}

@@ -26,7 +26,6 @@ import logging
 import os
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -38,13 +37,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from visdom_server import Server
 
 from guidegan_plugin import Guide, GuideConfig, Monitor, StepReport, View, attach, hookimpl
 from guidegan_plugin.monitors.frames import Frame
 from guidegan_plugin.monitors.live import LiveMonitor
 from guidegan_plugin.monitors.worker import Screen
 
-SERVER = "from visdom.server.run_server import main; main()"  # unlike visdom.server, it downloads nothing
 EPOCH, LOOK, SHOW = 16, 100, 5  # steps
 COUNTED = "{tensors} tensors, {hooks} hooks, {threads} threads, {files} files"
 IMAGES, SIZE, CROP = 16, 36, 32
@@ -79,43 +78,6 @@ class RaisingMonitor(LiveMonitor):
     """Shows frames on a screen that raises."""
 
     name = "raising_monitor"
-
-
-class Server:
-    """A Visdom server that dies and comes back.
-
-    Args:
-        folder: Where it keeps what it keeps.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self.starts = self.deaths = 0
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [sys.executable, "-c", SERVER, "-port", str(self.port), "-bind_local", "-env_path", str(self._folder)]
-        environment = {**os.environ, "HOME": str(self._folder)}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, env=environment, **quiet)  # type: ignore[call-overload]  # one overload a mode
-        self.starts += 1
-        for _ in range(600):
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.1)
-        raise RuntimeError("the Visdom server does not start")
-
-    def die(self) -> None:
-        """Kill it, if it runs."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process, self.deaths = None, self.deaths + 1
 
 
 def make_generator() -> nn.Module:
@@ -281,6 +243,8 @@ def main() -> None:
     parser.add_argument("--no-visdom", action="store_true", help="without the two Visdom monitors")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     args = parser.parse_args()
+    if args.steps < 2 * LOOK:
+        parser.error(f"--steps: expected at least {2 * LOOK}, for two looks, found {args.steps}")
     logging.basicConfig(format="%(message)s")
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(args.steps, args.warm_up, not args.no_visdom, Path(scratch))

@@ -1,10 +1,10 @@
 """What guidance costs a training step: time, memory, forward passes, synchronisations with a GPU.
 
 Three models of one host train in one process on the same batches: bare, bare again (the null: how far two equal
-models differ on this machine) and guided; every order of the three comes equally often. Timed are `set_input` and
-`optimize_parameters`, as CPU time of the process (waiting threads count as working, hence `--threads 1`) or by CUDA
-events; with `--wall` as time on the clock, which is what a monitor's thread would cost. Peak memory is what a step
-allocates above what was there before; on a CPU, the tensors operators return.
+models differ on this machine) and guided; in 6, 12 or 18 rounds every order of the three comes equally often. Timed are
+`set_input` and `optimize_parameters`, as CPU time of the process (waiting threads count as working, hence
+`--threads 1`) or by CUDA events; with `--wall` as time on the clock, which is what a monitor's thread would cost. Peak
+memory is what a step allocates above what was there before; on a CPU, the tensors operators return.
 
 On a GPU the profiler counts what the host launches there: kernels, copies and fills. `--autocast` trains all models in
 bfloat16. `--alone` trains one model by itself, guided if a `--guide` option is given, for what cannot stand beside a
@@ -32,118 +32,42 @@ import itertools
 import json
 import random
 import socket
-import subprocess
 import sys
 import tempfile
-import time
-import warnings
-import weakref
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from clock import seconds_of
 from host_flags import described, host_flags
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from inspection import inspected_step, step
+from visdom_server import Server
 
 from guidegan_plugin.datasets.synthetic import shapes, street
 from guidegan_plugin.plugins.find_host import recognise
 
 NAMES = ("bare", "null", "guided")
-# By parts of the names that CUDA's own calls have in a profile.
-LAUNCHES = {"kernels": "LaunchKernel", "graphs": "GraphLaunch", "copies": "MemcpyAsync", "fills": "MemsetAsync"}
-
-
-class TensorBytes(TorchDispatchMode):
-    """Counts the bytes of tensors made while it is active: `alive` now, and their `peak`."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
-        self.alive = self.peak = 0
-        self._watched: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        # Views and in-place operators return memory they were given.
-        returned, given = _storages(result), _storages((args, kwargs))
-        for key in returned.keys() - given.keys() - self._watched:
-            size = returned[key].nbytes()
-            self._change(key, size)
-            weakref.finalize(returned[key], self._change, key, -size).atexit = False
-        return result
-
-    def _change(self, key: int, size: int) -> None:
-        self._watched ^= {key}
-        self.alive += size
-        self.peak = max(self.peak, self.alive)
-
-
-def _storages(values: object) -> dict[int, torch.UntypedStorage]:
-    storages = [value.untyped_storage() for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
-    return {storage._cdata: storage for storage in storages}
-
-
-def step(model: Any, batch: dict[str, Any]) -> None:
-    """One training step as in the host's loop."""
-    model.set_input(batch)
-    model.optimize_parameters()
-
-
-def timed_step(model: Any, batch: dict[str, Any], device: torch.device, wall: bool = False) -> float:
-    """Seconds of one training step."""
-    if wall:
-        return _wall_step(model, batch, device)
-    if device.type == "cuda":
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        step(model, batch)
-        end.record()
-        torch.cuda.synchronize()
-        return float(start.elapsed_time(end)) / 1000
-    before = time.process_time()
-    step(model, batch)
-    return time.process_time() - before
-
-
-def _wall_step(model: Any, batch: dict[str, Any], device: torch.device) -> float:
-    def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    before = now()
-    step(model, batch)
-    return now() - before
 
 
 @contextlib.contextmanager
 def monitored(kind: str, folder: Path) -> Iterator[list[str]]:
     """Options that show every step on a server of this benchmark's own, which is there as long as this lasts."""
     with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1000))
-        port = listening.getsockname()[1]
+        if kind == "off":
+            yield []
+            return
         if kind == "visdom":
-            listening.close()
-            code = "from visdom.server.run_server import main; main()"  # unlike visdom.server it downloads nothing
-            command = [sys.executable, "-c", code, "-port", str(port), "-bind_local", "-env_path", str(folder)]
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            _wait_for(port, process)
-        shown = ["--guide_visdom", "--guide_visdom_port", str(port), "--guide_monitor_freq", "1"]
-        yield [] if kind == "off" else shown
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    sys.exit("visdom's server does not start; is visdom installed?")
+            server = Server(folder)
+            stack.callback(server.die)
+            server.start()
+            port = server.port
+        else:
+            silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1000))
+            port = silent.getsockname()[1]
+        yield ["--guide_visdom", "--guide_visdom_port", str(port), "--guide_monitor_freq", "1"]
 
 
 def windows(options: Sequence[str]) -> int:
@@ -155,59 +79,17 @@ def windows(options: Sequence[str]) -> int:
     return len(json.loads(client.get_window_data()))
 
 
-def inspected_step(model: Any, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Forward passes, peak memory and synchronisations of one training step; it is not timed."""
-    passes, hooks = Counter[str](), []
-    for name in model.model_names:
-        network = getattr(model, f"net{name}")
-        hooks.append(network.register_forward_pre_hook(lambda *_, name=name: passes.update([name])))
-    for optimizer in model.optimizers:  # or the step would free gradients that it has not made
-        optimizer.zero_grad()
-    waits: int | str
-    launched: dict[str, int] | str
-    if device.type == "cuda":
-        peak, waits = _cuda_step(model, batch)
-    else:
-        with TensorBytes() as counter:
-            step(model, batch)
-        peak, waits = counter.peak, "not measured"
-    for hook in hooks:
-        hook.remove()
-    launched = launches(model, batch) if device.type == "cuda" else "not measured"
-    return {"forward_passes": dict(passes), "peak_bytes": peak, "synchronisations": waits, "launches": launched}
-
-
-def _cuda_step(model: Any, batch: dict[str, Any]) -> tuple[int, int]:
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        step(model, batch)
-        torch.cuda.set_sync_debug_mode("default")
-    waits = sum("synchronizing CUDA operation" in str(warning.message) for warning in caught)
-    return torch.cuda.max_memory_allocated() - before, waits
-
-
-def launches(model: Any, batch: dict[str, Any]) -> dict[str, int]:
-    """What one training step launches on a GPU: kernels, captured graphs, copies and fills."""
-    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=activities) as profile:
-        step(model, batch)
-        torch.cuda.synchronize()
-    counts = Counter[str]()
-    for event in profile.events() or ():
-        for kind, name in LAUNCHES.items():
-            counts[kind] += name in event.name
-    return dict(counts)
-
-
 def orders(seed: int, names: Sequence[str] = NAMES) -> Iterator[tuple[str, ...]]:
     """Orders of the models without end: all of them shuffled, all shuffled again, so no place is favoured."""
     rng, permutations = random.Random(seed), list(itertools.permutations(names))
     while True:
         rng.shuffle(permutations)
         yield from permutations
+
+
+def _orders(args: argparse.Namespace, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Those of the warm-up, and of the timed rounds; which begin anew, so that all of theirs come equally often."""
+    return itertools.chain(itertools.islice(orders(args.seed, names), args.warmup), orders(args.seed, names))
 
 
 def without_guidance(options: Sequence[str]) -> list[str]:
@@ -280,9 +162,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         monitor = stack.enter_context(monitored(args.monitor, scratch))
         models, batches, first_visits = prepare(args, scratch, device, monitor)
         stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=args.autocast))
-        for batch, order in zip(batches[:-1], orders(args.seed, names), strict=False):
+        for batch, order in zip(batches[:-1], _orders(args, names), strict=False):
             for name in order:
-                seconds[name].append(timed_step(models[name], batch, device, args.wall))
+                seconds[name].append(seconds_of(partial(step, models[name], batch), device, args.wall))
         shown = windows(monitor) if args.monitor == "visdom" else 0
         inspected = {name: inspected_step(models[name], batches[-1], device) for name in names if name != "null"}
     settings = {name: value for name, value in vars(args).items() if name != "json"}
@@ -342,7 +224,7 @@ def main() -> None:
     add("--json", type=Path, help="write the figures there as well")
     add("--size", type=int, default=128, help="height and width of images")
     add("--batch-size", type=int, default=1, help="images a step")
-    add("--rounds", type=int, default=20, help="timed steps of each model")
+    add("--rounds", type=int, default=18, help="timed steps of each model, best a multiple of 6")
     add("--warmup", type=int, default=3, help="steps of each model before those")
     add("--seed", type=int, default=0, help="seed of weights, data and orders")
     add("--alone", action="store_true", help="train one model by itself")

@@ -7,10 +7,11 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -86,10 +87,16 @@ def test_no_model_is_favoured_by_its_place_in_a_round(script: ModuleType) -> Non
         assert [place.count(name) for name in ("bare", "null", "guided")] == [4, 4, 4]
 
 
-def test_peak_memory_counts_what_is_made_and_alive_at_once(script: ModuleType) -> None:
+def test_timed_rounds_come_in_every_order_equally_often_whatever_the_warm_up(script: ModuleType) -> None:
+    args = SimpleNamespace(seed=0, warmup=3)
+    timed = Counter(islice(script._orders(args, ("bare", "null", "guided")), 3, 3 + 12))
+    assert len(timed) == 6 and set(timed.values()) == {2}
+
+
+def test_peak_memory_counts_what_is_made_and_alive_at_once(load_script: Callable[[Path], ModuleType]) -> None:
     given = torch.ones(1000)
     gc.collect()
-    with script.TensorBytes() as counter:
+    with load_script(SCRIPT.with_name("inspection.py")).TensorBytes() as counter:
         given.add_(1)
         kept = given + 1  # 4000 bytes
         double = kept.double()  # 8000 bytes
