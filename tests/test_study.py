@@ -364,7 +364,7 @@ def test_a_package_that_is_needed_after_the_training_is_missed_before_it(
     read: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, package: str, text: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=rf'needs {package}; pip install "guidegan_plugin\[eval\]"'):
+    with pytest.raises(ConfigError, match=rf'needs {package}, which is missing; pip install "guidegan_plugin\[eval\]"'):
         read(text)
 
 

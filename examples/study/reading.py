@@ -101,9 +101,7 @@ def read_study(path: Path, data: Path | None = None) -> Study:
     packages = [PACKAGES[score] for score in study.scores if score in PACKAGES]
     for package in [*packages, *["matplotlib"] * (len(study.epochs) > 1)]:  # for curves over epochs
         if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f'a study with these scores and epochs needs {package}; pip install "guidegan_plugin[eval]"'
-            )
+            raise ConfigError(f'this study needs {package}, which is missing; pip install "guidegan_plugin[eval]"')
     return study
 
 

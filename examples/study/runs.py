@@ -61,7 +61,7 @@ def train(study: Study, run: Run, dataset: Dataset, executor: Executor) -> float
 
 
 def test(study: Study, run: Run, epoch: int, dataset: Dataset, executor: Executor) -> tuple[Path, float]:
-    """Translate the test images with one epoch's checkpoint; the folder of images, and seconds it took, predictor and all.
+    """Translate the test images with one epoch's checkpoint; the folder of images, and seconds with its predictor.
 
     Raises:
         RunError: If it fails, or left no images.
