@@ -17,7 +17,7 @@ from guidegan_plugin.plugins.find_host import asking, find_host, registered_host
 from guidegan_plugin.plugins.host import Host
 from guidegan_plugin.plugins.manager import KINDS, collect, create_manager
 
-_MOST = 500  # folders that are asked whether they are hosts, by who stands beside or above one
+_MOST = 500  # folders that are asked whether they are hosts: / and a home folder hold very many
 
 
 def check_plugins() -> tuple[list[Check], pluggy.PluginManager]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from guidegan_plugin.attaching.factory import GuideFactory
-from guidegan_plugin.attaching.guides_file import Saved, check_input, read_guides, save_guides, take_test_maps
-from guidegan_plugin.attaching.mechanism_options import full_config, warn_of_unused
+from guidegan_plugin.attaching.guides_file import check_input, take_test_maps
+from guidegan_plugin.attaching.mechanism_options import warn_of_unused
 from guidegan_plugin.attaching.pairs import HOW_TO_WRITE, check_distinct
 from guidegan_plugin.attaching.places import NamedPlace, follow_path
 from guidegan_plugin.config import GuideConfig
@@ -22,22 +18,16 @@ from guidegan_plugin.errors import ConfigError, HostError, StoreError
 from guidegan_plugin.guidance.calls.stages import Stage
 from guidegan_plugin.guidance.guide import Guide
 from guidegan_plugin.guidance.layers import is_compiled, unwrap
-from guidegan_plugin.guidance.memory.disk_state import images_in
-from guidegan_plugin.guidance.memory.store_file import ANEW, STORE_ENDING, check_belongs
 from guidegan_plugin.hosts.junyanz.batches import BatchReader
-from guidegan_plugin.hosts.junyanz.checkpoints import other_checkpoint
 from guidegan_plugin.hosts.junyanz.codebase import Codebase
 from guidegan_plugin.hosts.junyanz.epochs import EpochCounter
 from guidegan_plugin.hosts.junyanz.host_options import read_option
 from guidegan_plugin.hosts.junyanz.host_types import HostModel
 from guidegan_plugin.hosts.junyanz.known_pairs import known_pairs
+from guidegan_plugin.hosts.junyanz.memory_file import MemoryFile
 from guidegan_plugin.hosts.junyanz.networks import NewNetworks
 from guidegan_plugin.plugins.listeners import switch_on
 from guidegan_plugin.plugins.manager import create_manager
-from guidegan_plugin.utils.keys import below
-from guidegan_plugin.utils.text import short
-
-_log = logging.getLogger(__name__)
 
 
 class HostGuides:
@@ -67,11 +57,10 @@ class HostGuides:
         self.epoch = EpochCounter(model.opt, self.codebase.may_drop_batches)
         self._adapted: set[str] = set()  # pairs whose generator takes the blended input
         self._counted = 0  # samples of the batch under way, while they may be of a test
-        self._saved: Saved | None = None
-        self._other_data = ""  # the refusal of a store that remembers other images
         self._reader = BatchReader(model, host_model, bool(model.isTrain) and config.align == "canonical")
         self.new_networks = NewNetworks(model, self.codebase.generation)
         self._manager = manager = create_manager()
+        self.memory = MemoryFile(model, manager, config, self.guides)
         if model.isTrain and self.active and not model.opt.guide_dry_run:
             switch_on(manager, vars(model.opt), Path(model.save_dir))
         factory = GuideFactory.open(config, manager)
@@ -154,12 +143,12 @@ class HostGuides:
         """Load the memory that belongs to the checkpoint the host has loaded; in a test what stands for the map there.
 
         Raises:
-            StoreError: As :meth:`load`; in a test if what makes the maps is missing or foreign.
+            StoreError: As :meth:`MemoryFile.load`; in a test if what makes the maps is missing or foreign.
         """
         if self.active and self.model.isTrain and read_option(self.model.opt, "continue_train"):
-            self.load(self.store)
+            self.memory.load()
         elif self.active and not self.model.isTrain:
-            take_test_maps(self.store, self.guides.values())
+            take_test_maps(self.memory.store, self.guides.values())
             for guide in self.guides.values():
                 if guide.given is not None:
                     guide.given.require()
@@ -170,8 +159,8 @@ class HostGuides:
         Raises:
             StoreError: If the store beside the checkpoint says so.
         """
-        if self.active and not self.model.isTrain and self.store.exists():
-            check_input(self.store, self._manager, self.config)
+        if self.active and not self.model.isTrain and self.memory.store.exists():
+            check_input(self.memory.store, self._manager, self.config)
 
     def bind(self, batch: Any) -> None:
         """Say which image each source tensor of a batch is.
@@ -184,8 +173,8 @@ class HostGuides:
         if self.active:
             self._follow()
         found = [(pair.name, *self._reader.read(batch, pair)) for pair in (self.pairs if self.active else ())]
-        if self._other_data and self._reader.saw_paths:
-            raise StoreError(self._other_data)
+        if self.memory.other_data and self._reader.saw_paths:
+            raise StoreError(self.memory.other_data)
         count = len(getattr(self.model, self.pairs[0].source))
         remember = self.epoch.not_padding(count)
         # Bound one right after the other: copies of a batch are looked out for from here to the generators' calls.
@@ -229,62 +218,3 @@ class HostGuides:
             for guide in self.guides.values():
                 guide.end_epoch()
         self.epoch.mark()
-
-    def save(self, path: Path, folder: Path) -> None:
-        """Write the memories of all pairs into one file; the same again, under another name, is a copy of it.
-
-        Args:
-            path: The file.
-            folder: Where the file is moved to afterwards.
-
-        Raises:
-            StoreError: If it cannot be written.
-        """
-        config = full_config(self._manager, self.config)
-        saved = save_guides(path, self.guides, config, "--checkpoints_dir", self._saved, folder)
-        self._saved = replace(saved, path=folder / path.name)
-
-    def load(self, path: Path) -> None:
-        """Take the memories up again; without a file they start from ones, with a notice.
-
-        Raises:
-            StoreError: If the file is torn, foreign, of other networks, or its maps mean something else.
-        """
-        if not path.exists():
-            _log.warning("no store %s: every image starts from ones", path)
-            return
-        another = other_checkpoint(path)
-        states, facts = read_guides(path, self._manager, self.config, f"{ANEW}, or {another}")
-        self._check_data(path, itertools.chain.from_iterable(map(images_in, states.values())))
-        try:
-            for guide in self.guides.values():  # all, before the first one takes anything
-                check_belongs(states, facts, guide.name, guide.digest, str(path))
-            for guide in self.guides.values():
-                guide.load_state(states, facts, str(path))
-        except StoreError as error:
-            raise StoreError(f"{error}: {another}") from error
-
-    def _check_data(self, path: Path, keys: Iterable[str]) -> None:
-        """Look for images of a store among the data; keys are relative, so a moved data root is fine."""
-        root, missing = Path(read_option(self.model.opt, "dataroot")), None
-        for key in keys:
-            place = below(root, key)  # of images outside of the root nothing is known
-            if place is not None and os.path.exists(place):  # noqa: PTH110 - a key may be no name at all
-                return
-            missing = key if missing is None and place is not None else missing
-        if missing is not None:
-            self._other_data = (
-                f"{path} remembers images that are not in {root} (such as {short(missing)}); change --dataroot, or "
-                "delete it to start from ones"
-            )
-
-    @property
-    def store(self) -> Path:
-        """The store beside the checkpoint the host loads."""
-        return Path(self.model.save_dir) / f"{self.suffix}{STORE_ENDING}"
-
-    @property
-    def suffix(self) -> str:
-        """The first part of the names of the checkpoint's files the host loads: ``latest``, an epoch, ``iter_<n>``."""
-        iteration = read_option(self.model.opt, "load_iter")
-        return f"iter_{iteration}" if iteration > 0 else str(read_option(self.model.opt, "epoch"))

@@ -145,8 +145,8 @@ class GuidedModel(HostModel):
             self._dry_run.finish()
         (finish if self.isTrain else roll_forward)(Path(self.save_dir))
         self.guides.check_tested()
-        check_resumed(self, self.guides.suffix)
-        networks, suffix = self.guides.new_networks, self.guides.suffix
+        check_resumed(self, self.guides.memory.suffix)
+        networks, suffix = self.guides.new_networks, self.guides.memory.suffix
         with networks.unreadable_named(suffix), networks.fresh_without_file(suffix), _options_named():
             if self.guides.codebase.generation == "classic":
                 result = super().setup(opt, *args, **kwargs)
@@ -170,7 +170,7 @@ class GuidedModel(HostModel):
         if not (self.isTrain and self.opt.guide_full_state and read_option(self.opt, "continue_train")):
             return None
         finish(Path(self.save_dir))
-        return full_state.load(Path(self.save_dir) / f"{self.guides.suffix}{full_state.ENDING}")
+        return full_state.load(Path(self.save_dir) / f"{self.guides.memory.suffix}{full_state.ENDING}")
 
     def set_input(self, input: Any, *args: Any, **kwargs: Any) -> Any:
         """The host's, then each pair's source images are bound to their keys; for a pass before setup none are."""
@@ -238,7 +238,7 @@ class GuidedModel(HostModel):
             finally:
                 self.save_dir = folder
             if self.guides.active:
-                self.guides.save(writing / f"{epoch}{STORE_ENDING}", Path(folder))
+                self.guides.memory.save(writing / f"{epoch}{STORE_ENDING}", Path(folder))
             if self.opt.guide_full_state:
                 self.guides.settle()
                 count = self.guides.epoch

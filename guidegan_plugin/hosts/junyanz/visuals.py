@@ -91,11 +91,11 @@ class AttentionVisuals:
             HostError: If a checkpoint is missing or holds another discriminator; the message names it.
             StoreError: If one is torn, or has other weights than the store beside it says.
         """
-        store = self._guides.store
+        store = self._guides.memory.store
         facts = load_facts(store, "move it elsewhere") if self._asks and store.exists() else {}
         for pair in self._guides.pairs if self._asks else ():
             first = pair.judges[0].path
-            name = f"{self._guides.suffix}_net_{first.removeprefix('net')}.pth"
+            name = f"{self._guides.memory.suffix}_net_{first.removeprefix('net')}.pth"
             discriminator = load_discriminator(self._model, Path(self._model.save_dir) / name)
             setattr(self._model, first, discriminator)
             guide = self._guides.guides[pair.name]
@@ -105,4 +105,4 @@ class AttentionVisuals:
                 raise StoreError(f"{others}; {cure}")
             for name, network in guide.networks().items():
                 if name not in self._guides.new_networks.names:
-                    self._guides.new_networks.load(name, network, self._guides.suffix)
+                    self._guides.new_networks.load(name, network, self._guides.memory.suffix)
