@@ -45,15 +45,15 @@ DIES = """
 import os, signal
 from pathlib import Path
 from guidegan_plugin.hosts import launcher
-from guidegan_plugin.hosts.junyanz.guides import HostGuides
-save, left = HostGuides.save, 3  # latest and 1, then latest
+from guidegan_plugin.hosts.junyanz.memory_file import MemoryFile
+save, left = MemoryFile.save, 3  # latest and 1, then latest
 def saving(self, *args):
     global left
     save(self, *args)
     left -= 1
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
-HostGuides.save = saving
+MemoryFile.save = saving
 os.chdir({folder!r})
 launcher.run(Path({script!r}), {options!r})
 """
